@@ -1,0 +1,48 @@
+"""A denoiser: a network, the schedule it was trained on and what it puts out, behind one call."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from core.forward import expand
+from core.prediction import TARGETS, Prediction
+from core.schedules import Schedule
+
+
+class Denoiser(nn.Module):
+    """(x_t, t) → Prediction.
+
+    The network sees x_t / √(alpha²·sigma_data² + sigma²), which has unit variance at every t (Karras et al. 2022, c_in),
+    t in [0, 1], and the noise level log(sigma/alpha)/4 (their c_noise); each network uses of the latter two what it
+    likes. Signature: network(x, t, noise_level, cond) → output of x's shape.
+
+    sigma_data: the data's standard deviation (a number).
+    labels: how many classes `cond` can name; 0 for none. cond is (B,) int64, or None for the null label.
+    """
+
+    #: |noise level| is kept within this, as log(sigma/alpha) is infinite at both ends of time.
+    NOISE_LEVEL_LIMIT = 3.0
+
+    def __init__(self, network: nn.Module, schedule: Schedule, target: str, sigma_data: float = 1.0, labels: int = 0):
+        super().__init__()
+        if target not in TARGETS:
+            raise ValueError(f"target {target!r}; a network can put out {', '.join(TARGETS)}")
+        self.network, self.schedule, self.target = network, schedule, target
+        self.sigma_data, self.labels = sigma_data, labels
+
+    def output(self, x_t: Tensor, t: Tensor, alpha: Tensor, sigma: Tensor, cond: Tensor | None = None) -> Tensor:
+        """What the network itself puts out. t, alpha, sigma of shape (B,)."""
+        scale = (alpha**2 * self.sigma_data**2 + sigma**2).rsqrt()
+        level = (torch.log(sigma / alpha) / 4).clamp(-self.NOISE_LEVEL_LIMIT, self.NOISE_LEVEL_LIMIT)
+        return self.network(expand(scale, x_t) * x_t, t, level, cond)
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Prediction:
+        """x_t of shape (B, ...), t of shape () or (B,). ValueError for labels that the denoiser does not have."""
+        if cond is not None and not self.labels:
+            raise ValueError("labels were given to a denoiser without labels; leave cond out")
+        # The schedule is asked in t's own precision and the numbers rounded once, or alpha and sigma near the ends
+        # of time would depend on the network's precision.
+        alpha, sigma = (a.to(x_t).expand(len(x_t)) for a in self.schedule(t))
+        out = self.output(x_t, t.to(x_t).expand(len(x_t)), alpha, sigma, cond)
+        return Prediction.of(self.target, out, x_t, expand(alpha, x_t), expand(sigma, x_t), self.sigma_data)

@@ -1,0 +1,72 @@
+"""Wrappers of `denoise`: what is changed about a prediction before a sampler hears of it.
+
+Each takes a denoise and gives back a denoise, so they stack, and no sampler knows that they exist.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from core.forward import expand
+from core.prediction import Prediction
+from core.samplers import Denoise
+from core.schedules import Schedule
+
+CLIPPINGS = ("none", "static", "dynamic")
+
+
+def clip_x0(denoise: Denoise, mode: str, limit: float = 1.0, quantile: float = 0.995) -> Denoise:
+    """Keep x̂0 where data can be, and let eps follow: eps = (x_t − alpha·x̂0)/sigma.
+
+    static   clamp to [−limit, limit] (Ho et al. 2020's code).
+    dynamic  for each sample s = max(limit, its |x̂0| at this quantile); clamp to [−s, s] and scale by limit/s
+             (Saharia et al. 2022, section 2.3).
+    """
+    if mode not in CLIPPINGS:
+        raise ValueError(f"clipping {mode!r}; it can be {', '.join(CLIPPINGS)}")
+    if mode == "none":
+        return denoise
+
+    def clipped(x_t, t):
+        p = denoise(x_t, t)
+        if mode == "static":
+            x0 = p.x0.clamp(-limit, limit)
+        else:
+            s = torch.quantile(p.x0.flatten(1).abs().float(), quantile, dim=1).clamp(min=limit).to(p.x0)
+            s = expand(s, p.x0)
+            x0 = torch.maximum(torch.minimum(p.x0, s), -s) * (limit / s)
+        return Prediction.from_x0(x0, x_t, p.alpha, p.sigma)
+
+    return clipped
+
+
+def tell_time(denoise: Denoise, schedule: Schedule, shift: float) -> Denoise:
+    """Tell the model t + shift instead of t, clamped to its range; x̂0 is then worked out with the true t.
+
+    This is the bug of an off-by-some timestep: the network answers for another noise level, and the sampler takes its
+    eps at its word.
+    """
+    if not -1 <= shift <= 1:
+        raise ValueError(f"shift of the told time is {shift}; it lies in [-1, 1], as t does")
+
+    def told(x_t, t):
+        p = denoise(x_t, (t + shift).clamp(1 / schedule.T, 1))
+        alpha, sigma = (expand(a.to(x_t), x_t) for a in schedule(t))
+        return Prediction.from_eps(p.eps, x_t, alpha, sigma)
+
+    return told
+
+
+def scale_eps(denoise: Denoise, factor: float) -> Denoise:
+    """Ablate the predicted noise: eps becomes factor·eps (0 removes it, −1 flips its sign); x̂0 follows."""
+
+    def ablated(x_t, t):
+        p = denoise(x_t, t)
+        return Prediction.from_eps(factor * p.eps, x_t, p.alpha, p.sigma)
+
+    return ablated
+
+
+def condition(denoiser, cond) -> Denoise:
+    """A denoiser with its labels fixed: denoise(x_t, t) = denoiser(x_t, t, cond)."""
+    return lambda x_t, t: denoiser(x_t, t, cond)

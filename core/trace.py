@@ -1,0 +1,159 @@
+"""A trace: the record of one walk, every timestep of it, on the CPU and in one safe file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from core.walk import Step
+
+QUANTITIES = ("x_t", "x0", "eps", "mean", "noise")
+_READ = {
+    "x_t": lambda step: step.x_t,
+    "x0": lambda step: step.prediction.x0,
+    "eps": lambda step: step.prediction.eps,
+    "mean": lambda step: step.mean,
+    "noise": lambda step: step.noise,
+}
+FORMAT = "noisescope-trace-1"
+
+
+@dataclass
+class Trace:
+    """K recorded steps. `trace["x0"]` is (K, B, ...); `trace.t`, `trace.s` and `trace.std` are (K,); `trace.final` is
+    where the walk arrived, (B, ...). `about` says what it was made from, as plain JSON.
+
+    It grows with `add`, so that a page can show a walk while it runs.
+    """
+
+    keep: tuple[str, ...] = QUANTITIES
+    every: int = 1
+    budget: int | None = None
+    about: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        unknown = [name for name in self.keep if name not in QUANTITIES]
+        if unknown or not self.keep:
+            raise ValueError(f"cannot keep {unknown or 'nothing'}; a trace keeps any of {', '.join(QUANTITIES)}")
+        if self.every < 1:
+            raise ValueError(f"every = {self.every}; keep every 1st, 2nd, … step")
+        self._t: list[float] = []
+        self._s: list[float] = []
+        self._std: list[float] = []
+        self._kept: dict[str, list[Tensor]] = {name: [] for name in self.keep}
+        self.final: Tensor | None = None
+
+    @classmethod
+    def record(cls, steps: Iterable[Step], keep: Iterable[str] = QUANTITIES, every: int = 1, budget: int | None = None,
+               about: dict | None = None) -> Trace:
+        """Record a walk to its end. `budget` is in bytes; when it is used up, ValueError says how to fit in it."""
+        trace = cls(tuple(keep), every, budget, about or {})
+        for step in steps:
+            trace.add(step)
+        return trace
+
+    @staticmethod
+    def fit(shape: tuple[int, ...], steps: int, budget: int, keep: Iterable[str] = QUANTITIES, itemsize: int = 4) -> int:
+        """The smallest `every` with which a walk of so many steps over this shape stays within the budget (bytes)."""
+        size = itemsize * len(tuple(keep))
+        for n in shape:
+            size *= n
+        if size > budget:
+            raise ValueError(f"one step of shape {tuple(shape)} takes {size:,} bytes and the budget is {budget:,}; take fewer samples")
+        return max(1, -(-steps * size // budget))
+
+    def add(self, step: Step) -> None:
+        """Take one step in, if it is one of every `every`-th; the end of the walk is always known afterwards."""
+        self.final = step.x_s.cpu()
+        if step.index % self.every:
+            return
+        values = {name: _READ[name](step).cpu() for name in self.keep}
+        if self.budget is not None and self.nbytes + sum(v.nbytes for v in values.values()) > self.budget:
+            raise ValueError(
+                f"the trace is full after {len(self)} steps: its budget is {self.budget:,} bytes. Keep every k-th step "
+                "(Trace.fit tells k), fewer quantities or fewer samples"
+            )
+        for name, value in values.items():
+            self._kept[name].append(value)
+        self._t.append(float(step.t))
+        self._s.append(float(step.s))
+        self._std.append(float(step.std))
+
+    def __len__(self) -> int:
+        return len(self._t)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the recorded quantities."""
+        return sum(v[0].nbytes * len(v) for v in self._kept.values() if v)
+
+    @property
+    def t(self) -> Tensor:
+        return torch.tensor(self._t, dtype=torch.float64)
+
+    @property
+    def s(self) -> Tensor:
+        return torch.tensor(self._s, dtype=torch.float64)
+
+    @property
+    def std(self) -> Tensor:
+        return torch.tensor(self._std, dtype=torch.float64)
+
+    def __getitem__(self, name: str) -> Tensor:
+        """One quantity at every kept step, (K, B, ...). KeyError naming what was kept."""
+        return self.part(name, 0, len(self))
+
+    def part(self, name: str, begin: int, end: int) -> Tensor:
+        """One quantity of the kept steps begin … end−1."""
+        if name not in self._kept:
+            raise KeyError(f"the trace has no {name!r}; it kept {', '.join(self.keep)}")
+        values = self._kept[name][begin:end]
+        return torch.stack(values) if values else torch.empty(0)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write one safetensors file, by a temporary name and a rename. ValueError if nothing was recorded."""
+        if self.final is None:
+            raise ValueError("the trace is empty: record at least one step before saving it")
+        path = Path(path)
+        tensors = {name: self[name].contiguous() for name in self.keep}
+        tensors |= {"t": self.t, "s": self.s, "std": self.std, "final": self.final.contiguous()}
+        header = {"format": FORMAT, "every": str(self.every), "about": json.dumps(self.about)}
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(handle)
+        try:
+            save_file(tensors, temporary, metadata=header)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Trace:
+        """Read a file that `save` wrote. ValueError if it is no trace; nothing in it can run."""
+        try:
+            with safe_open(path, "pt") as file:
+                header = file.metadata() or {}
+                if header.get("format") != FORMAT:
+                    raise ValueError(f"{path} is no Noisescope trace: its format is {header.get('format')!r}, wanted {FORMAT!r}")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+        except SafetensorError as error:
+            raise ValueError(f"{path} is no safetensors file ({error}); a trace is what Trace.save wrote") from error
+        keep = tuple(name for name in QUANTITIES if name in tensors)
+        rows = {len(tensors[name]) for name in (*keep, "t", "s", "std") if name in tensors}
+        if not keep or len(rows) != 1 or not {"t", "s", "std", "final"} <= tensors.keys():
+            raise ValueError(f"{path} is not a whole trace: it holds {', '.join(sorted(tensors)) or 'nothing'} with {sorted(rows)} steps")
+        trace = cls(keep, int(header["every"]), None, json.loads(header["about"]))
+        trace._t, trace._s, trace._std = (tensors[name].tolist() for name in ("t", "s", "std"))
+        trace._kept = {name: list(tensors[name]) for name in keep}
+        trace.final = tensors["final"]
+        return trace
