@@ -296,5 +296,5 @@ def load_dataset(path: str | Path) -> Dataset:
         about |= {key: tuple(map(str, about[key])) for key in ("label_names", "warnings")}
         about |= {key: str(about[key]) for key in ("name", "title", "kind", "licence", "description")}
         return Dataset(**about, **tensors, extra=extra)
-    except (OSError, zipfile.BadZipFile, EOFError, MemoryError, LookupError, TypeError, ValueError) as e:
-        raise ValueError(f"cannot read the data set {str(path)!r}: {e}; {advice}") from e
+    except Exception as error:  # numpy, zipfile and json raise all sorts of things on foreign bytes
+        raise ValueError(f"cannot read the data set {str(path)!r}: {error}; {advice}") from error
