@@ -1,0 +1,348 @@
+"""The recipe: the one typed description of what is shown. It writes the address, and everything shown follows from it.
+
+Every field is declared once, with its values and its tooltip; `SPECS` and `HELP` give them to the page's controls. A
+recipe that exists is valid. Two doors lead in: `with_` is strict (a control or a caller must know what it asks),
+`from_query` is lenient (a link may be old, or bent on purpose): what it cannot use is named and the default taken.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from core.datasets import names
+from core.guidance import CLIPPINGS
+from core.prediction import TARGETS
+from core.samplers import SAMPLERS
+from core.schedules import SCHEDULES, SPACINGS
+
+OWN = "own"  #: the data set that a visitor brought; it lives with the visitor, not in the link
+MODELS = ("pretrained", "exact", "mine")
+NETWORKS = ("auto", "mlp", "unet")
+RECIPES = ("fast", "textbook")
+TABS = ("forward", "train", "denoise", "lens")
+MOST_IMAGES = 64  #: images side by side; points can be more
+MAX_QUERY = 2000  #: characters of a link that are read
+MAX_COMPLAINTS = 8
+
+
+class Invalid(ValueError):
+    """A value that a field cannot take. `field`, `given` and `allowed` say which, what, and what it can be."""
+
+    def __init__(self, field: str, given: Any, allowed: str):
+        super().__init__(f"{field} is {_shown(given)}; it can be {allowed}")
+        self.field, self.given, self.allowed = field, given, allowed
+
+
+def _shown(value: Any, longest: int = 40) -> str:
+    # Also what a stranger put into a link: whoever shows it must not be made to read it as HTML or Markdown.
+    text = re.sub(r"[^\w.,:+= -]", "·", str(value))
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few names."""
+
+    choices: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join(self.choices)
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.choices:
+            near = difflib.get_close_matches(str(value)[:40], self.choices, 1)
+            few = self.allowed if len(self.choices) <= 8 else ", ".join(self.choices[:6]) + ", …"
+            raise ValueError(f"is none of {few}" + (f" (did you mean {near[0]}?)" if near else ""))
+        return value
+
+    def parse(self, text: str) -> str:
+        return self.check(text)
+
+    def text(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from low to high; None, where it is allowed, leaves the choice to what `unset` says."""
+
+    low: int
+    high: int
+    unset: str = ""
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.low}…{self.high}" + (f", or nothing ({self.unset})" if self.unset else "")
+
+    def check(self, value: Any) -> int | None:
+        if value is None and self.unset:
+            return None
+        # A slider of the page sends 100 or 100.0; True is no number to a person.
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+            raise ValueError(f"is no whole number; {self.low}…{self.high} are allowed")
+        if not self.low <= value <= self.high:
+            raise ValueError(f"is out of {self.low}…{self.high}")
+        return int(value)
+
+    def parse(self, text: str) -> int:
+        return self.check(int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else text)
+
+    def text(self, value: int) -> str:
+        return str(value)
+
+
+_NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+\."
+
+
+def _plain(value: float) -> str:
+    return repr(value).removesuffix(".0")  # repr, since it is the shortest text that reads back as the same number
+
+
+@dataclass(frozen=True)
+class Real:
+    """A number from low to high."""
+
+    low: float
+    high: float
+
+    @property
+    def allowed(self) -> str:
+        return f"{_plain(self.low)}…{_plain(self.high)}"
+
+    def check(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"is no number; {self.allowed} are allowed")
+        if not self.low <= value <= self.high:
+            raise ValueError(f"is out of {self.allowed}")
+        return float(value) + 0.0  # + 0.0 makes −0 a plain 0, which reads back as itself
+
+    def parse(self, text: str) -> float:
+        return self.check(float(text) if re.fullmatch(rf"[+-]?(?:{_NUMBER})", text) else text)
+
+    def text(self, value: float) -> str:
+        return _plain(value)
+
+
+@dataclass(frozen=True)
+class Times:
+    """A range of times (begin, end) with 1 ≥ begin ≥ end ≥ 0, as a walk runs down; None is never, True all of it."""
+
+    allowed = "off, on, or begin-end with 1 ≥ begin ≥ end ≥ 0, as 0.8-0.2"
+
+    def check(self, value: Any) -> tuple[float, float] | None:
+        if value is None or isinstance(value, bool):
+            return (1.0, 0.0) if value else None
+        numbers = isinstance(value, list | tuple) and all(isinstance(time, int | float) for time in value)
+        if not numbers or len(value) != 2 or not 1 >= value[0] >= value[1] >= 0:
+            raise ValueError(f"is no range of times; it can be {self.allowed}")
+        return value[0] + 0.0, value[1] + 0.0
+
+    def parse(self, text: str) -> tuple[float, float] | None:
+        if text in ("on", "off"):
+            return self.check(text == "on")
+        match = re.fullmatch(rf"({_NUMBER})-({_NUMBER})", text)
+        return self.check([float(time) for time in match.groups()] if match else text)
+
+    def text(self, value: tuple[float, float] | None) -> str:
+        if value in (None, (1.0, 0.0)):
+            return "on" if value else "off"
+        return "-".join(map(_plain, value))
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Up to `most` names of panels, none twice; none at all means the tab's own choice. The scene knows which exist."""
+
+    most: int
+
+    @property
+    def allowed(self) -> str:
+        return f"up to {self.most} names of panels with commas between them, none twice"
+
+    def check(self, value: Any) -> tuple[str, ...]:
+        keys = tuple(value) if isinstance(value, list | tuple) else (None,)
+        if len(keys) > self.most or len({*keys}) < len(keys) or not all(
+            isinstance(key, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,23}", key) for key in keys
+        ):
+            raise ValueError(f"is not {self.allowed}")
+        return keys
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        return self.check(text.split(",") if text else ())
+
+    def text(self, value: tuple[str, ...]) -> str:
+        return ",".join(value)
+
+
+Spec = Choice | Whole | Real | Times | Keys
+
+
+def _is(default: Any, spec: Spec, help: str) -> Any:
+    return field(default=default, metadata={"spec": spec, "help": help})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is shown. Raises Invalid if a value is not allowed, or does not go with the others."""
+
+    data: str = _is("trex", Choice((*names(), OWN)), "What the model is to make: points in the plane, or small images")
+    model: str = _is("pretrained", Choice(MODELS),
+                     "Who says what the noise is: a trained network, the exact answer, or the one you trained")
+    network: str = _is("auto", Choice(NETWORKS), "The network that you train; auto takes the one that suits the data")
+    recipe: str = _is("fast", Choice(RECIPES), "How you train: fast is tuned, textbook is DDPM as in the paper")
+    target: str = _is("edm", Choice(TARGETS),
+                      "What your network puts out: eps is the noise, x0 the data, v and velocity mix the two")
+    schedule: str = _is("cosine", Choice(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1")
+    T: int = _is(1000, Whole(100, 4000), "Timesteps that the schedule has in training")
+    train_steps: int | None = _is(None, Whole(1, 200_000, "the training recipe's own"), "Optimizer steps of a training")
+    batch: int | None = _is(None, Whole(1, 4096, "the training recipe's own"), "Rows of data in one optimizer step")
+    sampler: str = _is("ddim", Choice(tuple(SAMPLERS)),
+                       "How a step is taken: ddim without fresh noise, ddpm with it, heun looks twice")
+    steps: int = _is(100, Whole(1, 1000), "Steps from noise to data; at most T")
+    spacing: str = _is("uniform", Choice(SPACINGS),
+                       "Where the steps lie: equal in t, counted from the data's end, or equal in log-SNR")
+    eta: float = _is(0.0, Real(0.0, 1.0), "Fresh noise in each DDIM step: 0 is none, 1 is ancestral DDPM")
+    samples: int | None = _is(None, Whole(1, 2000, "1000 points or 16 images"),
+                              "Samples made at once; at most 64 images")
+    seed: int = _is(0, Whole(0, 2**31 - 1), "Where the random numbers start: the same seed gives the same noise")
+    clip: str = _is("none", Choice(CLIPPINGS), "Keep the predicted x0 where data can be: static clamps, dynamic scales")
+    drop_noise: tuple[float, float] | None = _is(None, Times(),
+                                                 "Leave out the fresh noise, always or from one time to another")
+    tell: float = _is(0.0, Real(-0.2, 0.2), "Tell the model a wrong time: t plus this")
+    nudge: float = _is(0.0, Real(-1.0, 1.0), "Push the state by this much in each step")
+    scale_eps: float = _is(1.0, Real(-2.0, 2.0), "Multiply the predicted noise: 0 removes it, −1 turns it round")
+    lens_samples: int | None = _is(None, Whole(1, 2000, "500 points or 16 images"),
+                                   "Samples under the noise lens; at most 64 images")
+    tab: str = _is("denoise", Choice(TABS), "The tab in front")
+    panels: tuple[str, ...] = _is((), Keys(6), "The panels on the stage, in order")
+    frame: int = _is(0, Whole(0, 100_000), "Where the playhead stands, counted in frames")
+
+    def __post_init__(self):
+        for name, spec in SPECS.items():
+            given = getattr(self, name)
+            try:
+                object.__setattr__(self, name, spec.check(given))
+            except ValueError:
+                raise Invalid(name, given, spec.allowed) from None
+        for name, allowed in _clashes(vars(self)):
+            raise Invalid(name, getattr(self, name), allowed)
+
+    @property
+    def kind(self) -> str | None:
+        """ "points" or "images"; None for a visitor's own data, of which a recipe knows nothing."""
+        return _kind(self.data)
+
+    def sample_count(self, kind: str) -> int:
+        """How many samples to make of this kind of data: what was asked for, within what the kind allows."""
+        return _count(self.samples, kind, points=1000)
+
+    def lens_count(self, kind: str) -> int:
+        """How many samples to put under the lens of this kind of data."""
+        return _count(self.lens_samples, kind, points=500)
+
+    def with_(self, **changes: Any) -> Recipe:
+        """The same recipe with these fields changed. Invalid names the field, the value given and what is allowed."""
+        return Recipe.from_dict({**vars(self), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field, as plain JSON: it says the whole, even if defaults change one day."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Read what `to_dict` gave; fields left out have their defaults. Invalid if a name or a value is unknown."""
+        for name in values:
+            if name not in SPECS:
+                raise Invalid("a field's name", name, ", ".join(SPECS))
+        return cls(**values)
+
+    def to_query(self) -> str:
+        """What differs from the defaults, in the order of the fields, as the query of an address: "steps=50&seed=7"."""
+        pairs = [(f.name, SPECS[f.name].text(getattr(self, f.name)))
+                 for f in fields(self) if getattr(self, f.name) != f.default]  # fmt: skip
+        return urlencode(pairs, safe=",")
+
+    @classmethod
+    def from_query(cls, query: str | Mapping[str, Any] | None) -> tuple[Recipe, list[str]]:
+        """The recipe of a link, and what in the link could not be used, one plain sentence each. Never raises.
+
+        Names that begin with "__" belong to Gradio and are passed over. Complaints hold no HTML and no Markdown.
+        """
+        complaints: list[str] = []
+        values: dict[str, Any] = {}
+        seen: set[str] = set()
+        for name, text in _pairs(query or "", complaints):
+            if name.startswith("__"):
+                continue
+            if name not in SPECS:
+                complaints.append(f"{_shown(name)} in the link is no setting and is passed over")
+                continue
+            if name in seen:
+                complaints.append(f"{name} is in the link more than once; the first is used")
+                continue
+            seen.add(name)
+            try:
+                values[name] = SPECS[name].parse(text)
+            except ValueError as wrong:
+                complaints.append(f"{name} = {_shown(text)} in the link {wrong}; {_default(name)} is used")
+        for name, allowed in list(_clashes({**DEFAULTS, **values})):
+            complaints.append(f"{name} = {values.pop(name)} in the link is out of {allowed}; {_default(name)} is used")
+        if len(complaints) > MAX_COMPLAINTS:
+            more = len(complaints) - MAX_COMPLAINTS + 1
+            complaints[MAX_COMPLAINTS - 1 :] = [f"{more} more things in the link could not be used"]
+        return cls(**values), complaints
+
+
+SPECS: dict[str, Spec] = {f.name: f.metadata["spec"] for f in fields(Recipe)}  #: field → its values
+HELP: dict[str, str] = {f.name: f.metadata["help"] for f in fields(Recipe)}  #: field → its tooltip
+DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Recipe)}
+
+
+def _kind(data: str) -> str | None:
+    return None if data == OWN else "images" if data in names("images") else "points"
+
+
+def _count(asked: int | None, kind: str, points: int) -> int:
+    if kind == "images":
+        return 16 if asked is None else min(asked, MOST_IMAGES)
+    return points if asked is None else asked
+
+
+def _clashes(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Fields that are allowed by themselves but not beside the others, with what is. The defaults never clash."""
+    if values["steps"] > values["T"]:
+        yield "steps", f"1…{values['T']}, the T of the schedule"
+    for name in ("samples", "lens_samples"):
+        if _kind(values["data"]) == "images" and (values[name] or 0) > MOST_IMAGES:
+            yield name, f"1…{MOST_IMAGES} for images"
+
+
+def _default(name: str) -> str:
+    spec, default = SPECS[name], DEFAULTS[name]
+    return spec.unset if default is None and isinstance(spec, Whole) else spec.text(default) or "the tab's own choice"
+
+
+def _pairs(query: str | Mapping[str, Any], complaints: list[str]) -> Iterator[tuple[str, str]]:
+    if isinstance(query, str):
+        query = query.removeprefix("?")
+        if len(query) > MAX_QUERY:
+            complaints.append(f"the link has {len(query)} characters of settings; the first {MAX_QUERY} are read")
+            query = query[:MAX_QUERY].rpartition("&")[0]  # a setting cut in two is not what anybody asked for
+        yield from parse_qsl(query, keep_blank_values=True)
+        return
+    # A web framework's parameters may hold a name several times; a plain dict may hold a list for it.
+    left = MAX_QUERY
+    for name, given in query.multi_items() if hasattr(query, "multi_items") else query.items():
+        for text in given if isinstance(given, list | tuple) else (given,):
+            left -= len(str(name)) + len(str(text)) + 2
+            if left < 0:
+                complaints.append(f"the link has too many settings; the first {MAX_QUERY} characters are read")
+                return
+            yield str(name), str(text)

@@ -1,0 +1,209 @@
+"""The recipe: links read back exactly, and whatever else a link holds is named, replaced and harmless."""
+
+import json
+import random
+import string
+from dataclasses import FrozenInstanceError, fields
+from urllib.parse import urlencode
+
+import pytest
+
+from core.datasets import load, names
+from dashboard.recipe import (
+    DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Choice, Invalid, Keys, Real, Recipe, Times, Whole,
+)
+
+
+def some_value(spec, rng):
+    if isinstance(spec, Choice):
+        return rng.choice(spec.choices)
+    if isinstance(spec, Whole):
+        return rng.choice([spec.low, spec.high, rng.randint(spec.low, spec.high), *[None] * bool(spec.unset)])
+    if isinstance(spec, Real):
+        tiny = rng.choice([1e-7, -1e-7, 5e-324]) if spec.low < 0 else 1e-7
+        return rng.choice([spec.low, spec.high, rng.uniform(spec.low, spec.high), tiny, 0.0])
+    if isinstance(spec, Times):
+        begin = rng.choice([rng.random(), 1.0, 1e-9])
+        return rng.choice([None, (1.0, 0.0), (begin, begin * rng.random()), (begin, begin)])
+    assert isinstance(spec, Keys)
+    letters = string.ascii_lowercase + string.digits + "_"
+    made = {"p" + "".join(rng.choices(letters, k=rng.randint(0, 23))) for _ in range(rng.randint(0, spec.most))}
+    return tuple(sorted(made))
+
+
+def some_recipe(rng, share=0.5):
+    values = {name: some_value(spec, rng) for name, spec in SPECS.items() if rng.random() < share}
+    try:
+        return Recipe(**values)
+    except Invalid:  # allowed one by one, but not together: more steps than T, or too many images
+        return some_recipe(rng, share)
+
+
+def test_a_thousand_recipes_come_back_from_their_links_exactly():
+    rng = random.Random(0)
+    for _ in range(1000):
+        recipe = some_recipe(rng)
+        assert Recipe.from_query(recipe.to_query()) == (recipe, []), recipe
+        assert Recipe.from_query("?" + recipe.to_query()) == (recipe, [])
+
+
+def test_recipes_come_back_from_the_json_of_a_gif():
+    rng = random.Random(1)
+    for _ in range(200):
+        recipe = some_recipe(rng)
+        assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert set(Recipe().to_dict()) == set(SPECS), "the comment says the whole recipe, not what differs"
+
+
+def test_a_link_holds_only_what_differs_in_the_order_of_the_fields():
+    assert Recipe().to_query() == ""
+    recipe = Recipe(seed=7, steps=50, drop_noise=(0.8, 0.2), panels=("x_t", "x0"), eta=1.0)
+    assert recipe.to_query() == "steps=50&eta=1&seed=7&drop_noise=0.8-0.2&panels=x_t,x0"
+    assert recipe.with_(drop_noise=True).to_query().split("&")[3] == "drop_noise=on"
+
+
+def test_the_longest_link_fits_into_what_is_read():
+    longest = Recipe(
+        data="own", T=3999, steps=999, train_steps=123456, batch=4095, eta=0.12345678901234567, samples=1999,
+        model="mine", network="unet", recipe="textbook", target="velocity", schedule="sigmoid", sampler="heun",
+        spacing="log_snr", seed=2**31 - 1, clip="dynamic", drop_noise=(0.12345678901234567, 1.2345678901234567e-300),
+        tell=-0.12345678901234567, nudge=-1.2345678901234567e-300, scale_eps=-1.2345678901234567e-300,
+        lens_samples=1999, tab="forward", panels=tuple(c * 24 for c in "abcdef"), frame=99999,
+    )  # fmt: skip
+    assert all(getattr(longest, f.name) != f.default for f in fields(Recipe))
+    assert len(longest.to_query()) < MAX_QUERY / 2
+    assert Recipe.from_query(longest.to_query()) == (longest, [])
+
+
+def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
+    assert SPECS.keys() == HELP.keys() == DEFAULTS.keys()
+    for name, spec in SPECS.items():
+        assert HELP[name] and "\n" not in HELP[name] and len(HELP[name]) <= 100
+        assert spec.check(DEFAULTS[name]) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize("link, complaint", [
+    ("steps=5000", "steps = 5000 in the link is out of 1…1000; 100 is used"),
+    ("steps=0", "steps = 0 in the link is out of 1…1000; 100 is used"),
+    ("steps=ten", "steps = ten in the link is no whole number; 1…1000 are allowed; 100 is used"),
+    ("steps=", "steps =  in the link is no whole number; 1…1000 are allowed; 100 is used"),
+    ("sampler=ddmp", "sampler = ddmp in the link is none of ddim, ddpm, heun (did you mean ddpm?); ddim is used"),
+    ("eta=2", "eta = 2 in the link is out of 0…1; 0 is used"),
+    ("eta=nan", "eta = nan in the link is no number; 0…1 are allowed; 0 is used"),
+    ("tell=1e999", "tell = 1e999 in the link is no number; -0.2…0.2 are allowed; 0 is used"),
+    ("drop_noise=0.2-0.8", "drop_noise = 0.2-0.8 in the link is no range of times; it can be off, on, or begin-end "
+     "with 1 ≥ begin ≥ end ≥ 0, as 0.8-0.2; off is used"),
+    ("samples=0", "samples = 0 in the link is out of 1…2000; 1000 points or 16 images is used"),
+    ("panels=a,a", "panels = a,a in the link is not up to 6 names of panels with commas between them, none twice; "
+     "the tab's own choice is used"),
+    ("colour=red", "colour in the link is no setting and is passed over"),
+    ("seed=0&seed=1", "seed is in the link more than once; the first is used"),
+    ("T=100&steps=500", "steps = 500 in the link is out of 1…100, the T of the schedule; 100 is used"),
+    ("data=digits8&samples=65", "samples = 65 in the link is out of 1…64 for images; 1000 points or 16 images is used"),
+])
+def test_what_a_link_gets_wrong_is_named_and_the_default_used(link, complaint):
+    recipe, complaints = Recipe.from_query(link)
+    assert complaints == [complaint]
+    wrong = complaint.split()[0]
+    assert getattr(recipe, wrong, None) == DEFAULTS.get(wrong)
+
+
+def test_one_wrong_value_leaves_the_others_standing():
+    recipe, complaints = Recipe.from_query("steps=5000&seed=7&data=moons")
+    assert (recipe.seed, recipe.data, recipe.steps, len(complaints)) == (7, "moons", 100, 1)
+
+
+def test_html_and_markdown_in_a_link_reach_no_complaint():
+    bad = "<script>alert(1)</script>[x](javascript:1)&\"'`*"
+    for query in (urlencode({bad: bad, "steps": bad, "sampler": bad}), {bad: bad, "steps": bad, "sampler": bad}):
+        recipe, complaints = Recipe.from_query(query)
+        assert recipe == Recipe() and len(complaints) == 3
+        for text in complaints:
+            assert not set(text) & set("<>[]&\"`*\n") and "://" not in text and "(1)" not in text
+
+
+def test_a_long_value_is_shown_by_its_first_forty_characters():
+    _, [complaint] = Recipe.from_query("sampler=" + "x" * 500)
+    assert "x" * 39 + "…" in complaint and "x" * 40 not in complaint
+
+
+def test_garbage_never_raises_and_complaints_stay_few():
+    rng = random.Random(2)
+    alphabet = string.printable + "äß√🦖\x00\ud800%&=;+#"
+    for _ in range(500):
+        text = "".join(rng.choices(alphabet, k=rng.randint(0, 300)))
+        wrong_values = "&".join(f"{name}={rng.choice(alphabet)}{text[:5]}" for name in rng.sample(list(SPECS), 9))
+        for link in (text, wrong_values, {text: text}, {"seed": [text, text]}, {"seed": None, "T": 5, "eta": {}}):
+            recipe, complaints = Recipe.from_query(link)
+            assert isinstance(recipe, Recipe) and len(complaints) <= MAX_COMPLAINTS
+            assert all(len(line) < 400 for line in complaints)
+
+
+def test_a_link_beyond_all_bounds_is_read_up_to_its_bound():
+    link = "seed=7&" + "&".join(f"x{i}=1" for i in range(100_000)) + "&steps=5"
+    recipe, complaints = Recipe.from_query(link)
+    assert (recipe.seed, recipe.steps) == (7, 100)
+    assert "characters" in complaints[0] and len(complaints) == MAX_COMPLAINTS
+    assert "more things" in complaints[-1]
+    cut, _ = Recipe.from_query("tell=0.1&" + "p" * 1981 + "=1&seed=1234567")
+    assert cut.seed == 0, "a seed cut in two is not the seed that was asked for"
+    recipe, complaints = Recipe.from_query({"seed": "7", "x": "y" * MAX_QUERY, "steps": "5"})
+    assert (recipe.seed, recipe.steps) == (7, 100) and "too many settings" in complaints[0]
+
+
+def test_settings_of_the_framework_are_passed_over_in_silence():
+    assert Recipe.from_query("__theme=dark&seed=3") == (Recipe(seed=3), [])
+    assert Recipe.from_query(None) == Recipe.from_query({}) == (Recipe(), [])
+
+
+def test_parameters_of_a_web_framework_that_repeat_are_complained_of():
+    class Parameters(dict):
+        def multi_items(self):
+            return [("seed", "1"), ("seed", "2")]
+
+    for query in (Parameters(seed="2"), {"seed": ["1", "2"]}):
+        recipe, complaints = Recipe.from_query(query)
+        assert recipe.seed == 1 and complaints == ["seed is in the link more than once; the first is used"]
+
+
+def test_a_change_that_is_not_allowed_names_field_value_and_what_is():
+    with pytest.raises(Invalid, match=r"steps is 0; it can be 1…1000") as caught:
+        Recipe().with_(steps=0)
+    assert (caught.value.field, caught.value.given, caught.value.allowed) == ("steps", 0, "1…1000")
+    refused = [
+        {"steps": 2.5}, {"steps": True}, {"steps": "5"}, {"steps": None}, {"steps": float("inf")}, {"seed": 2**31},
+        {"eta": "1"}, {"eta": float("nan")}, {"data": "dino"}, {"data": ["trex"]}, {"T": 200, "steps": 300},
+        {"data": "faces16", "lens_samples": 65}, {"drop_noise": "10"}, {"drop_noise": (0.1, 0.5)}, {"panels": "x_t"},
+        {"panels": ["x", "x"]}, {"panels": ["<b>"]}, {"panels": [f"p{i}" for i in range(7)]},
+    ]  # fmt: skip
+    for change in refused:
+        with pytest.raises(Invalid, match="it can be"):
+            Recipe().with_(**change)
+    with pytest.raises(Invalid, match="a field's name is stepz; it can be data, model"):
+        Recipe().with_(stepz=1)
+
+
+def test_values_from_controls_take_their_plain_form():
+    recipe = Recipe().with_(steps=50.0, eta=1, drop_noise=False, panels=["x_t"], nudge=-0.0)
+    assert recipe == Recipe(steps=50, eta=1.0, panels=("x_t",))
+    assert isinstance(recipe.steps, int) and isinstance(recipe.eta, float) and str(recipe.nudge) == "0.0"
+    assert recipe.with_(drop_noise=True).drop_noise == (1.0, 0.0)
+
+
+def test_a_recipe_cannot_be_changed_in_place():
+    with pytest.raises(FrozenInstanceError):
+        Recipe().steps = 5
+
+
+def test_the_kind_of_data_bounds_how_many_samples_are_made():
+    assert Recipe().kind == "points" and Recipe(data="mnist16").kind == "images" and Recipe(data="own").kind is None
+    assert Recipe().sample_count("points") == 1000 and Recipe().sample_count("images") == 16
+    own = Recipe(data="own", samples=300, lens_samples=300)
+    assert own.sample_count("points") == own.lens_count("points") == 300
+    assert own.sample_count("images") == own.lens_count("images") == 64
+    assert Recipe().lens_count("points") == 500 and Recipe().lens_count("images") == 16
+
+
+def test_every_data_set_that_can_be_chosen_is_there_and_of_the_kind_that_the_recipe_says():
+    for name in names():
+        assert load(name).kind == Recipe(data=name).kind
