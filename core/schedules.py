@@ -62,12 +62,13 @@ class Schedule:
 
     @cached_property
     def _inverse(self) -> tuple[Tensor, Tensor]:
-        # From just above 0 to just below 1: the ends may be infinite. Ascending in log-SNR, as searchsorted wants it.
-        t = torch.linspace(1, 0, 20 * self.T + 1, dtype=torch.float64)[1:-1]
-        return self.log_snr(t), t
+        # Ascending in log-SNR, as searchsorted wants it, and without the ends of time where it is infinite.
+        t = torch.linspace(1, 0, 20 * self.T + 1, dtype=torch.float64)
+        values = self.log_snr(t)
+        return values[values.isfinite()], t[values.isfinite()]
 
     def t_at(self, log_snr: Tensor) -> Tensor:
-        """The time at which the log-SNR has this value; clamped to within (0, 1)."""
+        """The time at which the log-SNR has this value; clamped to (0, 1], or (0, 1) where no signal is left at 1."""
         values, t = self._inverse
         values, t = values.to(log_snr.device), t.to(log_snr.device)
         wanted = log_snr.to(torch.float64).contiguous()
@@ -87,10 +88,15 @@ class Schedule:
         """
         if spacing not in SPACINGS:
             raise ValueError(f"spacing is {spacing!r}; it can be {', '.join(SPACINGS)}")
-        if not 1 <= steps <= self.T:
-            raise ValueError(f"{steps} sampling steps asked for; a schedule of T = {self.T} timesteps allows 1 to {self.T}")
         if not 0 < start <= 1:
             raise ValueError(f"start is {start}; a walk starts at a time in (0, 1]")
+        most = self.T
+        if self.discrete:  # begin at a timestep, and there are only so many below it
+            most = max(1, round(start * self.T))
+            start = most / self.T
+        if not 1 <= steps <= most:
+            raise ValueError(f"{steps} sampling steps asked for from t = {start:g}; "
+                             f"a schedule of T = {self.T} timesteps allows 1 to {most} from there")
         if spacing == "log_snr":
             ends = torch.tensor([min(start, 1 - 1e-4) if self(torch.ones(1))[0] == 0 else start, 1 / self.T],
                                 dtype=torch.float64)
@@ -99,8 +105,8 @@ class Schedule:
             inner[0] = ends[0]
             return torch.cat([inner, inner.new_zeros(1)])
         if spacing == "leading":
-            k = torch.arange(steps - 1, -1, -1, dtype=torch.float64) * (self.T // steps) + 1
-            return torch.cat([k / self.T * start, k.new_zeros(1)])
+            k = torch.arange(steps - 1, -1, -1, dtype=torch.float64) * (most // steps) + 1
+            return torch.cat([k / most * start, k.new_zeros(1)])
         t = torch.linspace(start, 0, steps + 1, dtype=torch.float64)
         return (t * self.T).round() / self.T if self.discrete else t
 
@@ -128,8 +134,11 @@ class Schedule:
         if len(back):
             wrong.append(f"not monotone: the SNR rises again after t = {float(t[back[0, 0]]):.3f}; noise must only grow")
         beta = self.beta(t[1:])
-        if (beta >= 1).any() and not (len(beta) and (beta[:-1] < 1).all() and alpha[-1] == 0):
-            wrong.append(f"beta = {float(beta.max()):.3g} at t = {float(t[1:][beta.argmax()]):.3f}; each beta must be below 1")
+        gone = (beta[:-1] >= 1).nonzero()  # the last may be 1: no signal is left where sampling starts, as in the flow
+        if len(gone):
+            k = int(gone[0, 0]) + 1
+            wrong.append(f"beta = {float(beta[k - 1]):.3g} at t = {float(t[k]):.3f}: no signal is left after it; "
+                         "each beta before the last must be below 1")
         end = float(alpha[-1] ** 2 / sigma[-1] ** 2) if sigma[-1] > 0 else math.inf
         if end > 1e-2:
             wrong.append(

@@ -1,0 +1,51 @@
+"""What all tests share: one thread, a seeded generator, every schedule, and small denoisers to walk with."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from core.denoisers.base import Denoiser
+from core.denoisers.exact import Exact
+from core.schedules import SCHEDULES, make_schedule
+
+# Tests are small: threads would only wait for each other, and sums would differ from machine to machine.
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(params=SCHEDULES)
+def schedule(request):
+    return make_schedule(request.param)
+
+
+class SmallNetwork(nn.Module):
+    """Fixed random weights, float64, samples of any shape: what it says is nonsense, and the same nonsense each time."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        g = torch.Generator().manual_seed(7)
+        size = torch.Size(shape).numel()
+        self.register_buffer("first", torch.randn(size + 2, 16, generator=g, dtype=torch.float64) / (size + 2) ** 0.5)
+        self.register_buffer("last", torch.randn(16, size, generator=g, dtype=torch.float64) / 4)
+
+    def forward(self, x, t, noise_level, cond):
+        told = torch.cat([x.flatten(1), t[:, None], noise_level[:, None]], 1)
+        return (torch.tanh(told @ self.first) @ self.last).reshape(x.shape)
+
+
+@pytest.fixture
+def small_denoiser():
+    """(schedule, target, shape of a sample) → a Denoiser in float64."""
+    return lambda schedule, target="eps", shape=(2,): Denoiser(SmallNetwork(shape), schedule, target)
+
+
+@pytest.fixture
+def gaussian():
+    """(schedule, c) → the exact denoiser of N(0, c²·I) in two dimensions."""
+    return lambda schedule, c: Exact(torch.zeros(1, 2, dtype=torch.float64), schedule, bandwidth=c)
