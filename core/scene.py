@@ -51,12 +51,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Series:
-    """One curve of a chart: x and y of shape (P,); `low` draws a filled band from `low` to `y`."""
+    """One curve of a chart: x and y of shape (P,); style "band" fills from `low` to `y`."""
 
     label: str
     x: np.ndarray
     y: np.ndarray
-    style: Literal["line", "dashed", "faint", "dots"] = "line"
+    style: Literal["line", "dashed", "faint", "dots", "band"] = "line"
     palette: Literal["ink", "accent"] = "accent"
     low: np.ndarray | None = None
 

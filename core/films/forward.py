@@ -1,0 +1,99 @@
+"""Data dissolving into noise: the forward process, in one jump and step by step."""
+
+from __future__ import annotations
+
+import torch
+
+from core.films.base import (DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, Film, density, pictures, signed_pictures)
+from core.forward import forward_walk, noised
+from core.scene import Chart, Scene, Series
+
+
+class ForwardFilm(Film):
+    """Frames at `frames` times from 0 to 1: x_t by the closed form, and x_t by small steps with fresh noise in each.
+
+    ValueError if the schedule cannot be walked (see `Schedule.check`).
+    """
+
+    def __init__(self, dataset, schedule, samples: int, seed: int, frames: int = 101, about: dict | None = None):
+        self.dataset, self.schedule, self.about = dataset, schedule, about or {}
+        generator = torch.Generator().manual_seed(seed)
+        self.x0 = dataset.draw(samples, generator)[0]
+        self.eps = torch.randn(self.x0.shape, generator=generator)
+        # Step by step is told with T steps of which `frames` are shown, on a discrete schedule: its own timesteps.
+        self.t = torch.linspace(0, 1, frames, dtype=torch.float64)
+        if schedule.discrete:
+            self.t = (self.t * schedule.T).round().div(schedule.T).unique()
+        self.alpha, self.sigma = schedule(self.t)
+        self._step_seed = seed + 1
+        self._stepwise: torch.Tensor | None = None
+        self.offers = {}
+        (self._offer_points if dataset.kind == "points" else self._offer_pictures)()
+
+    @property
+    def frames(self) -> int:
+        return len(self.t)
+
+    def jump(self, first: int, end: int) -> torch.Tensor:
+        return torch.stack([noised(self.schedule, self.x0, t, self.eps).x_t for t in self.t[first:end]])
+
+    def stepwise(self, first: int, end: int) -> torch.Tensor:
+        if self._stepwise is None:
+            generator = torch.Generator().manual_seed(self._step_seed)
+            walked = forward_walk(self.schedule, self.x0, self.t[1:], generator)
+            self._stepwise = torch.stack([self.x0, *walked])
+        return self._stepwise[first:end]
+
+    def _offer_points(self):
+        state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink")
+        self.default = ("x_t", "walked", "paths", "density")
+        self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form", self.jump, **state)
+        self.offer("walked", "x_{t} step by step", "each step adds fresh noise to the last; another path, the same distribution",
+                   self.stepwise, **state)
+        paths = dict(kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent", caption=f"{PATHS} of {len(self.x0):,}",
+                     backdrop=self.dataset.x0.numpy())
+        self.offer("paths", "paths, one jump", "the way of some points when ε stays the same", lambda a, b: self.jump(a, b)[:, :PATHS], **paths)
+        self.offer("walked_paths", "paths, step by step", "the way of some points when every step draws fresh noise",
+                   lambda a, b: self.stepwise(a, b)[:, :PATHS], **paths)
+        self.offer("density", "p_{t}", "the density of x_t, exact, over its own maximum at each t",
+                   lambda a, b: density(self.dataset.x0, self.dataset.bandwidth, self.alpha[a:b], self.sigma[a:b], STATE_VIEW),
+                   kind="heat", range=(0.0, 1.0), palette="magnitude", caption="p / max p")
+        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: self.eps[None],
+                   kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="ink")
+        self.offer("x0", "x_{0}", "the data", lambda a, b: self.x0[None], kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="ink")
+
+    def _offer_pictures(self):
+        state = dict(kind="images", range=(-1.0, 1.0), palette="data")
+        self.default = ("x_t", "walked", "eps")
+        self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form",
+                   lambda a, b: pictures(self.jump(a, b)), **state)
+        self.offer("walked", "x_{t} step by step", "each step adds fresh noise to the last; another path, the same distribution",
+                   lambda a, b: pictures(self.stepwise(a, b)), **state)
+        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: signed_pictures(self.eps[None]),
+                   kind="images", range=(-3.0, 3.0), palette="signed")
+        self.offer("x0", "x_{0}", "the data", lambda a, b: pictures(self.x0[None]), **state)
+
+    def shell(self, first: int, end: int) -> Scene:
+        t, alpha, sigma = self.t, self.alpha, self.sigma
+        inner = t > 0
+        log_snr = self.schedule.log_snr(t)
+        beta = self.schedule.beta(t.clamp(min=1 / self.schedule.T))
+        numbers = dict(t=t, k=t * self.schedule.T, T=torch.full_like(t, self.schedule.T), alpha=alpha, sigma=sigma,
+                       alpha_bar=alpha**2, signal=100 * alpha**2 / (alpha**2 + sigma**2), log_snr=log_snr, beta=beta)
+        finite = inner & log_snr.isfinite()
+        x = t.numpy()
+        ends = ("t=0 data", "t=1 noise")
+        charts = (
+            Chart("α, the signal · σ, the noise", (Series("α", x, alpha.numpy(), palette="ink"), Series("σ", x, sigma.numpy())), x, ends=ends),
+            Chart("log SNR = log α²/σ²", (Series("log SNR", t[finite].numpy(), log_snr[finite].numpy()),), x, ends=ends),
+            Chart("β, the share of the signal lost in each of T steps", (Series("β", t[inner].numpy(), beta[inner].numpy()),), x, ends=ends),
+        )
+        return Scene(
+            (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
+            clock="t = {k:.0f} / {T:.0f}",
+            sentence="At t = {t:.3f} the picture is {alpha:.3f} of the data plus {sigma:.3f} of noise: {signal:.1f} % of its "
+                     "size, squared, is signal.",
+            formula="x_{t} = α_{t} x_{0} + σ_{t} ε",
+            figures=("xₜ = {alpha:.4f} · x₀ + {sigma:.4f} · ε", "ᾱₜ = {alpha_bar:.4f}   log SNR = {log_snr:.2f}   βₜ = {beta:.5f}"),
+            source="core/forward.py · x_t = alpha * x0 + sigma * eps", charts=charts, about=self.about,
+        )

@@ -1,0 +1,197 @@
+"""A walk from noise to data, as a film: one frame a kept step, and one for where it arrived."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from core.denoisers.exact import Exact
+from core.films.base import (DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, Film, density, pictures, signed_pictures, spread,
+                             vector_field)
+from core.samplers import Denoise, posterior_std
+from core.scene import Chart, Scene, Series
+from core.trace import Trace
+
+#: sampler → its equation, and the line of code that it is.
+EQUATIONS = {
+    "ddim": ("x_{s} = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std · z", "core/samplers.py · alpha_s * prediction.x0 + direction * prediction.eps"),
+    "heun": ("x_{s} = (α_{s}+σ_{s}) [ x_{t}/(α_{t}+σ_{t}) + Δr · ½(u_{t} + u_{s}) ]", "core/samplers.py · scale_s * (z + dr * slope)"),
+}
+
+
+class TraceFilm(Film):
+    """The trace may still be growing: steps of `times` that are not there yet are not among `frames`.
+
+    times: the grid of the walk, (K+1,); denoise: asked for fields (not for what is in the trace); eta and sampler: for
+    the equation. When the walk is over, `finish` adds the last frame, at t = times[-1], whose panels that show a
+    prediction hold the last one made.
+    """
+
+    def __init__(self, trace: Trace, times: torch.Tensor, dataset, schedule, denoise: Denoise, sampler: str = "ddim",
+                 eta: float = 0.0, about: dict | None = None):
+        self.trace, self.times, self.dataset, self.schedule, self.denoise = trace, times, dataset, schedule, denoise
+        self.sampler, self.eta, self.about = sampler, 1.0 if sampler == "ddpm" else eta, about or {}
+        self.finished = False
+        self.kept = times[:-1][:: trace.every]
+        stds = [self.eta * posterior_std(schedule, t, s) if sampler != "heun" else 0.0 for t, s in zip(times, times[1:])]
+        moves = [abs(schedule.at(s)[0] - schedule.at(t)[0]) + 3 * abs(schedule.at(t)[1] - math.sqrt(max(0, schedule.at(s)[1] ** 2 - d**2)))
+                 for t, s, d in zip(times, times[1:], stds)]
+        self._stds = torch.tensor(stds, dtype=torch.float64)[:: trace.every]
+        self._added_view, self._removed_view = max(3 * max(stds), 1e-3), max(max(moves), 1e-3)
+        self._exact: Exact | None = None
+        self.offers = {}
+        (self._offer_points if dataset.kind == "points" else self._offer_pictures)()
+
+    def finish(self) -> None:
+        """The walk is over: its end becomes the last frame."""
+        self.finished = True
+
+    @property
+    def frames(self) -> int:
+        return len(self.trace) + self.finished
+
+    @property
+    def total(self) -> int:
+        return len(self.kept) + 1
+
+    @property
+    def exact(self) -> Exact:
+        if self._exact is None:
+            self._exact = Exact(self.dataset.x0, self.schedule, self.dataset.bandwidth)
+        return self._exact
+
+    def quantity(self, name: str, first: int, end: int) -> torch.Tensor:
+        """A quantity of the trace on the frames first … end−1; the last frame holds the last step's."""
+        rows = self.trace.part(name, first, min(end, len(self.trace)))
+        if end <= len(self.trace):
+            return rows
+        last = self.trace.final[None] if name == "x_t" else self.trace.part(name, len(self.trace) - 1, len(self.trace))
+        return torch.cat([rows, last]) if len(rows) else last
+
+    def frame_times(self, first: int, end: int) -> torch.Tensor:
+        """t of each frame; a field at the data itself is that of the last step."""
+        return torch.cat([self.kept, self.kept[-1:]])[first:end]
+
+    def removed(self, first: int, end: int) -> torch.Tensor:
+        """x_t − mean: what the update took away. Nothing more is taken at the end."""
+        gone = self.quantity("x_t", first, end) - self.quantity("mean", first, end)
+        if end > len(self.trace):
+            gone[-1] = 0
+        return gone
+
+    def added(self, first: int, end: int) -> torch.Tensor:
+        """std·z: the fresh noise of the step."""
+        std = torch.cat([self.trace.std, torch.zeros(1, dtype=torch.float64)])[first:end].float()
+        noise = self.quantity("noise", first, end)
+        return std.reshape(-1, *[1] * (noise.ndim - 1)) * noise
+
+    def error(self, first: int, end: int) -> torch.Tensor:
+        """ε̂ − ε_exact at the states of the walk."""
+        x, eps = self.quantity("x_t", first, end), self.quantity("eps", first, end)
+        if end > len(self.trace):
+            x[-1] = self.trace.part("x_t", len(self.trace) - 1, len(self.trace))[0]
+        return eps - torch.stack([self.exact(row, t).eps for row, t in zip(x, self.frame_times(first, end))])
+
+    def _offer_points(self):
+        state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW))
+        noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="accent")
+        arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent", scale=2.0, caption="a cell = 2",
+                      backdrop=self.dataset.x0.numpy())
+        field = lambda denoise, of: lambda a, b: vector_field(denoise, self.frame_times(a, b), STATE_VIEW, of)  # noqa: E731
+        self.default = ("x_t", "x0", "field", "paths")
+        self.offer("x_t", "x_{t}", "the state", lambda a, b: self.quantity("x_t", a, b), palette="ink", **state)
+        self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t", lambda a, b: self.quantity("x0", a, b),
+                   kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent")
+        self.offer("field", "−ε̂ as field", "where the model wants to go: −ε̂ = σ·score, at this t, everywhere",
+                   field(self.denoise, lambda p: -p.eps), **arrows)
+        self.offer("paths", "paths", "the way of some of the points", lambda a, b: self.quantity("x_t", a, b)[:, :PATHS],
+                   kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent", caption=f"{min(PATHS, len(self._any()))} of {len(self._any()):,}")
+        self.offer("density", "p_{t}", "the density the forward process has at this t, exact, over its maximum",
+                   self._density, kind="heat", range=(0.0, 1.0), palette="magnitude", caption="p / max p")
+        self.offer("eps", "ε̂", "the noise the model sees in each point", lambda a, b: self.quantity("eps", a, b), **noise)
+        self.offer("removed", "x_{t} − mean", "what this step took away from each point", self.removed,
+                   kind="points", range=(-self._removed_view, self._removed_view), palette="ink")
+        self.offer("added", "std · z", "the fresh noise this step added to each point", self.added,
+                   kind="points", range=(-self._added_view, self._added_view), palette="ink")
+        self.offer("error", "ε̂ − ε exact", "the model's noise less the exact denoiser's, for each point", self.error,
+                   kind="points", range=(-1.0, 1.0), palette="accent")
+        self.offer("field_exact", "−ε exact as field", "the true score, times σ: what a perfect model would say",
+                   field(lambda x, t: self.exact(x, t), lambda p: -p.eps), **arrows)
+
+    def _any(self) -> torch.Tensor:
+        return self.trace.final if self.trace.final is not None else torch.empty(0)
+
+    def _density(self, first: int, end: int) -> torch.Tensor:
+        times = torch.cat([self.kept, self.times[-1:]])[first:end]
+        return density(self.dataset.x0, self.dataset.bandwidth, *self.schedule(times), STATE_VIEW)
+
+    def _offer_pictures(self):
+        state = dict(kind="images", range=(-1.0, 1.0), palette="data")
+        signed = dict(kind="images", palette="signed")
+        self.default = ("x_t", "x0", "eps")
+        self.offer("x_t", "x_{t}", "the state", lambda a, b: pictures(self.quantity("x_t", a, b)), **state)
+        self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t", lambda a, b: pictures(self.quantity("x0", a, b)), **state)
+        self.offer("eps", "ε̂", "the noise the model sees in the state", lambda a, b: signed_pictures(self.quantity("eps", a, b)), range=(-3.0, 3.0), **signed)
+        self.offer("removed", "x_{t} − mean", "what this step took away", lambda a, b: signed_pictures(self.removed(a, b)),
+                   range=(-self._removed_view, self._removed_view), **signed)
+        self.offer("added", "std · z", "the fresh noise this step added", lambda a, b: signed_pictures(self.added(a, b)),
+                   range=(-self._added_view, self._added_view), **signed)
+        self.offer("error", "ε̂ − ε exact", "the model's noise less the exact denoiser's", lambda a, b: signed_pictures(self.error(a, b)),
+                   range=(-1.0, 1.0), **signed)
+
+    def band(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(t, std of x_t in the walk over the forward process's, two standard errors of that ratio), one a frame.
+
+        The forward process has E|x_t − alpha·μ|²/D = alpha²·Var + sigma²; with a = x0 − μ and B samples that mean square
+        has the variance (alpha⁴·Var|a|² + 4·alpha²sigma²·E|a|² + 2D·sigma⁴) / (B·D²).
+        """
+        mean, square, variance, d = spread(self.dataset)
+        t = torch.cat([self.kept, self.times[-1:]])[: self.frames]
+        alpha, sigma = self.schedule(t)
+        x = self.quantity("x_t", 0, self.frames).flatten(2).double()
+        walked = (x - alpha[:, None, None] * mean).square().mean((1, 2))
+        forward = alpha**2 * square / d + sigma**2
+        error = (alpha**4 * variance + 4 * alpha**2 * sigma**2 * square + 2 * d * sigma**4).div(x.shape[1]).sqrt() / d
+        return t.numpy(), (walked / forward).sqrt().numpy(), (error / forward).numpy()  # 2·(½·error/forward)
+
+    def shell(self, first: int, end: int) -> Scene:
+        t = torch.cat([self.kept, self.times[-1:]])
+        at = (torch.arange(len(self.kept)) * self.trace.every).clamp(max=len(self.times) - 2)
+        s = torch.cat([self.times[at + 1], self.times[-1:]])
+        std = torch.cat([self._stds, torch.zeros(1, dtype=torch.float64)])
+        (alpha_t, sigma_t), (alpha_s, sigma_s) = self.schedule(t), self.schedule(s)
+        steps = len(self.times) - 1
+        numbers = dict(t=t, s=s, step=torch.cat([at, torch.tensor([steps])]), steps=torch.full_like(t, steps), alpha_t=alpha_t,
+                       sigma_t=sigma_t, alpha_s=alpha_s, sigma_s=sigma_s, std=std,
+                       direction=(sigma_s**2 - std**2).clamp(min=0).sqrt(), log_snr=self.schedule.log_snr(t),
+                       scale_t=1 / (alpha_t + sigma_t), scale_s=alpha_s + sigma_s, dr=sigma_s / (alpha_s + sigma_s) - sigma_t / (alpha_t + sigma_t),
+                       left=100 * sigma_t**2 / (alpha_t**2 * spread(self.dataset)[1] / spread(self.dataset)[3] + sigma_t**2))
+        formula, source = EQUATIONS["heun" if self.sampler == "heun" else "ddim"]
+        figures = (("xₛ = {scale_s:.3f} [ {scale_t:.3f} · xₜ + ({dr:+.4f}) · ½(uₜ + uₛ) ]", "from t = {t:.3f} to s = {s:.3f}, u = ε̂ − x̂₀")
+                   if self.sampler == "heun" else
+                   ("xₛ = {alpha_s:.3f} · x̂₀ + {direction:.3f} · ε̂ + {std:.3f} · z", "from t = {t:.3f} to s = {s:.3f}, std = η · posterior std"))
+        count = len(self._any())
+        return Scene(
+            (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
+            clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
+            sentence=f"{count:,} {'points' if self.dataset.kind == 'points' else 'pictures'} on their way: at t = {{t:.3f}}, {{left:.0f}} % of "
+                     "the state's variance is still noise.",
+            formula=formula, figures=figures, source=source, charts=self._charts(), about=self.about,
+        )
+
+    def _charts(self) -> tuple[Chart, ...]:
+        if not len(self.trace):
+            return ()
+        t, ratio, error = self.band()
+        cursor = torch.cat([self.kept, self.times[-1:]]).numpy()
+        ends = ("t=1 noise", "t=0 data")
+        band = Chart("is the walk where the forward process would be? std of x_t, walk over theory",
+                     (Series("±2 s.e.", t, 1 + error, style="band", low=1 - error), Series("walk / theory", t, ratio)),
+                     cursor, ends=ends, flip=True)
+        x0, final = self.quantity("x0", 0, len(self.trace)), self.trace.final
+        away = (x0 - final).flatten(1).square().mean(1).sqrt().numpy()
+        settle = Chart("how far is the guess x̂₀ from where it ends? root mean square", (Series("x̂₀ − end", t[: len(away)], away),), cursor,
+                       ends=ends, flip=True)
+        return (band, settle) if self.finished else (band,)

@@ -1,0 +1,188 @@
+"""Training as a film: two clocks. One runs over training steps, the other over denoising time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.films.base import DATA_VIEW, STATE_VIEW, Film, pictures
+from core.scene import Chart, Scene, Series
+from core.trace import Trace
+
+#: The time at which a training's score field and one-step guesses are looked at: half way up in amplitude, for most schedules.
+LOOK_AT = 0.4
+#: Points of a loss curve that are sent to the page; a screen has no more columns to draw them in.
+CURVE_POINTS = 400
+
+#: target → the loss that its training lowers.
+LOSSES = {
+    "eps": "L = E |ε̂(x_{t}, t) − ε|²",
+    "x0": "L = E |x̂_{0}(x_{t}, t) − x_{0}|²",
+    "v": "L = E |v̂(x_{t}, t) − (α_{t} ε − σ_{t} x_{0})|²",
+    "velocity": "L = E |û(x_{t}, t) − (ε − x_{0})|²",
+    "edm": "L = E |F(c_{in} x_{t}, t) − (x_{0} − c_{skip} x_{t}) / c_{out}|²",
+}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a model under training makes of the same noise, at one moment of its training."""
+
+    step: int
+    samples: Tensor  #: (N, ...): where the walk from the fixed noise arrives
+    guess: Tensor  #: (N, ...): x̂0 from fixed noised data at t = LOOK_AT
+    field: Tensor | None  #: (G, G, 2): −ε̂ at t = LOOK_AT, for points
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands: the numbers beside its previews."""
+
+    losses: Tensor  #: (steps so far,)
+    bucket_t: Tensor  #: (20,) centres of the timestep buckets
+    bucket_mse: Tensor  #: (20,) mean (ε̂ − ε)² in each, NaN where none was seen
+    seconds: float  #: of training, this job's own
+
+
+def thin(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """(index of each, mean of each) of at most `most` equal groups."""
+    groups = np.array_split(np.arange(len(values)), min(most, len(values)))
+    return np.array([g.mean() for g in groups]), np.array([values[g].mean() for g in groups])
+
+
+def smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """A running mean over the last `share` of all steps so far (at least 10), the same length."""
+    width = max(10, int(share * len(values)))
+    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    begin = np.maximum(0, np.arange(len(values)) + 1 - width)
+    return (total[1:] - total[begin]) / (np.arange(len(values)) + 1 - begin)
+
+
+class TrainingFilm(Film):
+    """One frame a preview. steps: of the whole training; moments: the steps at which previews are taken.
+
+    floor: (t, mean (ε_exact − ε)²) of the exact denoiser, to hold the loss against.
+    """
+
+    def __init__(self, dataset, target: str, steps: int, moments: list[int], floor: tuple[Tensor, Tensor], about: dict | None = None):
+        self.dataset, self.target, self.steps, self.moments, self.floor = dataset, target, steps, moments, floor
+        self.about = about or {}
+        self.previews: list[Preview] = []
+        self.progress: Progress | None = None
+        self.offers = {}
+        points = dataset.kind == "points"
+        look = (dict(kind="points", range=(-DATA_VIEW, DATA_VIEW)) if points else dict(kind="images", range=(-1.0, 1.0)))
+        ink, accent = (dict(palette="ink"), dict(palette="accent")) if points else (dict(palette="data"),) * 2
+        shown = (lambda x: x) if points else pictures
+        self.default = ("samples", "guess", "field", "data") if points else ("samples", "guess", "data")
+        self.offer("samples", "samples", "the same noise, denoised by the network (averaged weights) at this training step",
+                   lambda a, b: shown(torch.stack([p.samples for p in self.previews[a:b]])), **look, **accent)
+        self.offer("guess", f"x̂_{{0}} at t={LOOK_AT}", f"its one-step guess of the data from data noised to t = {LOOK_AT}",
+                   lambda a, b: shown(torch.stack([p.guess for p in self.previews[a:b]])), **look, **accent)
+        if points:
+            self.offer("field", f"−ε̂ at t={LOOK_AT}", "the score field (times σ) as the network sees it at this training step",
+                       lambda a, b: torch.stack([p.field for p in self.previews[a:b]]), kind="field", range=(-STATE_VIEW, STATE_VIEW),
+                       palette="accent", scale=2.0, caption="a cell = 2", backdrop=dataset.x0.numpy())
+        self.offer("data", "data", "what it is trained on", lambda a, b: shown(self._data()[None]), **look, **ink)
+
+    def _data(self) -> Tensor:
+        count = len(self.previews[0].samples) if self.previews else 16
+        return self.dataset.draw(count, torch.Generator().manual_seed(0))[0]
+
+    def add(self, preview: Preview) -> None:
+        """Take the next preview in."""
+        self.previews.append(preview)
+
+    @property
+    def frames(self) -> int:
+        return len(self.previews)
+
+    @property
+    def total(self) -> int:
+        return len(self.moments)
+
+    def shell(self, first: int, end: int) -> Scene:
+        step = np.array([p.step for p in self.previews], float)
+        losses = self.progress.losses.numpy() if self.progress else np.empty(0)
+        smoothed = smooth(losses) if len(losses) else losses
+        at = np.clip(step.astype(int) - 1, 0, max(len(smoothed) - 1, 0))
+        numbers = dict(t=np.zeros(len(step)), step=step, steps=np.full(len(step), self.steps),
+                       loss=smoothed[at] if len(smoothed) else np.full(len(step), np.nan))
+        return Scene(
+            (), {name: values[first:end] for name, values in numbers.items()},
+            clock="training step {step:.0f} / {steps:.0f}",
+            sentence="After {step:.0f} steps of training the same noise becomes this. Loss, smoothed: {loss:.4f}.",
+            formula=LOSSES[self.target], figures=("smoothed over the last 5 % of the steps: L = {loss:.5f}",),
+            source="core/training.py · loss = (output − target)²", charts=self._charts(losses, smoothed), about=self.about,
+        )
+
+    def _charts(self, losses: np.ndarray, smoothed: np.ndarray) -> tuple[Chart, ...]:
+        if not len(losses):
+            return ()
+        x, raw = thin(losses, CURVE_POINTS)
+        cursor = np.array(self.moments, float)
+        loss = Chart("loss, raw and smoothed", (Series("raw", x, raw, style="faint"), Series("smoothed", x, thin(smoothed, CURVE_POINTS)[1])),
+                     cursor, log=True, ends=("step 0", f"{len(losses):,}"))
+        t, floor = (a.numpy() for a in self.floor)
+        bucket_t, bucket = self.progress.bucket_t.numpy(), self.progress.bucket_mse.numpy()
+        seen = np.isfinite(bucket)
+        by_t = Chart("loss by timestep, mean (ε̂ − ε)², over what cannot be learned",
+                     (Series("exact denoiser: the floor", t, floor, style="dashed", palette="ink"), Series("network", bucket_t[seen], bucket[seen])),
+                     ends=("t=0 data", "t=1 noise"))
+        return (loss, by_t)
+
+
+class ClocksFilm(Film):
+    """The second clock: the same noise denoised by the network as it was at several moments of its training.
+
+    traces: training step → the trace of a walk; all from the same noise on the same grid `times` (K+1,).
+    One panel a training step; frames run over denoising time.
+    """
+
+    def __init__(self, dataset, traces: dict[int, Trace], times: Tensor, about: dict | None = None):
+        self.dataset, self.traces, self.times, self.about = dataset, traces, times, about or {}
+        self.offers = {}
+        self.default = tuple(f"step{step}" for step in traces)
+        points = dataset.kind == "points"
+        state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW)) if points else dict(kind="images", range=(-1.0, 1.0), palette="data")
+        guess = dict(kind="points", range=(-DATA_VIEW, DATA_VIEW)) if points else state
+        for step in traces:
+            self.offer(f"step{step}", f"x_{{t}}, step {step:,}", f"the state, denoised by the network after {step:,} training steps",
+                       self._rows(step, "x_t"), **state | ({"palette": "ink"} if points else {}))
+        for step in traces:
+            self.offer(f"guess{step}", f"x̂_{{0}}, step {step:,}", f"the guess of the data after {step:,} training steps",
+                       self._rows(step, "x0"), **guess | ({"palette": "accent"} if points else {}))
+
+    def _rows(self, step: int, name: str):
+        def make(first: int, end: int) -> Tensor:
+            trace = self.traces[step]
+            last = trace.final[None] if name == "x_t" else trace.part(name, len(trace) - 1, len(trace))
+            rows = torch.cat([trace[name], last])[first:end]
+            return rows if self.dataset.kind == "points" else pictures(rows)
+        return make
+
+    @property
+    def frames(self) -> int:
+        return len(self.times)
+
+    def shell(self, first: int, end: int) -> Scene:
+        t = self.times.numpy()
+        steps = np.full(len(t), len(t) - 1.0)
+        numbers = dict(t=t, step=np.arange(len(t), dtype=float), steps=steps)
+        *earlier, last = self.traces
+        reference = torch.cat([self.traces[last]["x_t"], self.traces[last].final[None]])
+        series = []
+        for step in earlier:
+            other = torch.cat([self.traces[step]["x_t"], self.traces[step].final[None]])
+            series.append(Series(f"step {step:,}", t, (other - reference).flatten(1).square().mean(1).sqrt().numpy(), palette="ink", style="faint"))
+        charts = (Chart(f"how far each walk is from that of step {last:,}: root mean square", tuple(series), t,
+                        ends=("t=1 noise", "t=0 data"), flip=True),) if series else ()
+        return Scene(
+            (), {name: values[first:end] for name, values in numbers.items()}, clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
+            sentence="The same noise, denoised by the network as it was at {moments:.0f} moments of its training; now t = {t:.3f}.".replace(
+                "{moments:.0f}", str(len(self.traces))),
+            formula="x_{s} = α_{s} x̂_{0} + σ_{s} ε̂", source="core/samplers.py · ddim(schedule, eta=0)", charts=charts, about=self.about,
+        )
