@@ -86,7 +86,7 @@ def points_from_csv(source: Path | str, name: str | None = None, bandwidth: floa
         warnings = (f"{len(missing)} of {len(rows)} rows have a missing, NaN or infinite value and were left out: "
                     f"line {_some(missing)}",)
     if not POINTS[0] <= len(points) <= POINTS[1]:
-        raise ValueError(f"the table has {len(points)} points" + f" ({warnings[0]})" * bool(missing)
+        raise ValueError(f"the table has {len(points):,} points" + "".join(f" ({each})" for each in warnings)
                          + f"; {POINTS[0]} to {POINTS[1]:,} are allowed")
     centres = np.array(points)
     if np.abs(centres).max() > 1e30:
@@ -225,7 +225,7 @@ def _images(
     warnings = (f"{len(unread)} files could not be used: {_some(unread)}",) if unread else ()
     if len(images) < PICTURES[0]:
         raise ValueError(f"there are {len(images)} usable pictures; {PICTURES[0]} to {PICTURES[1]:,} are needed, "
-                         f"{_list(FORMATS)}" + f". {warnings[0]}" * bool(unread))
+                         f"{_list(FORMATS)}" + "".join(f". {warning}" for warning in warnings))
     order = np.random.default_rng(0).permutation(len(images))  # so that the last tenth is of all folders
     rgb = np.stack(images)[order]
     if colour == "grey" or colour == "auto" and np.ptp(rgb, axis=-1).max() <= 8:  # JPEG's rounding is no colour
