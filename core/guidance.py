@@ -57,6 +57,28 @@ def tell_time(denoise: Denoise, schedule: Schedule, shift: float) -> Denoise:
     return told
 
 
+def reschedule(denoise: Denoise, trained: Schedule, schedule: Schedule) -> Denoise:
+    """Walk a model trained on one schedule along another: ask it at the time of equal SNR, with x scaled to match.
+
+    x_t/alpha_t = x0 + (sigma/alpha)·eps is the same variable on every schedule (Karras et al. 2022, section 2; Kingma et
+    al. 2021, section 5.1), so x0 and eps are too. Exact within the noise levels both schedules have; beyond them the
+    model is asked at its nearest.
+    """
+    if trained.name == schedule.name and trained.T == schedule.T:
+        return denoise
+
+    def moved(x_t, t):
+        alpha, sigma = (expand(a.to(x_t), x_t) for a in schedule(t))
+        twin = trained.t_at(schedule.log_snr(t.to(torch.float64)))
+        alpha_twin, sigma_twin = (expand(a.to(x_t), x_t) for a in trained(twin))
+        # √(alpha² + sigma²) grows with neither end's infinity, which alpha_twin/alpha does where alpha = 0.
+        scale = ((alpha_twin**2 + sigma_twin**2) / (alpha**2 + sigma**2)).sqrt()
+        p = denoise(scale * x_t, twin)
+        return Prediction(p.x0, p.eps, alpha, sigma)
+
+    return moved
+
+
 def scale_eps(denoise: Denoise, factor: float) -> Denoise:
     """Ablate the predicted noise: eps becomes factor·eps (0 removes it, −1 flips its sign); x̂0 follows."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class Film:
         return self.frames
 
     def shell(self, first: int, end: int) -> Scene:
-        """The scene of these frames without its panels; charts always span the film."""
+        """The scene of these frames without its panels; charts and their cursors always span the film."""
         raise NotImplementedError
 
     def scene(self, keys: tuple[str, ...] | None = None, first: int = 0, end: int | None = None) -> Scene:
@@ -59,8 +59,8 @@ class Film:
                 raise ValueError(f"no panel {key!r} here; there are {', '.join(self.offers)}")
             panels.append(self.offers[key].make(first, end))
         shell = self.shell(first, end)
-        return Scene(tuple(panels), shell.numbers, shell.clock, shell.sentence, shell.formula, shell.figures, shell.source,
-                     shell.charts, shell.about)
+        charts = tuple(c if c.cursor is None else replace(c, cursor=c.cursor[first:end]) for c in shell.charts)
+        return replace(shell, panels=tuple(panels), charts=charts)
 
     def offer(self, key: str, title: str, note: str, make: Callable[[int, int], np.ndarray | Tensor], **look) -> None:
         """Offer a panel whose data `make(first, end)` gives; `look` are the other fields of `Panel`, or a function to them."""
