@@ -297,4 +297,4 @@ def load_dataset(path: str | Path) -> Dataset:
         about |= {key: str(about[key]) for key in ("name", "title", "kind", "licence", "description")}
         return Dataset(**about, **tensors, extra=extra)
     except Exception as error:  # numpy, zipfile and json raise all sorts of things on foreign bytes
-        raise ValueError(f"cannot read the data set {str(path)!r}: {error}; {advice}") from error
+        raise ValueError(f"cannot read the data set {str(path)!r}: {str(error)[:200]}; {advice}") from error

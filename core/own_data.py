@@ -28,11 +28,12 @@ POINTS = (10, 20_000)  #: fewest and most points
 PICTURES = (4, 5_000)  #: fewest and most pictures
 MAX_LABELS = 50
 MAX_PIXELS = 20_000_000  #: of one picture
-MAX_ALL_PIXELS = 2_000_000_000  #: of all pictures of a set together: about half a minute of decoding
+MAX_ALL_PIXELS = 2_000_000_000  #: of all pictures of a set together: under a minute of decoding
 MAX_BYTES = 200_000_000  #: of a zip, packed and unpacked
 MAX_ENTRIES = 20_000  #: files in a folder or a zip, pictures or not
 MAX_TEXT = 5_000_000  #: bytes of a table
 _LICENCE = "your own"
+_TABLE = "Give two columns of numbers, x and y, one point a line"
 
 
 def points_from_csv(source: Path | str, name: str | None = None, bandwidth: float = 0.012) -> Dataset:
@@ -47,36 +48,25 @@ def points_from_csv(source: Path | str, name: str | None = None, bandwidth: floa
     text = _text(source)
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
-    advice = "Give two columns of numbers, x and y, one point a line"
     if isinstance(source, str) and len(lines) < 2:
-        raise ValueError(f"the table has {len(lines)} lines: {text[:40]!r}. {advice}; for a file give a pathlib.Path")
+        raise ValueError(f"the table has {len(lines)} lines: {text[:40]!r}. {_TABLE}; for a file give a pathlib.Path")
     if not lines:
-        raise ValueError(f"{source.name!r} has no lines. {advice}")
+        raise ValueError(f"{source.name!r} has no lines. {_TABLE}")
     mark = next((mark for mark in (";", "\t", ",") if mark in lines[0][1]), None)
     rows = [(number, [value.strip().strip("\"'") for value in line.split(mark)]) for number, line in lines]
     if mark != ",":
         rows = [(number, [value.replace(",", ".") for value in values]) for number, values in rows]
-    header = [value.lower() for value in rows[0][1]]
-    if any(_number(value) is None for value in header):
-        rows = rows[1:]
-        if "x" in header and "y" in header:
-            pick = header.index("x"), header.index("y")
-        elif len(header) == 2:
-            pick = 0, 1
-        else:
-            raise ValueError(f"the columns are {', '.join(header)[:200]}; call two of them x and y")
-    elif len(header) == 2:
-        pick = 0, 1
-    else:
-        raise ValueError(f"line {lines[0][0]} has {len(header)} columns. {advice}, or a header that names x and y")
+    has_header = any(_number(value) is None for value in rows[0][1])
+    pick = _columns(*rows[0], has_header)
+    rows = rows[has_header:]
     points, missing = [], []
     for number, values in rows:
         if len(values) <= max(pick):
-            raise ValueError(f"line {number} has {len(values)} columns where {max(pick) + 1} are needed. {advice}")
+            raise ValueError(f"line {number} has {len(values)} columns where {max(pick) + 1} are needed. {_TABLE}")
         pair = [_number(values[column]) for column in pick]
         if None in pair:
             bad = values[pick[pair.index(None)]]
-            raise ValueError(f"line {number}: {bad[:40]!r} is no number. {advice}")
+            raise ValueError(f"line {number}: {bad[:40]!r} is no number. {_TABLE}")
         if all(map(math.isfinite, pair)):
             points.append(pair)
         else:
@@ -121,7 +111,8 @@ def points_from_picture(
         try:
             picture = _pixels(_open(path), 256)
         except Exception as error:  # decoders raise all sorts of things on broken bytes
-            raise ValueError(f"cannot read {path.name!r}: {error}; give a {_list(FORMATS)} picture") from error
+            why = _words(str(error), 100)
+            raise ValueError(f"cannot read {path.name!r}: {why}; give a {_list(FORMATS)} picture") from error
     picture.thumbnail((256, 256), Image.Resampling.BOX)  # finer than a cloud of 20,000 points can show
     ink = _ink(picture, "white")
     if ink is None:
@@ -178,7 +169,7 @@ def images_from_zip(source: Path | str, size: int = 16, colour: str = "auto", na
             raise ValueError(f"it holds {entries:,} files; at most {MAX_ENTRIES:,} are allowed")
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise ValueError(f"cannot use {path.name!r}: {error}; give a .zip of pictures") from error
+        raise ValueError(f"cannot use {path.name!r}: {_words(str(error), 100)}; give a .zip of pictures") from error
     with archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         unpacked = sum(member.file_size for member in members)
@@ -215,7 +206,7 @@ def _images(
             if pixels <= MAX_ALL_PIXELS:
                 images.append(_square(picture, size))
         except Exception as error:  # decoders raise all sorts of things on broken bytes
-            unread.append(f"{_words(path.name)} ({error})")
+            unread.append(f"{_words(path.name)} ({_words(str(error), 100)})")
             continue
         if pixels > MAX_ALL_PIXELS:
             raise ValueError(f"the pictures have more than {MAX_ALL_PIXELS:,} pixels in all; shrink them or give fewer")
@@ -304,6 +295,18 @@ def _text(source: Path | str) -> str:
         raise ValueError(f"{source.name!r} is no UTF-8 text ({error.reason}); save it as CSV in UTF-8") from error
 
 
+def _columns(number: int, values: list[str], is_header: bool) -> tuple[int, int]:
+    """Which columns hold x and y, told by the first line of a table."""
+    header = [value.lower() for value in values]
+    if is_header and "x" in header and "y" in header:
+        return header.index("x"), header.index("y")
+    if len(header) == 2:
+        return 0, 1
+    if is_header:
+        raise ValueError(f"the columns are {', '.join(header)[:200]}; call two of them x and y")
+    raise ValueError(f"line {number} has {len(header)} columns. {_TABLE}, or a header that names x and y")
+
+
 def _number(value: str) -> float | None:
     """The number that is written; NaN for an empty cell; None if it is no number."""
     try:
@@ -312,9 +315,9 @@ def _number(value: str) -> float | None:
         return None
 
 
-def _words(text: str) -> str:
-    """A foreign name as a short printable line."""
-    return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()[:40]
+def _words(text: str, most: int = 40) -> str:
+    """A foreign name, or an error that may cite foreign bytes, as a short printable line."""
+    return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()[:most]
 
 
 def _name(title: str) -> str:

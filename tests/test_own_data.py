@@ -318,3 +318,13 @@ def test_links_in_a_folder_are_not_followed(tmp_path):
         (tmp_path / "mine" / name).write_bytes(content)
     (tmp_path / "mine" / "link.png").symlink_to(tmp_path / "secret.png")
     assert len(images_from_folder(tmp_path / "mine")) == 4
+
+
+def test_a_broken_file_cannot_fill_the_message_with_its_bytes(tmp_path):
+    path = zipped(tmp_path, {"0.png": np.random.default_rng(0).bytes(20_000)})
+    raw = bytearray(path.read_bytes())
+    raw[26:28] = struct.pack("<H", 15_000)  # the length of the name in the member's own header
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=r"0 usable pictures; .*0.png \(File name in directory") as caught:
+        images_from_zip(path)
+    assert len(str(caught.value)) < 300 and str(caught.value).isprintable()
