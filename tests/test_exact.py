@@ -1,0 +1,173 @@
+"""The exact denoiser against brute force and closed forms, and within its memory."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from core.denoisers import exact as module
+from core.denoisers.exact import Exact
+from core.schedules import make_schedule
+
+TIMES = (0.02, 0.3, 0.7, 0.99)
+
+
+def scalar(t: float) -> torch.Tensor:
+    return torch.tensor(t, dtype=torch.float64)
+
+
+@pytest.fixture
+def three():
+    return torch.tensor([[0.0, 1.0], [-1.0, 0.5], [0.7, -0.8]], dtype=torch.float64)
+
+
+def by_hand(x, points, alpha, sigma, h):
+    """E[x0 | x_t = x] as the sum over components of weight × the Gaussian posterior's mean, in plain numbers."""
+    variance = alpha**2 * h**2 + sigma**2
+    weights = [math.exp(-sum((a - alpha * b) ** 2 for a, b in zip(x, y)) / (2 * variance)) for y in points]
+    means = [[b + alpha * h**2 / variance * (a - alpha * b) for a, b in zip(x, y)] for y in points]
+    return [sum(w * m[i] for w, m in zip(weights, means)) / sum(weights) for i in range(len(x))]
+
+
+@pytest.mark.parametrize("bandwidth", [0.0, 0.2])
+@pytest.mark.parametrize("t", TIMES)
+def test_three_points_by_hand(schedule, three, bandwidth, t, generator):
+    alpha, sigma = schedule.at(t)
+    x = alpha * three[[0, 1, 2, 0]] + sigma * torch.randn(4, 2, generator=generator, dtype=torch.float64)
+    wanted = [by_hand(row, three.tolist(), alpha, sigma, bandwidth) for row in x.tolist()]
+    p = Exact(three, schedule, bandwidth)(x, scalar(t))
+    torch.testing.assert_close(p.x0, torch.tensor(wanted, dtype=torch.float64), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(alpha * p.x0 + sigma * p.eps, x, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("t", TIMES)
+def test_gaussian_data_have_the_posterior_mean_of_two_gaussians(schedule, gaussian, t, generator):
+    # x0 ~ N(0, c²): E[x0 | x] = alpha·c²/(alpha²c² + sigma²)·x.
+    c, x = 0.4, torch.randn(6, 2, generator=generator, dtype=torch.float64)
+    alpha, sigma = schedule.at(t)
+    p = gaussian(schedule, c)(x, scalar(t))
+    torch.testing.assert_close(p.x0, alpha * c**2 / (alpha**2 * c**2 + sigma**2) * x, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(p.eps, sigma / (alpha**2 * c**2 + sigma**2) * x, rtol=1e-9, atol=1e-12)
+
+
+def test_many_draws_of_the_forward_process_average_to_it(schedule, generator):
+    # The exact x0 is the conditional mean, so its error has nothing in common with any function of x_t.
+    points = torch.randn(5, 2, generator=generator, dtype=torch.float64)
+    n = 50_000
+    x0 = points[torch.randint(5, (n,), generator=generator)]
+    alpha, sigma = schedule.at(0.5)
+    x_t = alpha * x0 + sigma * torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    left = x0 - Exact(points, schedule)(x_t, scalar(0.5)).x0
+    for probe in (torch.ones(n, 1).double(), x_t, torch.tanh(3 * x_t)):
+        products = left * probe
+        assert (products.mean(0).abs() < 5 * products.std(0) / n**0.5).all()
+
+
+def test_at_little_noise_it_names_the_nearest_point(schedule, three):
+    exact = Exact(three, schedule)
+    x = three + torch.tensor([0.01, -0.02], dtype=torch.float64)
+    for t in (0.0, 1e-6):
+        torch.testing.assert_close(exact(x, scalar(t)).x0, three, rtol=0, atol=1e-9)
+    assert all(view.isfinite().all() for view in (exact(three, scalar(0.0)).eps, exact(three, scalar(0.0)).score))
+
+
+def test_at_pure_noise_it_names_the_mean(three):
+    x = torch.tensor([[3.0, -2.0]], dtype=torch.float64)
+    x0 = Exact(three, make_schedule("flow"))(x, scalar(1.0)).x0
+    torch.testing.assert_close(x0[0], three.mean(0))
+
+
+def test_data_far_from_the_origin_lose_no_digits(three, generator):
+    schedule = make_schedule("flow")
+    far = torch.tensor([1e4, -1e4], dtype=torch.float64)
+    noise = 0.01 * torch.randn(3, 2, generator=generator, dtype=torch.float64)
+    near = Exact(three, schedule)(0.99 * three + noise, scalar(0.01)).x0
+    moved = Exact(three + far, schedule)(0.99 * (three + far) + noise, scalar(0.01)).x0
+    torch.testing.assert_close(moved - far, near, rtol=0, atol=1e-8)
+
+
+def test_one_time_a_sample_is_each_sample_alone(schedule, three, generator):
+    exact = Exact(three, schedule, 0.1)
+    x = torch.randn(3, 2, generator=generator, dtype=torch.float64)
+    t = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    p = exact(x, t)
+    for i in range(3):
+        alone = exact(x[i : i + 1], t[i])
+        torch.testing.assert_close(p.x0[i : i + 1], alone.x0, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(p.eps[i : i + 1], alone.eps, rtol=1e-12, atol=1e-12)
+
+
+def test_images_are_points_of_many_dimensions(schedule, generator):
+    images = torch.randn(9, 3, 4, 4, generator=generator, dtype=torch.float64)
+    x = torch.randn(2, 3, 4, 4, generator=generator, dtype=torch.float64)
+    p = Exact(images, schedule)(x, scalar(0.6))
+    flat = Exact(images.flatten(1), schedule)(x.flatten(1), scalar(0.6))
+    assert p.x0.shape == p.eps.shape == x.shape
+    torch.testing.assert_close(p.x0.flatten(1), flat.x0)
+
+
+def test_it_answers_in_the_precision_it_is_asked_in(schedule, three):
+    p = Exact(three, schedule)(torch.zeros(1, 2), torch.tensor(0.5))
+    assert p.x0.dtype == p.eps.dtype == p.alpha.dtype == torch.float32
+
+
+@pytest.mark.parametrize("held", [1, 700, 1000])
+def test_working_in_chunks_changes_nothing(monkeypatch, generator, held):
+    schedule = make_schedule("cosine")
+    points = torch.randn(200, 3, generator=generator, dtype=torch.float64)
+    x = torch.randn(23, 3, generator=generator, dtype=torch.float64)
+    t = torch.rand(23, generator=generator, dtype=torch.float64)
+    exact = Exact(points, schedule, 0.05)
+    whole, density = exact(x, t), exact.log_density(x, t)
+    monkeypatch.setattr(module, "CHUNK", held)
+    parts = exact(x, t)
+    for one, other in ((whole.x0, parts.x0), (whole.eps, parts.eps), (density, exact.log_density(x, t))):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+def test_ten_thousand_images_of_28_by_28_fit_in_a_gigabyte():
+    script = """
+import resource, torch
+torch.set_num_threads(1)
+from core.denoisers.exact import Exact
+from core.schedules import make_schedule
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+points = torch.rand(10_000, 1, 28, 28)
+exact = Exact(points, make_schedule("cosine"))
+exact(torch.randn(1000, 1, 28, 28), torch.tensor(0.5))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    # Linux counts in kB, macOS in bytes.
+    grown = int(done.stdout) * (1 if sys.platform == "darwin" else 1024)
+    assert 60e6 < grown < 1e9, f"peak grew by {grown / 1e6:.0f} MB"
+
+
+@pytest.mark.parametrize("t", [0.1, 0.5])
+def test_the_density_integrates_to_1(schedule, three, t):
+    axis = torch.linspace(-6, 6, 401, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    exact = Exact(three, schedule, bandwidth=0.15)
+    mass = exact.log_density(grid, scalar(t)).exp().sum() * (axis[1] - axis[0]) ** 2
+    assert float(mass) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_density_of_one_blurred_point_is_the_normal_density(schedule, gaussian):
+    x = torch.tensor([[0.3, -1.0], [0.0, 0.0]], dtype=torch.float64)
+    alpha, sigma = schedule.at(0.4)
+    variance = alpha**2 * 0.25 + sigma**2
+    normal = torch.distributions.Normal(0.0, variance**0.5)
+    torch.testing.assert_close(gaussian(schedule, 0.5).log_density(x, scalar(0.4)), normal.log_prob(x).sum(1))
+
+
+def test_what_it_cannot_do_is_refused(schedule, three):
+    with pytest.raises(ValueError, match="at least 1 data point"):
+        Exact(three[:0], schedule)
+    with pytest.raises(ValueError, match="bandwidth -0.1"):
+        Exact(three, schedule, -0.1)
+    with pytest.raises(ValueError, match="knows no labels"):
+        Exact(three, schedule)(three, scalar(0.5), torch.zeros(3, dtype=torch.long))
