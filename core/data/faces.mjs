@@ -11,7 +11,8 @@ const pixelArt = await library('pixel-art');
 const { hair, glasses } = pixelArt.schema.properties;
 const short = hair.default.filter(cut => cut.startsWith('short'));
 const long = hair.default.filter(cut => cut.startsWith('long'));
-const plain = { hairProbability: 100, hatProbability: 0, glassesProbability: 0, beardProbability: 0, accessoriesProbability: 0 };
+const none = { hatProbability: 0, glassesProbability: 0, beardProbability: 0, accessoriesProbability: 0 };
+const plain = { hairProbability: 100, ...none };
 const kinds = {
   'short hair': { ...plain, hair: short },
   'long hair': { ...plain, hair: long },
