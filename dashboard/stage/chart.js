@@ -1,0 +1,375 @@
+// A small chart on canvas: few round ticks, faint grid, curves named at their ends, a cursor that is the playhead.
+(function (N) {
+  'use strict';
+
+  const FONT = '11px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
+  const LINE = 13; // between two labels
+
+  function linear(lo, hi, room) {
+    const step = N.step((hi - lo) / Math.max(1, room));
+    const ticks = [];
+    for (let i = Math.ceil(lo / step - 1e-9); i * step <= hi + 1e-9 * step; i++) ticks.push(i * step);
+    const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    const large = Math.max(Math.abs(lo), Math.abs(hi)) >= 1e5;
+    const name = v => (digits > 4 || large ? N.short(v) : v.toFixed(digits).replace('-', '−'));
+    return ticks.map(at => ({ at, name: name(at === 0 ? 0 : at) }));
+  }
+
+  // 1, 2 or 5 times a power of ten, at least `rough`
+  N.step = rough => {
+    const power = 10 ** Math.floor(Math.log10(rough));
+    return [1, 2, 5, 10].find(m => m * power >= rough * 0.999) * power;
+  };
+
+  function decades(lo, hi, room) {
+    const all = mantissas => {
+      const ticks = [];
+      for (let p = Math.floor(Math.log10(lo)); p <= Math.log10(hi); p++) {
+        for (const m of mantissas) if (m * 10 ** p >= lo * 0.999 && m * 10 ** p <= hi * 1.001) ticks.push(m * 10 ** p);
+      }
+      return ticks;
+    };
+    let ticks = all([1]);
+    if (ticks.length < 3) ticks = all([1, 3]);
+    if (ticks.length < 3) ticks = all([1, 2, 5]);
+    const every = Math.ceil(ticks.length / Math.max(2, room));
+    const name = v => (v >= 1e-3 && v < 1e5 ? String(Number(v.toPrecision(1))) : '1e' + Math.round(Math.log10(v)));
+    return ticks.filter((_, i) => i % every === 0).map(at => ({ at, name: name(at).replace('-', '−') }));
+  }
+
+  const finite = values => values.filter(Number.isFinite);
+
+  function extent(chart, axis) {
+    let lo = Infinity, hi = -Infinity;
+    for (const series of chart.series) {
+      for (const name of axis === 'y' ? ['y', 'low'] : ['x']) {
+        for (const v of series[name] || []) {
+          if (!Number.isFinite(v) || (axis === 'y' && chart.log && v <= 0)) continue;
+          if (v < lo) lo = v;
+          if (v > hi) hi = v;
+        }
+      }
+    }
+    return lo <= hi ? [lo, hi] : null;
+  }
+
+  // The y axis: a little air around the curves; a curve that hardly moves is not blown up to fill the card.
+  function span(chart, room) {
+    const found = extent(chart, 'y') || (chart.log ? [0.1, 1] : [0, 1]);
+    let [lo, hi] = found;
+    if (chart.log) {
+      const air = Math.max((hi / lo) ** 0.06, hi / lo < 2 ? 1.4 : 1);
+      return [lo / air, hi * air];
+    }
+    const least = 0.02 * Math.max(Math.abs(lo), Math.abs(hi)) || 1;
+    if (hi - lo < least) [lo, hi] = [(lo + hi - least) / 2, (lo + hi + least) / 2];
+    const air = 0.06 * (hi - lo);
+    const from = found[0] >= 0 && lo < 0.35 * hi ? 0 : lo - air;
+    const step = N.step((hi + air - from) / room), next = Math.ceil(hi / step - 1e-9) * step;
+    return [from, next - hi < 0.35 * step ? Math.max(next, hi + 0.03 * step) : hi + air];
+  }
+
+  // Positions apart by LINE, each as near to where it wants to be as its neighbours let it.
+  function spread(labels, top, bottom) {
+    labels.sort((a, b) => a.y - b.y);
+    labels.forEach((label, i) => { label.y = Math.max(label.y, i ? labels[i - 1].y + LINE : top); });
+    for (let i = labels.length - 1, floor = bottom; i >= 0; floor = labels[i].y - LINE, i--) {
+      labels[i].y = Math.min(labels[i].y, floor);
+    }
+  }
+
+  class ChartView {
+    // `host` is the card's body; `seek(frame)` makes the chart a second slider.
+    constructor(host, seek) {
+      this.seek = seek;
+      this.frame = 0;
+      this.pointer = null;
+      this.canvas = N.make('canvas', 'ns-plot', { role: 'img' });
+      this.readout = N.make('span', 'ns-readout');
+      host.append(this.canvas, this.readout);
+      this.base = document.createElement('canvas');
+      this.stop = N.onTheme(() => this.stale());
+      this.sizes = new ResizeObserver(() => this.stale());
+      this.sizes.observe(this.canvas);
+      this.listen();
+    }
+
+    update(chart, cursor) {
+      const same = this.chart === chart;
+      Object.assign(this, { chart, cursor: cursor && cursor.length ? cursor : null });
+      this.canvas.classList.toggle('ns-seekable', Boolean(this.seek && this.cursor));
+      this.canvas.setAttribute('aria-label', 'chart: ' + N.plain(chart.title));
+      if (!same) this.stale();
+    }
+
+    at(frame) {
+      if (frame === this.frame) return;
+      this.frame = frame;
+      this.soon();
+    }
+
+    stale() { this.fresh = false; this.soon(); }
+
+    soon() {
+      if (this.waiting) return;
+      this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.paint(); });
+    }
+
+    remove() {
+      this.stop();
+      this.sizes.disconnect();
+      cancelAnimationFrame(this.waiting);
+    }
+
+    listen() {
+      const frameAt = event => {
+        const x = this.valueAt(event.offsetX);
+        let best = null, near = Infinity;
+        this.cursor.forEach((at, k) => { if (Math.abs(at - x) < near) [near, best] = [Math.abs(at - x), k]; });
+        if (best !== null) this.seek(best);
+      };
+      this.canvas.addEventListener('pointermove', event => {
+        this.pointer = event.offsetX;
+        if (this.dragging) frameAt(event);
+        this.soon();
+      });
+      this.canvas.addEventListener('pointerleave', () => { this.pointer = null; this.soon(); });
+      this.canvas.addEventListener('pointerdown', event => {
+        if (!this.seek || !this.cursor || !this.plot || event.button) return;
+        this.dragging = true;
+        this.canvas.setPointerCapture(event.pointerId);
+        frameAt(event);
+      });
+      const done = () => { this.dragging = false; };
+      this.canvas.addEventListener('pointerup', done);
+      this.canvas.addEventListener('pointercancel', done);
+    }
+
+    valueAt(pixel) {
+      const { plot, xs } = this;
+      const u = Math.min(1, Math.max(0, (pixel - plot.left) / (plot.right - plot.left)));
+      return this.chart.flip ? xs[1] - u * (xs[1] - xs[0]) : xs[0] + u * (xs[1] - xs[0]);
+    }
+
+    x(value) {
+      const u = (value - this.xs[0]) / (this.xs[1] - this.xs[0]);
+      return this.plot.left + (this.chart.flip ? 1 - u : u) * (this.plot.right - this.plot.left);
+    }
+
+    y(value) {
+      if (this.chart.log && !(value > 0)) return NaN;
+      const [lo, hi] = this.ys, f = this.chart.log ? Math.log : v => v;
+      return this.plot.bottom - (f(value) - f(lo)) / (f(hi) - f(lo)) * (this.plot.bottom - this.plot.top);
+    }
+
+    paint() {
+      if (!this.chart || !this.canvas.clientWidth) return;
+      if (N.fit(this.canvas) || !this.fresh) this.paintBase();
+      this.fresh = true;
+      const look = N.look(), context = this.canvas.getContext('2d');
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+      context.drawImage(this.base, 0, 0);
+      context.scale(look.scale, look.scale);
+      const at = this.cursor ? this.cursor[this.frame] : NaN;
+      if (Number.isFinite(at)) this.mark(context, this.x(at), at, look.colours.sub, look);
+      const hover = this.pointer === null || this.dragging ? NaN : this.valueAt(this.pointer);
+      if (Number.isFinite(hover)) this.mark(context, this.x(hover), hover, look.colours.line, look);
+      this.say(Number.isFinite(hover) ? hover : this.dragging ? at : NaN);
+    }
+
+    paintBase() {
+      const look = N.look(), { canvas, chart } = this, { colours } = look;
+      Object.assign(this.base, { width: canvas.width, height: canvas.height });
+      const context = this.base.getContext('2d'), width = canvas.clientWidth, height = canvas.clientHeight;
+      context.scale(look.scale, look.scale);
+      context.font = FONT;
+      const wide = extent(chart, 'x') || [0, 1];
+      const ends = this.cursor ? finite([...this.cursor]) : [];
+      this.xs = [Math.min(wide[0], ...ends.slice(0, 1), ...ends.slice(-1)), Math.max(wide[1], ...ends.slice(0, 1), ...ends.slice(-1))];
+      if (this.xs[0] === this.xs[1]) this.xs = [this.xs[0] - 0.5, this.xs[1] + 0.5];
+      const room = Math.max(3, Math.floor(height / 45));
+      this.ys = span(chart, room);
+      const ticks = (chart.log ? decades : linear)(...this.ys, room);
+      const left = Math.max(30, ...ticks.map(t => context.measureText(t.name).width + 12));
+      const names = chart.series.filter(s => s.label && s.y.length);
+      const widest = Math.max(0, ...names.map(s => context.measureText(N.plain(s.label)).width));
+      const beside = widest + 10 < 0.32 * width;
+      this.plot = { left, right: width - (beside && widest ? widest + 10 : 6), top: 8, bottom: height - 22 };
+      this.grid(context, ticks, colours, width, height);
+      context.save();
+      context.beginPath();
+      context.rect(left, 0, this.plot.right - left, this.plot.bottom + 1);
+      context.clip();
+      chart.series.forEach(series => this.curve(context, series, colours));
+      context.restore();
+      this.names(context, names, beside, colours);
+    }
+
+    grid(context, ticks, colours, width, height) {
+      const { left, right } = this.plot;
+      context.textBaseline = 'middle';
+      context.lineWidth = 1;
+      for (const { at, name } of ticks) {
+        const y = Math.round(this.y(at)) + 0.5;
+        context.strokeStyle = colours.line;
+        context.beginPath();
+        context.moveTo(left, y);
+        context.lineTo(right, y);
+        context.stroke();
+        context.fillStyle = colours.sub;
+        context.textAlign = 'left';
+        context.fillText(name, 2, y);
+      }
+      context.textBaseline = 'alphabetic';
+      context.fillText(N.plain(this.chart.ends[0]), left, height - 4);
+      context.textAlign = 'right';
+      context.fillText(N.plain(this.chart.ends[1]), right, height - 4);
+    }
+
+    curve(context, series, colours) {
+      const colour = colours[series.palette], { x, y, low } = series;
+      if (low) {
+        context.fillStyle = series.palette === 'ink' ? colours.line : colours.accent_weak;
+        context.beginPath();
+        for (let i = 0; i < x.length; i++) context.lineTo(this.x(x[i]), this.y(y[i]));
+        for (let i = x.length - 1; i >= 0; i--) context.lineTo(this.x(x[i]), Math.min(this.y(low[i]) || 1e4, 1e4));
+        context.fill();
+      }
+      context.globalAlpha = series.style === 'faint' ? 0.4 : 1;
+      context.strokeStyle = context.fillStyle = colour;
+      if (series.style === 'dots') {
+        for (let i = 0; i < x.length; i++) {
+          context.beginPath();
+          context.arc(this.x(x[i]), this.y(y[i]), 2, 0, 2 * Math.PI);
+          context.fill();
+        }
+      } else {
+        context.lineWidth = series.style === 'line' ? 1.75 : 1.2;
+        context.lineJoin = 'round';
+        context.setLineDash(series.style === 'dashed' ? [4, 3] : []);
+        context.beginPath();
+        let down = false; // a gap where a value is not a number
+        for (let i = 0; i < x.length; i++) {
+          const px = this.x(x[i]), py = this.y(y[i]);
+          if (!Number.isFinite(px) || !Number.isFinite(py)) down = false;
+          else if (down) context.lineTo(px, py);
+          else { context.moveTo(px, py); down = true; }
+        }
+        context.stroke();
+        context.setLineDash([]);
+      }
+      context.globalAlpha = 1;
+    }
+
+    names(context, named, beside, colours) {
+      const { left, right, top, bottom } = this.plot;
+      const labels = named.map(series => {
+        let end = -1;
+        series.x.forEach((x, i) => {
+          if (Number.isFinite(this.y(series.y[i])) && (end < 0 || this.x(x) >= this.x(series.x[end]))) end = i;
+        });
+        return end < 0 ? null : { series, x: this.x(series.x[end]), y: this.y(series.y[end]) };
+      }).filter(Boolean);
+      if (beside) spread(labels, top + 4, bottom - 4);
+      else this.stack(labels, Math.max(...labels.map(l => context.measureText(N.plain(l.series.label)).width)));
+      context.textBaseline = 'middle';
+      context.textAlign = beside ? 'left' : 'right';
+      context.lineWidth = 3;
+      for (const { series, x, y } of labels) {
+        const text = N.plain(series.label), at = beside ? Math.min(x, right) + 6 : Math.max(x - 2, left + 60);
+        context.strokeStyle = colours.panel;
+        context.strokeText(text, at, y);
+        context.fillStyle = series.style === 'faint' ? colours.sub : colours[series.palette];
+        context.fillText(text, at, y);
+      }
+    }
+
+    // No room beside the plot: the names stand in it, above all curves or else below them.
+    stack(labels, width) {
+      const { right, top, bottom } = this.plot;
+      let above = bottom, below = top;
+      for (const { x, y } of this.chart.series) {
+        x.forEach((value, i) => {
+          const at = this.y(y[i]);
+          if (!Number.isFinite(at) || this.x(value) < right - width - 4) return;
+          above = Math.min(above, at);
+          below = Math.max(below, at);
+        });
+      }
+      labels.sort((a, b) => a.y - b.y);
+      const first = above - 8 - LINE * (labels.length - 1);
+      labels.forEach((label, i) => { label.y = (first > top ? first : below + 9) + i * LINE; });
+    }
+
+    // A vertical line at x with a dot on every curve.
+    mark(context, px, value, colour, look) {
+      context.strokeStyle = colour;
+      context.lineWidth = 1.5;
+      context.beginPath();
+      context.moveTo(px, 0);
+      context.lineTo(px, this.plot.bottom);
+      context.stroke();
+      for (const series of this.chart.series) {
+        if (series.style === 'faint') continue;
+        const py = this.y(this.nearest(series, value));
+        if (!Number.isFinite(py)) continue;
+        context.beginPath();
+        context.arc(px, py, 3, 0, 2 * Math.PI);
+        context.fillStyle = look.colours[series.palette];
+        context.fill();
+        context.lineWidth = 1;
+        context.strokeStyle = look.colours.panel;
+        context.stroke();
+      }
+    }
+
+    nearest(series, value) {
+      let best = NaN, near = Infinity;
+      series.x.forEach((x, i) => { if (Math.abs(x - value) < near) [near, best] = [Math.abs(x - value), series.y[i]]; });
+      return near <= (this.xs[1] - this.xs[0]) / 20 + 1e-9 ? best : NaN;
+    }
+
+    say(value) {
+      const words = Number.isFinite(value)
+        ? [N.short(value), ...this.chart.series.map(s => [s, this.nearest(s, value)]).filter(([, y]) => Number.isFinite(y))
+          .map(([s, y]) => `${N.plain(s.label)} ${N.short(y)}`.trim())].join(' · ')
+        : '';
+      if (this.readout.textContent !== words) this.readout.textContent = words;
+    }
+  }
+
+  // A card: title and chart. Several stand in a grid.
+  N.chartCard = seek => {
+    const title = N.make('h3', 'ns-card-title'), body = N.make('div', 'ns-card-body');
+    const card = N.make('section', 'ns-card ns-chart', {}, title, body);
+    const view = new ChartView(body, seek);
+    return {
+      card, view,
+      update(chart, cursor) { N.rich(title, chart.title); view.update(chart, cursor); },
+      remove() { view.remove(); card.remove(); },
+    };
+  };
+
+  // The live charts of a page: the value is a base64 chunk that holds charts alone.
+  N.charts = (element, props, watch, empty) => {
+    const root = N.make('div', 'ns-stage ns-charts');
+    element.querySelector('.ns-root').replaceChildren(root);
+    let cards = [];
+    const show = () => {
+      const packed = props.value && props.value.packed;
+      const charts = packed ? N.decode(Uint8Array.from(atob(packed), c => c.charCodeAt(0)).buffer).charts : [];
+      while (cards.length > charts.length) cards.pop().remove();
+      root.classList.toggle('ns-nothing', !charts.length);
+      root.dataset.empty = empty;
+      charts.forEach((chart, i) => {
+        if (!cards[i]) { cards[i] = N.chartCard(null); root.append(cards[i].card); }
+        cards[i].update(chart, chart.cursor);
+        cards[i].view.at(0);
+      });
+    };
+    element.noisescope = { get charts() { return cards.map(c => c.view.chart); } };
+    watch('value', show);
+    show();
+  };
+})(window.Noisescope = window.Noisescope || {});

@@ -1,0 +1,299 @@
+// Painters: one frame of one panel on a canvas. Pixels are written into ImageData (tables of 256 colours, dots by
+// coverage), which costs the same on every machine; only arrows are strokes.
+(function (N) {
+  'use strict';
+
+  const NONE = -32768, VIEW = 8192, CELL = 4096; // as in pack.py
+
+  const bytes = hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16));
+  const word = (rgb, alpha) => ((alpha << 24) | (rgb[2] << 16) | (rgb[1] << 8) | rgb[0]) >>> 0;
+
+  // A canvas of its own size that is written pixel by pixel.
+  class Buffer {
+    size(width, height) {
+      if (this.width === width && this.height === height) return false;
+      Object.assign(this, { width, height, canvas: document.createElement('canvas') });
+      Object.assign(this.canvas, { width, height });
+      this.context = this.canvas.getContext('2d');
+      this.image = this.context.createImageData(width, height);
+      this.words = new Uint32Array(this.image.data.buffer);
+      return true;
+    }
+
+    put() { this.context.putImageData(this.image, 0, 0); }
+  }
+
+  // Code 1…255 of a frame's own range → colour in the panel's range; code 0 is not a number and stays clear.
+  function lookup(frame, panel, table) {
+    const words = new Uint32Array(256), levels = new Uint8Array(256);
+    const [lo, hi] = frame.range, [low, high] = panel.range;
+    for (let code = 1; code < 256; code++) {
+      const value = lo + (code - 1) / 254 * (hi - lo);
+      levels[code] = Math.round(255 * Math.min(1, Math.max(0, (value - low) / (high - low))));
+      words[code] = word(table[levels[code]], 255);
+    }
+    return { words, levels };
+  }
+
+  // Images and heat: codes through a table into a grid at native size, then scaled without smoothing.
+  class Pixels {
+    constructor() { this.buffer = new Buffer(); }
+
+    grid(panel, sample) {
+      const heat = panel.kind === 'heat';
+      const [count, height, width] = heat ? [1, ...panel.shape] : panel.shape;
+      const one = sample !== null && sample < count;
+      const shown = one ? 1 : count;
+      const columns = Math.ceil(Math.sqrt(shown * height / width));
+      return { count, height, width, columns, rows: Math.ceil(shown / columns), first: one ? sample : 0, shown };
+    }
+
+    // Where the grid stands on the canvas: as large as fits, in the middle.
+    place(grid, size) {
+      const scale = size / Math.max(grid.columns * grid.width, grid.rows * grid.height);
+      const w = grid.columns * grid.width * scale, h = grid.rows * grid.height * scale;
+      return { scale, x: Math.round((size - w) / 2), y: Math.round((size - h) / 2), w: Math.round(w), h: Math.round(h) };
+    }
+
+    table(frame, panel, look) {
+      const name = [frame.range, panel.range, panel.palette, look.theme].join();
+      if (this.name !== name) Object.assign(this, { name, colours: lookup(frame, panel, look.tables[panel.palette]) });
+      return this.colours;
+    }
+
+    paint(context, size, panel, k, look) {
+      const frame = panel.at(k), grid = this.grid(panel, look.sample), { buffer } = this;
+      const { words, levels } = this.table(frame, panel, look);
+      if (!buffer.size(grid.columns * grid.width, grid.rows * grid.height)) buffer.words.fill(0);
+      const colour = panel.kind === 'images' && panel.shape[3] === 3, area = grid.width * grid.height;
+      for (let n = 0; n < grid.shown; n++) {
+        let from = (grid.first + n) * area * (colour ? 3 : 1);
+        const corner = Math.floor(n / grid.columns) * grid.height * buffer.width + (n % grid.columns) * grid.width;
+        for (let row = 0; row < grid.height; row++) {
+          let to = corner + row * buffer.width;
+          for (let column = 0; column < grid.width; column++, to++) {
+            if (colour) {
+              const r = frame.codes[from++], g = frame.codes[from++], b = frame.codes[from++];
+              buffer.words[to] = r && g && b && ((255 << 24) | (levels[b] << 16) | (levels[g] << 8) | levels[r]);
+            } else buffer.words[to] = words[frame.codes[from++]];
+          }
+        }
+      }
+      buffer.put();
+      const at = this.place(grid, size);
+      context.imageSmoothingEnabled = false;
+      context.drawImage(buffer.canvas, at.x, at.y, at.w, at.h);
+    }
+
+    // The pixel under a point of the canvas: which sample, and its value in words.
+    probe(x, y, size, panel, k, look) {
+      const grid = this.grid(panel, look.sample), at = this.place(grid, size);
+      const column = Math.floor((x - at.x) / at.scale), row = Math.floor((y - at.y) / at.scale);
+      const cell = Math.floor(row / grid.height) * grid.columns + Math.floor(column / grid.width);
+      if (column < 0 || row < 0 || column >= grid.columns * grid.width || cell < 0 || cell >= grid.shown) return null;
+      const frame = panel.at(k), i = row % grid.height, j = column % grid.width, sample = grid.first + cell;
+      const channels = panel.kind === 'images' ? panel.shape[3] : 1;
+      const start = ((sample * grid.height + i) * grid.width + j) * channels;
+      const values = [...frame.codes.subarray(start, start + channels)].map(code =>
+        code === 0 ? NaN : frame.range[0] + (code - 1) / 254 * (frame.range[1] - frame.range[0]));
+      const where = panel.kind === 'heat' ? '' : `#${sample} `;
+      return { sample, text: `${where}(${i}, ${j})  ${values.map(N.short).join(' ')}` };
+    }
+  }
+
+  // The coverage of a disc at sixteen sub-pixel positions, so that dots glide instead of hopping.
+  function discs(radius) {
+    const side = Math.ceil(2 * radius) + 2, fine = 6, stamps = [];
+    for (let phase = 0; phase < 16; phase++) {
+      const cx = side / 2 - 0.5 + (phase & 3) / 4 + 0.125, cy = side / 2 - 0.5 + (phase >> 2) / 4 + 0.125;
+      const stamp = new Uint8Array(side * side);
+      for (let i = 0; i < side * side; i++) {
+        let inside = 0;
+        for (let s = 0; s < fine * fine; s++) {
+          const dx = i % side + (s % fine + 0.5) / fine - cx;
+          const dy = Math.floor(i / side) + (Math.floor(s / fine) + 0.5) / fine - cy;
+          if (dx * dx + dy * dy <= radius * radius) inside++;
+        }
+        stamp[i] = Math.round(255 * inside / (fine * fine));
+      }
+      stamps.push(stamp);
+    }
+    return { side, stamps };
+  }
+
+  // Dots on transparent ground: coverage adds up like ink on paper.
+  function splat(buffer, spots, count, size, radius, rgb, strength) {
+    const { words } = buffer, colour = word(rgb, 0);
+    const { side, stamps } = discs.cache[radius] || (discs.cache[radius] = discs(radius));
+    for (let n = 0; n < count; n++) {
+      const x = spots[2 * n], y = spots[2 * n + 1];
+      if (!(x > -side && y > -side && x < size + side && y < size + side)) continue;
+      const left = Math.floor(x - side / 2 + 0.5), top = Math.floor(y - side / 2 + 0.5);
+      const fx = Math.floor((x - side / 2 + 0.5 - left) * 4), fy = Math.floor((y - side / 2 + 0.5 - top) * 4);
+      const stamp = stamps[fx + 4 * fy];
+      for (let j = Math.max(0, -top); j < side && top + j < size; j++) {
+        for (let i = Math.max(0, -left); i < side && left + i < size; i++) {
+          const cover = stamp[j * side + i] * strength;
+          if (cover < 1) continue;
+          const to = (top + j) * size + left + i, before = words[to] >>> 24;
+          words[to] = colour | ((before + cover * (255 - before) / 255) << 24);
+        }
+      }
+    }
+  }
+  discs.cache = {};
+
+  // Positions of codes on a canvas of that size, y upwards; not a number stays NaN and is not drawn.
+  function spots(frame, panel, size, out) {
+    const [lo, hi] = frame.range, [low, high] = panel.range;
+    const gain = (hi - lo) / (2 * VIEW) / (high - low) * size;
+    const shift = ((lo + hi) / 2 - low) / (high - low) * size;
+    for (let i = 0; i < frame.codes.length; i++) {
+      const at = frame.codes[i] === NONE ? NaN : frame.codes[i] * gain + shift;
+      out[i] = i % 2 ? size - at : at;
+    }
+    return out;
+  }
+
+  const dot = (count, size, scale) =>
+    Math.round(4 * Math.min(3 * scale, Math.max(0.9 * scale, 0.2 * size / Math.sqrt(count)))) / 4;
+
+  // Points, and paths: a trail shows a pixel from the frame in which a point first came by, so any frame costs the same.
+  class Points {
+    constructor() { this.buffer = new Buffer(); }
+
+    paint(context, size, panel, k, look) {
+      const { buffer } = this, count = panel.shape[0], rgb = bytes(look.colours[panel.palette]);
+      buffer.size(size, size);
+      buffer.words.fill(0);
+      this.backdrop(context, size, panel, look);
+      if (panel.kind === 'paths') this.trails(size, panel, k, word(rgb, 0));
+      if (!this.spots || this.spots.length !== 2 * count) this.spots = new Float32Array(2 * count);
+      spots(panel.at(k), panel, size, this.spots);
+      const radius = dot(count, size, look.scale);
+      splat(buffer, this.spots, count, size, radius, rgb, 0.85);
+      buffer.put();
+      context.drawImage(buffer.canvas, 0, 0);
+      if (look.marked !== null && look.marked < count) this.ring(context, look, radius);
+    }
+
+    backdrop(context, size, panel, look) {
+      if (!panel.backdrop) return;
+      const name = [size, panel.range, look.theme, panel.version].join();
+      if (this.ground !== name) {
+        this.ground = name;
+        this.under = new Buffer();
+        this.under.size(size, size);
+        const { codes } = panel.backdrop, at = new Float32Array(codes.length);
+        spots(panel.backdrop, panel, size, at);
+        splat(this.under, at, at.length / 2, size, 0.9 * look.scale, bytes(look.colours.sub), 0.2);
+        this.under.put();
+      }
+      context.drawImage(this.under.canvas, 0, 0);
+    }
+
+    trails(size, panel, k, colour) {
+      const name = [size, panel.range].join();
+      if (this.trail !== name) {
+        Object.assign(this, { trail: name, drawn: 0, last: new Float32Array(2 * panel.shape[0]).fill(NaN) });
+        this.birth = new Uint16Array(size * size).fill(65535);
+        this.cover = new Uint8Array(size * size);
+      }
+      const next = new Float32Array(this.last.length);
+      for (; this.drawn < panel.frames.length && panel.frames[this.drawn]; this.drawn++) {
+        spots(panel.frames[this.drawn], panel, size, next);
+        for (let n = 0; n < next.length; n += 2) {
+          this.stroke(this.last[n], this.last[n + 1], next[n], next[n + 1], size, this.drawn);
+        }
+        this.last.set(next);
+      }
+      const { words } = this.buffer;
+      for (let i = 0; i < words.length; i++) {
+        if (this.birth[i] <= k) words[i] = colour | (this.cover[i] << 24);
+      }
+    }
+
+    stroke(x0, y0, x1, y1, size, frame) {
+      const length = Math.max(Math.abs(x1 - x0), Math.abs(y1 - y0));
+      if (!(length < 4 * size)) return; // also what is not a number
+      const steps = Math.max(1, Math.ceil(length));
+      for (let s = 0; s < steps; s++) {
+        const x = x0 + (x1 - x0) * s / steps - 0.5, y = y0 + (y1 - y0) * s / steps - 0.5;
+        const left = Math.floor(x), top = Math.floor(y), fx = x - left, fy = y - top;
+        for (let c = 0; c < 4; c++) {
+          const i = left + (c & 1), j = top + (c >> 1);
+          const cover = 110 * ((c & 1) ? fx : 1 - fx) * ((c >> 1) ? fy : 1 - fy);
+          if (cover < 8 || i < 0 || j < 0 || i >= size || j >= size) continue;
+          const to = j * size + i;
+          if (this.cover[to] < cover) this.cover[to] = cover;
+          if (this.birth[to] > frame) this.birth[to] = frame;
+        }
+      }
+    }
+
+    ring(context, look, radius) {
+      const x = this.spots[2 * look.marked], y = this.spots[2 * look.marked + 1];
+      context.beginPath();
+      context.arc(x, y, radius + 3.5 * look.scale, 0, 2 * Math.PI);
+      context.lineWidth = 1.5 * look.scale;
+      context.strokeStyle = look.colours.ink;
+      context.stroke();
+    }
+
+    probe(x, y, size, panel, k, look) {
+      const count = panel.shape[0], at = spots(panel.at(k), panel, size, new Float32Array(2 * count));
+      let best = 14 * look.scale, index = null;
+      for (let n = 0; n < count; n++) {
+        const far = Math.hypot(at[2 * n] - x, at[2 * n + 1] - y);
+        if (far < best) [best, index] = [far, n];
+      }
+      if (index === null) return null;
+      const [low, high] = panel.range;
+      const value = axis => low + (axis ? size - at[2 * index + 1] : at[2 * index]) / size * (high - low);
+      return { marked: index, text: `#${index}  ${N.short(value(0))} ${N.short(value(1))}` };
+    }
+  }
+
+  // Arrows at the cell centres; one of length `scale` is as long as a cell.
+  class Field {
+    constructor() { this.points = new Points(); }
+
+    arrow(panel, frame, n) {
+      const gain = frame.scale / CELL, x = frame.codes[2 * n], y = frame.codes[2 * n + 1];
+      return x === NONE || y === NONE ? [NaN, NaN] : [x * gain, y * gain];
+    }
+
+    paint(context, size, panel, k, look) {
+      const frame = panel.at(k), [grid] = panel.shape, cell = size / grid;
+      this.points.backdrop(context, size, panel, look);
+      context.beginPath();
+      for (let n = 0; n < grid * grid; n++) {
+        const [vx, vy] = this.arrow(panel, frame, n);
+        const dx = vx / panel.scale * cell, dy = -vy / panel.scale * cell, length = Math.hypot(dx, dy);
+        if (!(length > 0.4 * look.scale)) continue;
+        const x = (n % grid + 0.5) * cell - dx / 2, y = size - (Math.floor(n / grid) + 0.5) * cell - dy / 2;
+        const head = Math.min(0.35 * length, 0.3 * cell) / length;
+        context.moveTo(x, y);
+        context.lineTo(x + dx, y + dy);
+        context.moveTo(x + dx - head * (dx + 0.6 * dy), y + dy - head * (dy - 0.6 * dx));
+        context.lineTo(x + dx, y + dy);
+        context.lineTo(x + dx - head * (dx - 0.6 * dy), y + dy - head * (dy + 0.6 * dx));
+      }
+      context.lineWidth = look.scale;
+      context.lineJoin = 'round';
+      context.strokeStyle = look.colours[panel.palette];
+      context.stroke();
+    }
+
+    probe(x, y, size, panel, k) {
+      const [grid] = panel.shape, cell = size / grid;
+      const column = Math.floor(x / cell), row = Math.floor((size - y) / cell);
+      if (column < 0 || row < 0 || column >= grid || row >= grid) return null;
+      const [vx, vy] = this.arrow(panel, panel.at(k), row * grid + column);
+      return { text: `(${N.short(vx)}, ${N.short(vy)})  |·| ${N.short(Math.hypot(vx, vy))}` };
+    }
+  }
+
+  N.painter = kind => new { images: Pixels, heat: Pixels, points: Points, paths: Points, field: Field }[kind]();
+  N.bytes = bytes;
+})(window.Noisescope = window.Noisescope || {});

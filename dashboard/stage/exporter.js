@@ -1,0 +1,109 @@
+// The export popover: what the film should become. It asks, shows how far the server is, and downloads the answer.
+(function (N) {
+  'use strict';
+
+  const FORMATS = [['gif', 'GIF'], ['mp4', 'MP4'], ['webp', 'WebP'], ['png', 'PNG strip'], ['trace', 'trace']];
+  const SIZES = [160, 224, 320, 448], RATES = [10, 20, 30, 50], EVERY = [1, 2, 5, 10, 20];
+  // Bytes a pixel and frame, by what is on it: pictures of noise hardly compress, points on empty ground do.
+  const WEIGHT = {
+    gif: { pixels: 0.45, marks: 0.035 }, mp4: { pixels: 0.03, marks: 0.006 },
+    webp: { pixels: 0.3, marks: 0.03 }, png: { pixels: 0.6, marks: 0.05 },
+  };
+
+  const field = (label, control) => N.make('label', 'ns-field', {}, N.make('span', '', {}, label), control);
+
+  function choice(values, chosen, name = String) {
+    const select = N.make('select', 'ns-select');
+    for (const value of values) {
+      const option = N.make('option', '', { value }, name(value));
+      option.selected = value === chosen;
+      select.append(option);
+    }
+    return select;
+  }
+
+  const size = bytes => (bytes >= 1e6 ? `${N.short(bytes / 1e6)} MB` : `${Math.max(1, Math.round(bytes / 1e3))} kB`);
+
+  // `about()` tells {frames, panels: [kind…]} of what is shown; `ask(options)` hands the wish to the server.
+  N.Exporter = class {
+    constructor({ about, ask }) {
+      Object.assign(this, { about, ask });
+      this.format = choice(FORMATS.map(f => f[0]), 'gif', f => FORMATS.find(([key]) => key === f)[1]);
+      this.size = choice(SIZES, 224, v => `${v} px`);
+      this.fps = choice(RATES, 20);
+      this.every = choice(EVERY, 1, v => (v === 1 ? 'every frame' : `every ${v}th frame`));
+      this.pacing = choice(['t', 'log_snr'], 't', v => (v === 't' ? 'even in t' : 'even in log-SNR'));
+      this.expected = N.make('span', 'ns-expected');
+      this.go = N.make('button', 'ns-primary', { type: 'button' }, 'Export');
+      this.bar = N.make('progress', 'ns-progress', { max: 1, value: 0, 'aria-label': 'export progress' });
+      this.message = N.make('span', 'ns-message', { role: 'status' });
+      this.fields = [field('size of a panel', this.size), field('frames a second', this.fps),
+        field('frames', this.every), field('pace', this.pacing)];
+      this.button = N.make('button', 'ns-pill', { type: 'button', 'aria-haspopup': 'dialog', 'aria-expanded': false }, 'export');
+      this.popover = N.make('div', 'ns-popover', { role: 'dialog', 'aria-label': 'export' },
+        field('format', this.format), ...this.fields,
+        N.make('div', 'ns-asked', {}, this.expected, this.go), this.bar, this.message);
+      this.popover.hidden = true;
+      this.node = N.make('div', 'ns-export', {}, this.button, this.popover);
+      this.listen();
+    }
+
+    listen() {
+      this.button.onclick = () => this.open(this.popover.hidden);
+      this.popover.onchange = () => this.estimate();
+      this.popover.onkeydown = event => {
+        if (event.key === 'Escape') { this.open(false); this.button.focus(); }
+        event.stopPropagation();
+      };
+      this.outside = event => { if (!this.node.contains(event.target)) this.open(false); };
+      this.go.onclick = () => {
+        this.pending = true;
+        this.state({ progress: 0, message: 'asked for it …' });
+        this.ask(this.options());
+      };
+    }
+
+    open(wanted) {
+      this.popover.hidden = !wanted;
+      this.button.setAttribute('aria-expanded', wanted);
+      document[wanted ? 'addEventListener' : 'removeEventListener']('pointerdown', this.outside);
+      if (wanted) { this.estimate(); this.format.focus(); }
+    }
+
+    options() {
+      return {
+        format: this.format.value, size: Number(this.size.value), fps: Number(this.fps.value),
+        every: Number(this.every.value), pacing: this.pacing.value,
+      };
+    }
+
+    estimate() {
+      const { format, size: side, every, fps } = this.options(), { frames, panels } = this.about();
+      this.fields.forEach(row => { row.hidden = format === 'trace'; });
+      const count = Math.ceil(frames / every);
+      const weight = WEIGHT[format];
+      this.expected.textContent = !weight ? 'everything, to open again'
+        : `about ${size(panels.reduce((sum, kind) => sum + weight[/images|heat/.test(kind) ? 'pixels' : 'marks'], 0)
+          * side * side * (format === 'png' ? Math.min(count, 12) : count))}`
+          + (format === 'png' ? '' : `, ${N.short(count / fps)} s`);
+    }
+
+    // {progress 0…1, message, file: {url, orig_name}} from the server
+    state(state) {
+      if (!state || state === '') return;
+      const busy = state.progress !== undefined && state.progress < 1 && !state.file;
+      this.bar.value = state.progress || 0;
+      this.bar.style.visibility = busy ? 'visible' : 'hidden';
+      this.go.disabled = busy;
+      this.message.textContent = state.message || '';
+      if (!state.file || !this.pending) return;
+      this.pending = false;
+      const link = N.make('a', '', { href: state.file.url, download: state.file.orig_name || '' });
+      document.body.append(link);
+      link.click();
+      link.remove();
+    }
+
+    remove() { document.removeEventListener('pointerdown', this.outside); }
+  };
+})(window.Noisescope = window.Noisescope || {});

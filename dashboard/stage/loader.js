@@ -1,0 +1,37 @@
+// Brings the chunks of a film, each once, in whatever order and however often the list of them is told.
+(function (N) {
+  'use strict';
+
+  N.Loader = class {
+    constructor({ arrived, failed }) { Object.assign(this, { arrived, failed, film: null, known: new Set() }); }
+
+    // `value` is {film, chunks: [{url}…], …} as the server sends it.
+    load(value) {
+      if (!this.film || this.film.id !== value.film) {
+        this.film = new N.Film(value.film);
+        this.known = new Set();
+      }
+      for (const { url } of value.chunks) {
+        if (this.known.has(url)) continue;
+        this.known.add(url);
+        this.bring(url, this.film);
+      }
+      return this.film;
+    }
+
+    async bring(url, film) {
+      try {
+        const answer = await fetch(url);
+        if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+        const header = N.decode(await answer.arrayBuffer());
+        if (film !== this.film) return;
+        film.add(header);
+        this.arrived(header);
+      } catch (error) {
+        if (film !== this.film) return;
+        this.known.delete(url);
+        this.failed(error);
+      }
+    }
+  };
+})(window.Noisescope = window.Noisescope || {});

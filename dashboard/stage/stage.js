@@ -1,0 +1,348 @@
+// The stage: panels in step under one playhead, with the equation of this step and the charts that share its cursor.
+(function (N) {
+  'use strict';
+
+  const MOST = 6; // panels at once
+  const stages = new Set(); // those on the page, for the keyboard
+  const memory = {}; // what a visitor chose, by element id: it outlives a tab that is taken down and put up again
+
+  // Keep the room a changing text has needed, so that nothing below it jumps.
+  function settle(node) {
+    const length = node.textContent.length;
+    if (length <= (node.nsLength || 0)) return;
+    node.nsLength = length;
+    node.style.minHeight = '';
+    node.style.minHeight = `${node.offsetHeight}px`;
+  }
+
+  class Stage {
+    constructor(element, options, { props, trigger, watch }) {
+      Object.assign(this, { element, options, props, trigger, views: new Map(), cards: [], paints: 0, painted: null });
+      Object.assign(this, { film: null, sample: null, marked: null, pending: new Set(), order: [], seen: true });
+      this.memory = memory[options.id] || (memory[options.id] = { shown: null, speed: 1, loop: true });
+      this.transport = new N.Transport({
+        show: frame => this.show(frame),
+        moved: frame => this.tell('seek', { frame }),
+        play: () => {},
+      });
+      Object.assign(this.transport, { speed: this.memory.speed, loop: this.memory.loop });
+      this.transport.startOfJump = () => this.number(this.transport.frame);
+      this.transport.jumpTo = value => this.nearest(value);
+      this.exporter = new N.Exporter({
+        about: () => ({ frames: this.film ? this.film.total : 0, panels: this.shown.map(p => p.kind) }),
+        ask: wish => this.trigger('export', { ...wish, panels: this.keys, frame: this.transport.frame, sample: this.sample }),
+      });
+      this.loader = new N.Loader({ arrived: () => this.arrived(), failed: error => this.complain(error) });
+      this.build();
+      this.stop = N.onTheme(() => this.soon());
+      this.sight = new IntersectionObserver(entries => {
+        this.seen = entries[entries.length - 1].isIntersecting;
+        this.wake();
+      });
+      this.sight.observe(this.node);
+      this.hide = () => this.wake();
+      document.addEventListener('visibilitychange', this.hide);
+      stages.add(this);
+      this.expose();
+      watch('value', () => this.load());
+      watch('export_state', () => this.exporter.state(props.export_state));
+      watch('status', () => this.status());
+      this.load();
+      this.status();
+    }
+
+    build() {
+      this.question = N.make('h2', 'ns-question');
+      this.sentence = N.make('p', 'ns-sentence', { 'aria-live': 'off' });
+      this.chips = N.make('div', 'ns-chips', { role: 'group', 'aria-label': 'panels' });
+      this.panels = N.make('div', 'ns-panels');
+      this.empty = N.make('div', 'ns-empty');
+      this.note = N.make('span', 'ns-status', { role: 'status' });
+      this.halt = N.make('button', 'ns-pill ns-stop', { type: 'button' }, 'stop');
+      this.halt.onclick = () => this.trigger('stop', {});
+      this.halt.hidden = true;
+      this.transport.node.append(this.halt, this.exporter.node);
+      this.formula = N.make('p', 'ns-formula');
+      this.figures = N.make('div', 'ns-figures');
+      this.source = N.make('p', 'ns-source');
+      this.step = N.make('section', 'ns-card ns-step', {},
+        N.make('h3', 'ns-card-title', {}, 'this step, with its numbers'), this.formula, this.figures, this.source);
+      this.below = N.make('div', 'ns-below', {}, this.step);
+      this.node = N.make('div', 'ns-stage', { tabindex: -1 },
+        N.make('header', 'ns-head', {}, this.question, this.sentence), this.chips,
+        N.make('section', 'ns-card ns-screen', {}, this.panels, this.empty, this.transport.node, this.note), this.below);
+      this.question.textContent = this.options.question;
+      this.empty.textContent = this.options.empty;
+      this.element.querySelector('.ns-root').replaceChildren(this.node);
+    }
+
+    // ---- the film ----
+
+    load() {
+      const value = this.props.value;
+      if (!value || !value.film) {
+        this.film = this.loader.film = null;
+        this.arrange();
+        this.transport.pause();
+        this.transport.extent(0, 0);
+        return;
+      }
+      this.value = value;
+      const before = this.film;
+      this.film = this.loader.load(value);
+      if (before !== this.film) this.begin(before);
+      this.halt.hidden = value.done !== false;
+      this.arrange();
+    }
+
+    // A new film: chips and playhead stay where they can.
+    begin(before) {
+      this.last = before && before.ready ? before.shape : this.memory.shape;
+      this.fresh = true;
+      this.pending.clear();
+      this.complain(null);
+      if (this.value.shown) this.memory.shown = [...this.value.shown];
+    }
+
+    arrived() {
+      const { film, transport, value } = this;
+      const first = this.fresh && film.ready > 0;
+      if (value.total) film.total = Math.max(film.total, value.total);
+      this.arrange();
+      const newest = transport.frame >= transport.ready - 1;
+      if (first) this.start();
+      else if (value.follow && !transport.held && newest) transport.wanted = film.ready - 1;
+      transport.extent(film.total, film.ready);
+      if (value.done !== false && film.ready === film.total && this.still && !transport.held) transport.go(film.total - 1);
+      this.soon();
+    }
+
+    start() {
+      this.fresh = false;
+      const { film, transport, value } = this;
+      this.still = this.options.autoplay && matchMedia('(prefers-reduced-motion: reduce)').matches;
+      const same = film.shape === this.last;
+      this.memory.shape = film.shape;
+      for (const node of [this.sentence, this.figures]) Object.assign(node, { nsLength: 0 }).style.minHeight = '';
+      if (!same) this.sample = null;
+      if (Number.isFinite(value.frame)) Object.assign(transport, { wanted: value.frame, held: true });
+      else if (!same || !transport.held) {
+        Object.assign(transport, { wanted: 0, held: false });
+        transport.extent(film.total, film.ready);
+        if (this.options.autoplay && !this.still && !value.follow) transport.play();
+      }
+      this.wake();
+    }
+
+    get keys() {
+      const there = this.order.filter(key => this.film && this.film.panels.has(key));
+      const wanted = (this.memory.shown || this.options.shown).filter(key => there.includes(key));
+      const chosen = wanted.length ? wanted : there.slice(0, 2);
+      return there.filter(key => chosen.includes(key)).slice(0, MOST);
+    }
+
+    get shown() { return this.keys.map(key => this.film.panels.get(key)); }
+
+    // ---- what stands where ----
+
+    arrange() {
+      const { film } = this;
+      this.node.classList.toggle('ns-nothing', !film || !film.ready);
+      this.node.style.setProperty('--count', Math.max(1, this.keys.length || Math.min(MOST, this.options.shown.length)));
+      const offers = film && film.ready ? [...film.panels.values(), ...(this.value.available || [])] : [];
+      const names = new Map();
+      for (const offer of offers) if (!names.has(offer.key)) names.set(offer.key, offer);
+      this.order = [...this.order.filter(key => names.has(key)), ...[...names.keys()].filter(key => !this.order.includes(key))];
+      this.offer(names);
+      const keys = this.keys;
+      for (const [key, view] of this.views) {
+        if (keys.includes(key) && view.panel === film.panels.get(key)) continue;
+        view.remove();
+        this.views.delete(key);
+      }
+      keys.forEach((key, i) => {
+        if (!this.views.has(key)) {
+          this.views.set(key, new N.View(film.panels.get(key), {
+            point: marked => { if (this.marked !== marked) { this.marked = marked; this.soon(); } },
+            enlarge: sample => { this.sample = this.sample === null ? sample : null; this.soon(); },
+            moved: () => this.soon(),
+          }));
+        }
+        const { node } = this.views.get(key);
+        if (this.panels.children[i] !== node) this.panels.insertBefore(node, this.panels.children[i] || null);
+      });
+      this.chart();
+      this.soon();
+    }
+
+    offer(names) {
+      const on = new Set(this.keys);
+      this.order.forEach((key, i) => {
+        let chip = this.chips.children[i];
+        if (!chip) this.chips.append(chip = N.make('button', 'ns-chip', { type: 'button' }));
+        const { title, note } = names.get(key);
+        N.rich(chip, title);
+        chip.title = on.size >= MOST && !on.has(key) ? `${note} (${MOST} panels are the most: switch one off)` : note || '';
+        chip.setAttribute('aria-pressed', on.has(key));
+        chip.classList.toggle('ns-pending', this.pending.has(key) && !on.has(key));
+        chip.dataset.key = key;
+        chip.onclick = () => this.choose(key);
+      });
+      while (this.chips.children.length > this.order.length) this.chips.lastChild.remove();
+    }
+
+    choose(key) {
+      const on = new Set(this.keys);
+      if (on.has(key)) {
+        if (on.size === 1) return;
+        on.delete(key);
+      } else {
+        if (on.size >= MOST) return;
+        on.add(key);
+      }
+      this.memory.shown = this.order.filter(k => on.has(k));
+      if (!this.film.panels.has(key) && !this.pending.has(key)) {
+        this.pending.add(key);
+        this.trigger('want', { key });
+      }
+      this.tell('shown', { keys: this.memory.shown });
+      this.arrange();
+    }
+
+    chart() {
+      const charts = this.film ? this.film.charts : [];
+      while (this.cards.length > charts.length) this.cards.pop().remove();
+      charts.forEach((chart, i) => {
+        if (!this.cards[i]) {
+          this.cards[i] = N.chartCard(frame => this.transport.seek(frame));
+          this.below.append(this.cards[i].card);
+        }
+        this.cards[i].update(chart, this.film.cursors[i]);
+      });
+      this.step.hidden = !(this.film && (this.film.formula || this.film.figures.length));
+    }
+
+    // ---- painting ----
+
+    show() { this.soon(); }
+
+    soon() {
+      if (this.waiting || !this.awake) return;
+      this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.paint(); });
+    }
+
+    get awake() { return this.seen && !document.hidden && this.node.isConnected; }
+
+    wake() {
+      this.transport.wake(this.awake);
+      if (this.awake) this.soon();
+    }
+
+    paint() {
+      const { film, transport } = this;
+      if (!this.node.isConnected) return this.remove();
+      if (!film || !film.ready) return;
+      const began = performance.now(), frame = transport.frame;
+      const look = { ...N.look(), sample: this.sample, marked: this.marked };
+      let drawn = 0;
+      for (const view of this.views.values()) if (view.paint(frame, look)) drawn++;
+      for (const { view } of this.cards) view.at(frame);
+      this.words(frame);
+      Object.assign(this, { painted: frame, paints: this.paints + (drawn ? 1 : 0) });
+      this.took = performance.now() - began;
+    }
+
+    words(frame) {
+      const { film, transport } = this;
+      if (this.worded === `${film.id}|${film.version}|${frame}`) return;
+      this.worded = `${film.id}|${film.version}|${frame}`;
+      N.rich(this.sentence, film.text(film.sentence, frame));
+      N.rich(this.formula, film.formula);
+      film.figures.forEach((template, i) => {
+        if (!this.figures.children[i]) this.figures.append(N.make('p'));
+        N.rich(this.figures.children[i], film.text(template, frame));
+      });
+      while (this.figures.children.length > film.figures.length) this.figures.lastChild.remove();
+      N.rich(this.source, film.source);
+      const clock = film.text(film.clock, frame);
+      N.rich(transport.clock, clock);
+      transport.clock.style.minWidth = `${this.wide = Math.max(this.wide || 0, N.plain(clock).length)}ch`;
+      transport.slider.setAttribute('aria-valuetext', N.plain(clock));
+      settle(this.sentence);
+      settle(this.figures);
+    }
+
+    status() { this.note.textContent = this.props.status || ''; }
+
+    complain(error) {
+      this.note.textContent = error ? `Frames could not be loaded (${error.message}). Make the film again.` : '';
+      this.note.classList.toggle('ns-wrong', Boolean(error));
+      if (!error) this.status();
+    }
+
+    // ---- the clock as a way to jump ----
+
+    get subject() { return this.film && this.film.numbers[N.subject(this.film.clock)]; }
+
+    number(frame) {
+      const value = this.subject ? this.subject[frame] : frame;
+      return Number(value.toPrecision(6));
+    }
+
+    nearest(value) {
+      if (!this.subject) return value;
+      let best = 0;
+      this.subject.forEach((at, k) => { if (Math.abs(at - value) < Math.abs(this.subject[best] - value)) best = k; });
+      return best;
+    }
+
+    // Tell the server when a hand has come to rest; a drag is one message.
+    tell(event, data) {
+      clearTimeout(this[`${event}Timer`]);
+      this[`${event}Timer`] = setTimeout(() => this.trigger(event, data), 300);
+    }
+
+    expose() {
+      const stage = this, { transport } = this;
+      this.element.noisescope = {
+        get frame() { return transport.frame; },
+        get frames() { return transport.ready; },
+        get total() { return transport.total; },
+        get playing() { return transport.playing; },
+        get painted() { return stage.painted; },
+        get paints() { return stage.paints; },
+        get took() { return stage.took; },
+        get film() { return stage.film; },
+        get keys() { return stage.keys; },
+        get sample() { return stage.sample; },
+        seek: frame => transport.seek(frame),
+        pause: () => transport.pause(),
+        paint: frame => { transport.go(frame); stage.paint(); return stage.took; },
+      };
+    }
+
+    remove() {
+      stages.delete(this);
+      this.stop();
+      this.sight.disconnect();
+      this.exporter.remove();
+      this.transport.pause();
+      for (const view of this.views.values()) view.remove();
+      for (const card of this.cards) card.remove();
+      document.removeEventListener('visibilitychange', this.hide);
+    }
+  }
+
+  // Keys go to the stage that has the focus, or to the one in sight when nothing else has it.
+  document.addEventListener('keydown', event => {
+    const focus = document.activeElement, free = !focus || focus === document.body;
+    for (const stage of stages) if (!stage.node.isConnected) stage.remove();
+    const stage = [...stages].find(s => (free ? s.awake && s.node.offsetParent : s.node.contains(focus)));
+    if (!stage || event.defaultPrevented) return;
+    if (!free && (/^(TEXTAREA|SELECT)$/.test(focus.tagName) || focus.type === 'number')) return;
+    if (event.key === ' ' && focus && focus.tagName === 'BUTTON') return;
+    if (stage.transport.key(event)) event.preventDefault();
+  });
+
+  N.stage = (element, options, tools) => new Stage(element, options, tools);
+})(window.Noisescope = window.Noisescope || {});

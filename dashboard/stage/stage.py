@@ -1,0 +1,159 @@
+"""The stage as a Gradio component: it sends files of frames, hears what a visitor wants, and draws nothing itself.
+
+The value is a film:
+
+    {"film": id, "chunks": [file, …], "done": bool, "total": int | None, "available": [{"key", "title", "note"}, …]}
+
+Frames travel in files of their own (`chunk`), each fetched once; scrubbing sends nothing. While a walk runs, yield the
+film again with one more chunk. Events, as `event: gr.EventData`:
+
+| event  | data                             | when |
+|--------|----------------------------------|------|
+| want   | key                              | the chip of a panel that was not sent is on: answer with the film and a chunk more |
+| shown  | keys                             | the choice of panels has changed |
+| seek   | frame                            | a hand has moved the playhead and come to rest |
+| export | format, size, fps, every, pacing, panels, frame, sample | answer with `export_state(…)` |
+| stop   |                                  | the visitor has seen enough of a film that is still being made |
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+import gradio as gr
+from gradio.data_classes import FileData
+from gradio.utils import get_upload_folder
+
+from core.palettes import THEMES, tables
+
+HERE = Path(__file__).parent
+SCRIPTS = (
+    "text.js", "film.js", "loader.js", "look.js", "draw.js", "view.js",
+    "chart.js", "transport.js", "exporter.js", "stage.js",
+)  # fmt: skip
+TEMPLATE = '<div class="ns-root"></div>'
+
+
+@cache
+def head() -> str:
+    """Scripts, style and colour tables of every stage and chart of a page: for `launch(head=head())`."""
+    colours = {name: {**tables(name), "tokens": dict(tables(name)["tokens"])} for name in THEMES}
+    scripts = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
+    packed = json.dumps(colours, separators=(",", ":"))
+    style = (HERE / "stage.css").read_text("utf-8")
+    return f"<style>{style}</style>\n<script>\n{scripts}\nwindow.Noisescope.tables = {packed};\n</script>"
+
+
+def options(**values) -> str:
+    """Values as a JavaScript expression that stands safely inside a script."""
+    return json.dumps(values).replace("<", "\\u003c")
+
+
+def cached(name: str, content: bytes) -> str:
+    """Write a file into Gradio's cache under a directory nobody can guess; returns its path."""
+    folder = Path(get_upload_folder()) / secrets.token_hex(20)
+    folder.mkdir(parents=True)
+    part, path = folder / f"{name}.part", folder / name
+    part.write_bytes(content)
+    part.rename(path)
+    return str(path)
+
+
+def chunk(packed: bytes) -> dict:
+    """A packed chunk (`pack`) as a file the page can fetch: an entry of a film's `chunks`."""
+    return FileData(path=cached("frames.bin", packed)).model_dump()
+
+
+def film(
+    chunks: Iterable[dict] = (),
+    *,
+    name: str | None = None,
+    done: bool = True,
+    total: int | None = None,
+    available: Sequence[dict] = (),
+    frame: int | None = None,
+    shown: Sequence[str] | None = None,
+    follow: bool = False,
+) -> dict:
+    """A stage's value. Keep `name` while chunks are added: another name is another film; by default a new one.
+
+    `total` is the number of frames expected, `available` the panels that can be wanted but have not been sent, as
+    {"key", "title", "note"}. `frame` and `shown` put playhead and chips where a link says; without them they stay where
+    the visitor has left them. `follow` keeps the playhead on the newest frame until a hand takes it.
+    """
+    value = {"film": name or secrets.token_hex(8), "chunks": list(chunks), "done": done, "total": total}
+    value |= {"available": list(available), "follow": follow}
+    if frame is not None:
+        value["frame"] = frame
+    if shown is not None:
+        value["shown"] = list(shown)
+    return value
+
+
+def export_state(progress: float = 0.0, message: str = "", path: str | Path | None = None):
+    """What an export handler yields: how far it is and, at the end, the file, which the page then downloads.
+
+    `path` is copied into Gradio's cache by Gradio, so it may lie anywhere under the temporary directory.
+    """
+    state = {"progress": progress, "message": message, "id": secrets.token_hex(4)}
+    if path is not None:
+        state["file"] = FileData(path=str(path), orig_name=Path(path).name).model_dump()
+    return gr.update(export_state=state)
+
+
+class Stage(gr.HTML):
+    """The player. `launch(head=head())` must be given for its page.
+
+    `question` is the headline, `shown` the panels that are on at first, `empty` what to press while there is no film.
+    `autoplay` plays a new film at once, unless the visitor asked for reduced motion. `gr.update(status=…)` shows a
+    line under the transport.
+    """
+
+    def __init__(
+        self,
+        question: str = "",
+        *,
+        shown: Sequence[str] = ("x_t", "x0"),
+        empty: str = "Nothing here yet.",
+        autoplay: bool = True,
+        value: dict | None = None,
+        elem_id: str = "stage",
+        **kwargs,
+    ) -> None:
+        given = options(question=question, shown=list(shown), empty=empty, autoplay=autoplay, id=elem_id)
+        super().__init__(
+            value,
+            html_template=TEMPLATE,
+            js_on_load=f"""
+                const heard = ['want', 'shown', 'seek', 'export', 'stop'];
+                const tell = (event, data) => {{ if (heard.includes(event)) trigger(event, data); }};
+                Noisescope.stage(element, {given}, {{ props, trigger: tell, watch }});
+            """,
+            apply_default_css=False,
+            elem_id=elem_id,
+            export_state=None,
+            status="",
+            **kwargs,
+        )
+
+    def postprocess(self, value: dict | None) -> dict | None:
+        """A film, or None for an empty stage; ValueError for anything else."""
+        if value is not None and not (isinstance(value, dict) and {"film", "chunks"} <= value.keys()):
+            raise ValueError(f"a stage shows what film() makes, or None, not {type(value).__name__}")
+        return value
+
+    def preprocess(self, payload: dict | None) -> dict | None:
+        return payload or None
+
+    def api_info(self) -> dict:
+        return {"type": "object"}
+
+    def example_payload(self) -> dict:
+        return film(name="example")
+
+    def example_value(self) -> dict:
+        return film(name="example")

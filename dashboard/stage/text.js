@@ -1,0 +1,111 @@
+// Words and numbers: the mini markup `_{…}` `^{…}`, and Python's format strings for floats.
+// Text reaches the page through text nodes only, so nothing a visitor wrote is ever read as HTML.
+(function (N) {
+  'use strict';
+
+  // "x_{t}" → [{text: "x", level: 0}, {text: "t", level: -1}]
+  function runs(text) {
+    const found = [], levels = [0];
+    let word = '';
+    const close = () => { if (word) found.push({ text: word, level: levels[levels.length - 1] }); word = ''; };
+    for (let i = 0; i < text.length; i++) {
+      if ((text[i] === '_' || text[i] === '^') && text[i + 1] === '{') {
+        close();
+        levels.push(text[i] === '_' ? -1 : 1);
+        i++;
+      } else if (text[i] === '}' && levels.length > 1) {
+        close();
+        levels.pop();
+      } else word += text[i];
+    }
+    close();
+    return found;
+  }
+
+  // Text nodes; a Greek letter with a hat stands in a span of its own, for the sake of its font.
+  function letters(text) {
+    return text.split(/(\p{Script=Greek}\p{M}+)/u).filter(Boolean).map(part => {
+      if (!/\p{M}/u.test(part) || !/^\p{Script=Greek}/u.test(part)) return document.createTextNode(part);
+      const letter = document.createElement('span');
+      letter.className = 'ns-hat';
+      letter.textContent = part;
+      return letter;
+    });
+  }
+
+  function rich(node, text) {
+    if (node.nsText === text) return;
+    node.nsText = text;
+    node.replaceChildren(...runs(text).flatMap(({ text: word, level }) => {
+      if (level === 0) return letters(word);
+      const part = document.createElement(level < 0 ? 'sub' : 'sup');
+      part.append(...letters(word));
+      return part;
+    }));
+  }
+
+  const plain = text => runs(text).map(r => (r.level < 0 ? '_' : r.level > 0 ? '^' : '') + r.text).join('');
+
+  function exponent(text) { // JavaScript writes e-7, Python e-07
+    return text.replace(/e([+-])(\d)$/, 'e$10$2');
+  }
+
+  function general(value, digits) {
+    const precision = Math.max(digits, 1);
+    const power = value === 0 ? 0 : Number(value.toExponential(precision - 1).split('e')[1]);
+    if (power < -4 || power >= precision) {
+      const [mantissa, tail] = value.toExponential(precision - 1).split('e');
+      return exponent((mantissa.includes('.') ? mantissa.replace(/\.?0+$/, '') : mantissa) + 'e' + tail);
+    }
+    const fixed = value.toFixed(Math.max(precision - 1 - power, 0));
+    return fixed.includes('.') ? fixed.replace(/\.?0+$/, '') : fixed;
+  }
+
+  const SPEC = /^([<>^])?([+\- ])?(0)?(\d*)([,_])?(?:\.(\d+))?([feEgGn%])?$/;
+
+  // A float as Python's format() writes it; what is no number is a dash, so that columns keep their calm.
+  function format(value, spec) {
+    const [, align, sign, zero, width, comma, dot, type] = SPEC.exec(spec || '') || [];
+    let text;
+    if (Number.isNaN(value) || value === undefined || value === null) text = '–';
+    else if (!Number.isFinite(value)) text = (value < 0 ? '-' : sign === '+' ? '+' : '') + '∞';
+    else {
+      const size = Math.abs(value);
+      const digits = dot === undefined ? 6 : Number(dot);
+      if (type === 'f') text = size.toFixed(digits);
+      else if (type === '%') text = (size * 100).toFixed(digits) + '%';
+      else if (type === 'e' || type === 'E') text = exponent(size.toExponential(digits));
+      else if (type || dot !== undefined) text = general(size, digits);
+      else text = Number.isInteger(size) && size < 1e16 ? size + '.0' : exponent(String(size));
+      if (comma) text = text.replace(/^\d+/, whole => whole.replace(/\B(?=(\d{3})+$)/g, comma));
+      const lead = value < 0 || Object.is(value, -0) ? '-' : sign && sign !== '-' ? sign : '';
+      if (zero) text = text.padStart(Number(width || 0) - lead.length, '0');
+      text = lead + text;
+    }
+    if (align === '<') return text.padEnd(Number(width || 0));
+    return text.padStart(Number(width || 0));
+  }
+
+  // "t = {t:.3f}" with numbers by name
+  function fill(template, lookup) {
+    return template.replace(/\{\{|\}\}|\{([^{}:]*)(?::([^{}]*))?\}/g, (all, name, spec) =>
+      all === '{{' ? '{' : all === '}}' ? '}' : format(lookup(name), spec));
+  }
+
+  // The name of the first number in a template: what a typed jump means.
+  function subject(template) {
+    const found = /\{([^{}:]+)(?::[^{}]*)?\}/.exec(template.replace(/\{\{/g, ''));
+    return found ? found[1] : null;
+  }
+
+  // A value for a readout: three significant digits, no exponent where it can be avoided.
+  function short(value) {
+    if (!Number.isFinite(value)) return format(value);
+    const size = Math.abs(value);
+    if (size !== 0 && (size < 1e-3 || size >= 1e5)) return exponent(value.toExponential(1)).replace('-', '−');
+    const text = value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
+    return text.replace('-', '−');
+  }
+
+  Object.assign(N, { runs, rich, plain, format, fill, subject, short });
+})(window.Noisescope = window.Noisescope || {});
