@@ -34,11 +34,11 @@ class Colours:
     """The one palette (≤ 256 colours) of a film, shared out among what its panels need.
 
     `palette` (n, 3) uint8. `at[name]` is the (first index, count) of a ramp or table. The tokens take what they need,
-    the tables of values share the rest evenly (pictures in colour get three shares). `cube` takes RGB in 5 bits a
+    the tables of values share the rest evenly (pictures in colour get three shares), each at most `levels`. `cube` takes RGB in 5 bits a
     channel to the nearest index.
     """
 
-    def __init__(self, scene: Scene, theme: Theme, captions: bool):
+    def __init__(self, scene: Scene, theme: Theme, captions: bool, levels: int = 256):
         self.palette = np.zeros((0, 3), np.uint8)
         self.at: dict[str, tuple[int, int]] = {}
         for token in ("panel", "bg", "line", "accent"):
@@ -48,7 +48,7 @@ class Colours:
             faint = ramp(theme.rgb("bg"), theme.rgb("sub"), 101)[45]
             self._add("backdrop", ramp(theme.rgb("bg"), faint, BACKDROP + 1)[1:])
         for palette in sorted({p.palette for p in marked}):
-            self._add(f"marks {palette}", table(palette, theme)[np.linspace(0, 255, COVERAGE + 1).round().astype(int)][1:])
+            self._add(f"marks {palette}", _pick(table(palette, theme), COVERAGE + 1)[1:])
         if captions:
             for token in ("ink", "sub"):
                 self._add(f"text {token}", ramp(theme.rgb("panel"), theme.rgb(token), LETTERING + 1)[1:])
@@ -56,10 +56,11 @@ class Colours:
         tables = sorted({p.palette for p in scene.panels if p not in marked and p not in coloured})
         share = (256 - len(self.palette)) // max(1, len(tables) + 3 * bool(coloured))
         for palette in tables:
-            count = min(share, 256) - (palette == "signed" and share % 2 == 0)  # odd: zero has a level of its own
-            self._add(palette, table(palette, theme)[np.linspace(0, 255, count).round().astype(int)])
+            count = min(share, levels)
+            count -= palette == "signed" and count % 2 == 0  # odd: zero has a level of its own
+            self._add(palette, _pick(table(palette, theme), count))
         if coloured:
-            self._add("colour", _common_colours(coloured, 3 * share))
+            self._add("colour", _common_colours(coloured, min(3 * share, levels)))
             self.cube = self._nearest()
 
     def _add(self, name: str, colours: np.ndarray) -> None:
@@ -82,6 +83,11 @@ class Colours:
         ours = oklab(self.palette[first : first + count])
         distance = (ours**2).sum(-1) - 2 * cube @ ours.T
         return (first + distance.argmin(-1)).astype(np.uint8)
+
+
+def _pick(colours: np.ndarray, count: int) -> np.ndarray:
+    """`count` rows of a table, evenly spread, both ends among them."""
+    return colours[np.linspace(0, len(colours) - 1, count).round().astype(int)]
 
 
 def _to_bytes(data: np.ndarray, view: tuple[float, float], levels: int) -> np.ndarray:
@@ -123,7 +129,7 @@ class PixelPainter:
         self.panel, self.ground = panel, colours.index("panel")
         self.cube = colours.cube if panel.kind == "images" and panel.data.shape[-1] == 3 else None
         self.first, self.levels = colours.at["colour" if self.cube is not None else panel.palette]
-        self.whole = bool(np.isfinite(panel.data.sum()))
+        self.whole = not np.isnan(panel.data).any()
         rows, columns, height, width = grid(panel)
         count = panel.data.shape[1] if panel.kind == "images" else 1
 
@@ -164,7 +170,8 @@ class MarkPainter:
         if panel.backdrop is not None:
             dots = Dots(self.side, max(0.7, self.side / 300), 0.6)
             padded = np.pad(self.ground, dots.pad)
-            dots.draw(to_pixels(panel.backdrop, panel.range, self.side), colours.levels("backdrop", dots.coverage), padded)
+            levels = colours.levels("backdrop", dots.coverage)
+            dots.draw(to_pixels(panel.backdrop, panel.range, self.side), levels, padded)
             self.ground = np.maximum(self.ground, padded[dots.pad : -dots.pad, dots.pad : -dots.pad])
 
     def pixels(self, k: int) -> np.ndarray:

@@ -34,7 +34,7 @@ class Dots:
         self.side, self.pad = side, int(np.ceil(radius + 1))
         self.width = side + 2 * self.pad
         reach = np.arange(-self.pad, self.pad + 1)
-        phase = (np.arange(PHASES) + 0.5) / PHASES - 0.5  # of the dot's centre, from its pixel's centre
+        phase = np.arange(PHASES) / PHASES - 0.5  # of the dot's centre, from its pixel's centre
         dx = reach[None, None, None, :] - phase[None, :, None, None]  # (y phase, x phase, y, x)
         dy = reach[None, None, :, None] - phase[:, None, None, None]
         opaque = min(opacity, 0.98)
@@ -55,7 +55,7 @@ class Dots:
         Points out of view and points that are no numbers draw nothing.
         """
         inside = ((pixels >= 0) & (pixels <= self.side)).all(-1)  # False for NaN
-        fine = np.minimum(pixels[inside] * PHASES, self.side * PHASES - 1).astype(np.int64)
+        fine = np.minimum(np.rint(pixels[inside] * PHASES), self.side * PHASES - 1).astype(np.int64)
         cell, phase = fine >> 2, fine & 3
         start = (cell[:, 1] + self.pad) * self.width + cell[:, 0] + self.pad
         touched = (start[:, None] + self.offsets).ravel()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -38,7 +39,6 @@ class Layout:
     height: int
     boxes: tuple[Box, ...]  #: one a panel, the picture alone, in the order of the scene
     bar: int | None = None  #: the y of the progress line, None without captions
-    lines: int = 0  #: lines of the sentence under it
 
     @classmethod
     def of(cls, scene: Scene, size: int = 320, scale: int | None = None, captions: bool = True,
@@ -66,14 +66,14 @@ class Layout:
             for c, box in enumerate(row):
                 placed.append(Box(margin + sum(wide[:c]) + gap * c, y, box.width, box.height, box.block))
             y += max(box.height for box in row) + gap
-        width, height, bar, lines = 2 * margin + sum(wide) + gap * (columns - 1), y - gap + margin, None, 0
+        width, height, bar = 2 * margin + sum(wide) + gap * (columns - 1), y - gap + margin, None
         if captions:
             bar = height - margin + BAR // 2
             height += BAR - 6
         if max(width, height) > LARGEST:
             raise ValueError(f"the film would be {width} × {height} pixels, at most {LARGEST} are drawn; "
                              f"choose a smaller size than {size}, fewer panels or more rows")  # fmt: skip
-        return cls(width, height, tuple(placed), bar, lines)
+        return cls(width, height, tuple(placed), bar)
 
 
 def _pixel_box(panel: Panel, size: int, scale: int | None) -> Box:
@@ -97,7 +97,7 @@ def _checked(scene: Scene) -> Scene:
             raise ValueError(f"panel {panel.key!r} has {panel.frames} frames; the scene has {scene.frames}, so it "
                              f"needs {scene.frames}, or 1 to stand still")  # fmt: skip
         if not low < high:
-            raise ValueError(f"panel {panel.key!r} has the range [{low:g}, {high:g}]; the low end must be below the high")
+            raise ValueError(f"panel {panel.key!r} has the range [{low:g}, {high:g}]; the first must be less")
         if 0 in panel.data.shape:
             raise ValueError(f"panel {panel.key!r} has data of shape {panel.data.shape}; there is nothing to draw")
     return scene
@@ -108,15 +108,19 @@ class Film:
 
     `size`: a panel's side in pixels (pictures: the nearest whole multiple); `scale`: instead, the side of each pixel's
     block (1 draws pictures pixel by pixel); `captions=False` leaves the bare panels; `columns`: panels in a row;
-    `sentence=True` writes the scene's sentence below. Raises ValueError as `Layout.of`, for an empty scene, for panels
+    `sentence=True` writes the scene's sentence below; `levels` (8..256) bounds each table of values: noise drawn in 64
+    greys makes a GIF a third smaller. Raises ValueError as `Layout.of`, for an empty scene, for panels
     of another length, for an unknown theme.
     """
 
     def __init__(self, scene: Scene, size: int | None = None, theme: str | Theme = "light", captions: bool = True,
-                 columns: int | None = None, scale: int | None = None, sentence: bool = False):  # fmt: skip
+                 columns: int | None = None, scale: int | None = None, sentence: bool = False,
+                 levels: int = 256):  # fmt: skip
+        if not 8 <= levels <= 256:
+            raise ValueError(f"levels {levels} is out of range; a palette's table has 8 to 256 colours")
         self.scene, self.theme, self.captions = _checked(scene), theme_of(theme), captions
         self.layout = Layout.of(scene, 320 if size is None else size, scale, captions, columns)
-        self.colours = Colours(scene, self.theme, captions)
+        self.colours = Colours(scene, self.theme, captions, levels)
         self.painters = [painter(p, box, self.colours) for p, box in zip(scene.panels, self.layout.boxes)]
         self.sentence = sentence and captions and bool(scene.sentence)
         self.height = self.layout.height
@@ -198,13 +202,16 @@ class Film:
             for i, line in enumerate(self._lines(k)):
                 self.write(canvas, line, MARGIN, y + BAR // 2 + 6 + LINE * i, "sub", "sans", 12)
 
-    @property
+    def short_clock(self, k: int, width: int) -> str:
+        """The clock of a frame, or its t alone where the clock is wider than `width` pixels."""
+        clock = self.scene.text(self.scene.clock, k)
+        return clock if font("mono", 11).getlength(clock) <= width else f"t = {float(self.scene.numbers['t'][k]):.2f}"
+
+    @cached_property
     def _clock_width(self) -> int:
         """The widest the clock gets, so that the line keeps its length; every figure is equally wide."""
-        if not hasattr(self, "_widest"):
-            longest = max((self.scene.text(self.scene.clock, k) for k in range(self.scene.frames)), key=len)
-            self._widest = int(np.ceil(font("mono", 11).getlength(longest)))
-        return self._widest
+        longest = max((self.scene.text(self.scene.clock, k) for k in range(self.scene.frames)), key=len)
+        return int(np.ceil(font("mono", 11).getlength(longest)))
 
     def _lines(self, k: int) -> list[str]:
         return wrap(self.scene.text(self.scene.sentence, k), "sans", 12, self.layout.width - 2 * MARGIN)
@@ -216,29 +223,30 @@ def frames(scene: Scene, **options) -> Iterator[Image.Image]:
     return (film.image(frame) for frame in film.frames())
 
 
-def strip(scene: Scene, which: Sequence[int], size: int = 160, theme: str | Theme = "light") -> Image.Image:
-    """Chosen frames side by side, a row for each panel, with their clocks below: a film on paper, as an indexed image.
+def strip(film: Film, which: Sequence[int], drawn: Iterable[np.ndarray] | None = None) -> Image.Image:
+    """Chosen frames side by side, their clocks below: a film on paper, as an indexed image.
 
-    Raises ValueError as `Film` does.
+    The film's panels stand in one column (`columns=1`), so that each has a row of the strip. `drawn` are the frames of
+    `which` where they are drawn elsewhere. Raises ValueError where the strip would be too wide.
     """
-    film = Film(scene, size=size, theme=theme, columns=1)
-    boxes, gap = film.layout.boxes, 8
-    wide = max(box.width for box in boxes)
-    width = 2 * MARGIN + len(which) * (wide + gap) - gap
+    boxes, edge, gap = film.layout.boxes, int(film.captions), 8
+    margin, wide = boxes[0].x, max(box.width for box in boxes)
+    width = 2 * margin + len(which) * (wide + gap) - gap
     if width > LARGEST:
         raise ValueError(f"the strip would be {width} pixels wide, at most {LARGEST} are drawn; "
-                         f"choose fewer frames than {len(which)} or a smaller size than {size}")  # fmt: skip
-    canvas = np.full((boxes[-1].y + boxes[-1].height + BAR, width), film.colours.index("panel"), np.uint8)
-    for c, (k, frame) in enumerate(zip(which, film.frames(which))):
-        x = MARGIN + c * (wide + gap)
+                         f"choose fewer frames than {len(which)} or smaller panels than {wide} pixels")  # fmt: skip
+    height = boxes[-1].y + boxes[-1].height + (BAR if film.captions else 0)
+    canvas = np.full((height, width), film.colours.index("panel"), np.uint8)
+    for c, frame in enumerate(film.frames(which) if drawn is None else drawn):
+        x = margin + c * (wide + gap)
         for box in boxes:
-            place = slice(box.y - 1, box.y + box.height + 1)
-            canvas[place, x - 1 : x + box.width + 1] = frame[place, box.x - 1 : box.x + box.width + 1]
-        clock = scene.text(scene.clock, k)
-        fits = lettering(clock, "mono", 11).shape[1] <= wide + gap
-        label = clock if fits else f"t = {float(scene.numbers['t'][k]):.2f}"
-        film.write(canvas, label, x + wide / 2, canvas.shape[0] - BAR // 2, "sub", "mono", 11, "centre")
-    for panel, box in zip(scene.panels, boxes):
-        film.write(canvas, panel.title, MARGIN, box.y - 13, face="bold")
-        film.write(canvas, range_text(panel), width - MARGIN, box.y - 13, "sub", "mono", 11, "right")
+            rows = slice(box.y - edge, box.y + box.height + edge)
+            canvas[rows, x - edge : x + box.width + edge] = frame[rows, box.x - edge : box.x + box.width + edge]
+    if film.captions:
+        for c, k in enumerate(which):
+            middle = margin + c * (wide + gap) + wide / 2
+            film.write(canvas, film.short_clock(k, wide), middle, height - BAR // 2, "sub", "mono", 11, "centre")
+        for panel, box in zip(film.scene.panels, boxes):
+            film.write(canvas, panel.title, margin, box.y - 13, face="bold")
+            film.write(canvas, range_text(panel), width - margin, box.y - 13, "sub", "mono", 11, "right")
     return film.image(canvas)
