@@ -34,8 +34,8 @@ class Colours:
     """The one palette (≤ 256 colours) of a film, shared out among what its panels need.
 
     `palette` (n, 3) uint8. `at[name]` is the (first index, count) of a ramp or table. The tokens take what they need,
-    the tables of values share the rest evenly (pictures in colour get three shares), each at most `levels`. `cube` takes RGB in 5 bits a
-    channel to the nearest index.
+    the tables of values share the rest evenly (pictures in colour get three shares), each at most `levels`. `cube`
+    takes RGB in 5 bits a channel to the nearest index.
     """
 
     def __init__(self, scene: Scene, theme: Theme, captions: bool, levels: int = 256):

@@ -286,7 +286,8 @@ def test_the_playhead_runs_from_the_left_end_to_the_right_one():
 def test_a_panel_is_framed_by_one_pixel_of_line():
     film = Film(scene("points", np.zeros((1, 1, 2)), length=1), size=64)
     frame, box, line = next(film.frames()), film.layout.boxes[0], film.colours.index("line")
-    assert (frame[box.y - 1, box.x : box.x + 64] == line).all() and (frame[box.y : box.y + 64, box.x + 64] == line).all()
+    assert (frame[box.y - 1, box.x : box.x + 64] == line).all()
+    assert (frame[box.y : box.y + 64, box.x + 64] == line).all()
     assert (frame[box.y + 63, box.x : box.x + 64] != line).all()
 
 
