@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from core.forward import expand
 from core.prediction import Prediction
 from core.samplers import Denoise
+from core.schedules import Schedule
 from core.walk import Edit, Step
 
 
@@ -54,11 +56,12 @@ Hook = Callable[[Tensor, Tensor], Tensor | None]
 class Hooks:
     """Named hooks: place → hook(value, t), called with the value there and the time of the call.
 
-    x_t, t    what the model is given (replacing x_t changes what it sees, not the state)
+    x_t, t    what the model is given; the state and the time themselves stay, and its velocity is taken at its word
     x0, eps   what it says; replacing one makes the other follow, so that x_t = alpha·x0 + sigma·eps still holds
     mean, std, noise, x_s    the step; replacing x_s moves the mean
 
-    A rule that asks the model twice a step (Heun) calls the first four twice. Use: `denoise, edit = hooks.on(denoise)`.
+    A rule that asks the model twice a step (Heun) calls the first four twice.
+    Use: `denoise, edit = hooks.on(denoise, schedule)`.
     """
 
     hooks: dict[str, Hook]
@@ -78,16 +81,20 @@ class Hooks:
         if answer is None:
             return value
         if answer.shape != value.shape:
-            raise ValueError(f"the hook at {place!r} gave shape {tuple(answer.shape)}; it was given {tuple(value.shape)}")
+            raise ValueError(f"the hook at {place!r} gave shape {tuple(answer.shape)}, it was given {tuple(value.shape)}; "
+                             "give back the same shape, or None to look only")
         return answer
 
-    def on(self, denoise: Denoise, edit: Edit | None = None) -> tuple[Denoise, Edit]:
+    def on(self, denoise: Denoise, schedule: Schedule, edit: Edit | None = None) -> tuple[Denoise, Edit]:
         """The two seams with the hooks in them; `edit` runs before the hooks."""
 
         def hooked_denoise(x_t: Tensor, t: Tensor) -> Prediction:
             if not self.begin >= float(t) >= self.end:
                 return denoise(x_t, t)
-            p = denoise(self._ask("x_t", x_t, t), self._ask("t", t, t))
+            given, told = self._ask("x_t", x_t, t), self._ask("t", t, t)
+            p = denoise(given, told)
+            if given is not x_t or told is not t:
+                p = p.at(x_t, *(expand(a.to(x_t), x_t) for a in schedule(t)))
             x0 = self._ask("x0", p.x0, t)
             if x0 is not p.x0:
                 p = Prediction.from_x0(x0, x_t, p.alpha, p.sigma)
@@ -98,7 +105,8 @@ class Hooks:
             step = edit(step) if edit else step
             if not self.begin >= float(step.t) >= self.end:
                 return step
-            step = replace(step, **{name: self._ask(name, getattr(step, name), step.t) for name in ("mean", "std", "noise")})
+            places = ("mean", "std", "noise")
+            step = replace(step, **{place: self._ask(place, getattr(step, place), step.t) for place in places})
             before = step.x_s
             after = self._ask("x_s", before, step.t)
             return step if after is before else replace(step, mean=step.mean + (after - before))

@@ -41,18 +41,18 @@ def clip_x0(denoise: Denoise, mode: str, limit: float = 1.0, quantile: float = 0
 
 
 def tell_time(denoise: Denoise, schedule: Schedule, shift: float) -> Denoise:
-    """Tell the model t + shift instead of t, clamped to its range; x̂0 is then worked out with the true t.
+    """Tell the model t + shift instead of t, clamped to its range; x̂0 and eps are then worked out with the true t.
 
-    This is the bug of an off-by-some timestep: the network answers for another noise level, and the sampler takes its
-    eps at its word.
+    This is the bug of an off-by-some timestep: the model answers for another noise level, and the sampler takes the
+    direction it points in, its velocity, at its word. (Taking eps at its word instead divides its error by alpha,
+    which is 0 at t = 1 of the flow.)
     """
     if not -1 <= shift <= 1:
         raise ValueError(f"shift of the told time is {shift}; it lies in [-1, 1], as t does")
 
     def told(x_t, t):
-        p = denoise(x_t, (t + shift).clamp(1 / schedule.T, 1))
         alpha, sigma = (expand(a.to(x_t), x_t) for a in schedule(t))
-        return Prediction.from_eps(p.eps, x_t, alpha, sigma)
+        return denoise(x_t, (t + shift).clamp(1 / schedule.T, 1)).at(x_t, alpha, sigma)
 
     return told
 

@@ -50,6 +50,14 @@ class Prediction:
         """∇ log p_t(x_t) = −eps / sigma (Song et al. 2021, eq. 7; Tweedie's formula)."""
         return -self.eps / self.sigma.clamp(min=TINY)
 
+    def at(self, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Prediction:
+        """The same answer given for another state or noise level than it was asked for: the velocity is kept.
+
+        Any of the five could be, and a different one of x0, eps would follow. The velocity is the one from which both
+        stay finite at both ends of time.
+        """
+        return Prediction.of("velocity", self.velocity, x_t, alpha, sigma)
+
     @classmethod
     def from_x0(cls, x0: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Prediction:
         """eps = (x_t − alpha·x0) / sigma."""
