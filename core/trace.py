@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,14 +62,18 @@ class Trace:
         return trace
 
     @staticmethod
-    def fit(shape: tuple[int, ...], steps: int, budget: int, keep: Iterable[str] = QUANTITIES, itemsize: int = 4) -> int:
+    def fit(shape: tuple[int, ...], steps: int, budget: int, keep: Iterable[str] = QUANTITIES,
+            itemsize: int = 4) -> int:
         """The smallest `every` with which a walk of so many steps over this shape stays within the budget (bytes)."""
         size = itemsize * len(tuple(keep))
         for n in shape:
             size *= n
         if size > budget:
-            raise ValueError(f"one step of shape {tuple(shape)} takes {size:,} bytes and the budget is {budget:,}; take fewer samples")
-        return max(1, -(-steps * size // budget))
+            raise ValueError(
+                f"one step of shape {tuple(shape)} takes {size:,} bytes and the budget is {budget:,}; "
+                "take fewer samples"
+            )
+        return max(1, -(-steps // (budget // size)))
 
     def add(self, step: Step) -> None:
         """Take one step in, if it is one of every `every`-th; the end of the walk is always known afterwards."""
@@ -127,14 +131,15 @@ class Trace:
         tensors = {name: self[name].contiguous() for name in self.keep}
         tensors |= {"t": self.t, "s": self.s, "std": self.std, "final": self.final.contiguous()}
         header = {"format": FORMAT, "every": str(self.every), "about": json.dumps(self.about)}
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(handle)
+        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         try:
-            save_file(tensors, temporary, metadata=header)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+            part.touch()
+            mode = part.stat().st_mode
+            save_file(tensors, part, metadata=header)
+            part.chmod(mode)  # save_file lets nobody else read what it wrote, whatever the umask says
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
         return path
 
     @classmethod
@@ -144,15 +149,26 @@ class Trace:
             with safe_open(path, "pt") as file:
                 header = file.metadata() or {}
                 if header.get("format") != FORMAT:
-                    raise ValueError(f"{path} is no Noisescope trace: its format is {header.get('format')!r}, wanted {FORMAT!r}")
+                    raise ValueError(
+                        f"{path} is no Noisescope trace: its format is {header.get('format')!r}, wanted {FORMAT!r}"
+                    )
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
         except SafetensorError as error:
             raise ValueError(f"{path} is no safetensors file ({error}); a trace is what Trace.save wrote") from error
         keep = tuple(name for name in QUANTITIES if name in tensors)
-        rows = {len(tensors[name]) for name in (*keep, "t", "s", "std") if name in tensors}
-        if not keep or len(rows) != 1 or not {"t", "s", "std", "final"} <= tensors.keys():
-            raise ValueError(f"{path} is not a whole trace: it holds {', '.join(sorted(tensors)) or 'nothing'} with {sorted(rows)} steps")
-        trace = cls(keep, int(header["every"]), None, json.loads(header["about"]))
+        times = [tensors[name].shape for name in ("t", "s", "std") if name in tensors]
+        sample = tensors["final"].shape if "final" in tensors else None
+        whole = keep and len(times) == 3 and sample is not None and len({*times}) == 1 and len(times[0]) == 1
+        if not whole or any(tensors[name].shape != (*times[0], *sample) for name in keep):
+            held = ", ".join(f"{name} {tuple(value.shape)}" for name, value in sorted(tensors.items()))
+            raise ValueError(f"{path} is not a whole trace; it holds {held or 'nothing'}")
+        try:
+            every, about = int(header["every"]), json.loads(header["about"])
+            if not isinstance(about, dict):
+                raise ValueError(f"about is {header['about']!r}, wanted a JSON object")
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path} is no Noisescope trace: in its header, {error!r}") from error
+        trace = cls(keep, every, None, about)
         trace._t, trace._s, trace._std = (tensors[name].tolist() for name in ("t", "s", "std"))
         trace._kept = {name: list(tensors[name]) for name in keep}
         trace.final = tensors["final"]
