@@ -15,7 +15,7 @@ from core.raster import Dots, arrows, strokes, to_pixels
 from core.scene import Panel, Scene
 
 LETTERING = 6  #: steps between ground and ink of a letter's edge
-COVERAGE = 24  #: steps of a mark's coverage
+COVERAGE = 16  #: steps of a mark's coverage
 BACKDROP = 6
 
 
@@ -184,7 +184,7 @@ class PointPainter(MarkPainter):
     def __init__(self, panel: Panel, box: Box, colours: Colours):
         super().__init__(panel, box, colours)
         crowd = max(1.0, panel.data.shape[1] / 1000)
-        self.dots = Dots(self.side, max(0.75, self.side / 200 / crowd**0.25), max(0.3, 0.8 / crowd**0.4))
+        self.dots = Dots(self.side, max(0.7, 0.08 * self.side**0.5 / crowd**0.25), max(0.3, 0.8 / crowd**0.4))
         self.levels = colours.levels(self.ramp, self.dots.coverage)
         self.padded = np.pad(self.ground, self.dots.pad)
 
@@ -201,8 +201,8 @@ class PathPainter(MarkPainter):
     Frames follow one another: going back draws the ways again from the first frame.
     """
 
-    TRACE = 0.22
-    FRESH = 0.75
+    TRACE = 0.28
+    FRESH = 0.85
 
     def __init__(self, panel: Panel, box: Box, colours: Colours):
         super().__init__(panel, box, colours)
@@ -245,7 +245,7 @@ class FieldPainter(MarkPainter):
         self.centre = np.stack([x, y], -1).reshape(-1, 2)
         length = np.hypot(*np.moveaxis(panel.data, -1, 0))
         self.scale = panel.scale or float(np.percentile(length[np.isfinite(length)], 95)) or 1.0
-        self.width = float(np.clip(self.cell / 12, 0.8, 1.6))
+        self.width = float(np.clip(self.cell / 15, 0.8, 1.4))
 
     def draw(self, k: int, out: np.ndarray) -> None:
         vector = self.panel.data[min(k, self.panel.frames - 1)].reshape(-1, 2) * (self.cell / self.scale)

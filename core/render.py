@@ -190,7 +190,7 @@ class Film:
     def _draw_bar(self, canvas: np.ndarray, k: int) -> None:
         """The progress line and the clock at its right, the sentence below."""
         y, right = self.layout.bar, self.width - MARGIN
-        clock = self.scene.text(self.scene.clock, k)
+        clock = self.short_clock(k, right - MARGIN)
         self.write(canvas, clock, right, y, "ink", "mono", 11, "right")
         length = right - MARGIN - 14 - self._clock_width
         if length >= 32:
@@ -210,7 +210,7 @@ class Film:
     @cached_property
     def _clock_width(self) -> int:
         """The widest the clock gets, so that the line keeps its length; every figure is equally wide."""
-        longest = max((self.scene.text(self.scene.clock, k) for k in range(self.scene.frames)), key=len)
+        longest = max((self.short_clock(k, self.width - 2 * MARGIN) for k in range(self.scene.frames)), key=len)
         return int(np.ceil(font("mono", 11).getlength(longest)))
 
     def _lines(self, k: int) -> list[str]:

@@ -371,3 +371,9 @@ def test_the_palette_of_a_film_begins_with_the_ground_so_that_marks_lie_above_it
     colours = Colours(mixed(), LIGHT, captions=True)
     order = [colours.index(name) for name in ("panel", "bg", "backdrop", "marks accent")]
     assert order == sorted(order) and order[0] == 0
+
+
+def test_a_clock_too_wide_for_the_film_gives_way_to_its_time_alone():
+    wordy = Scene(mixed().panels[:1], mixed().numbers, clock="step one of very many steps · t = {t:.4f}")
+    assert Film(wordy, size=64).short_clock(0, 64) == "t = 1.00"
+    assert Film(wordy, size=64).short_clock(0, 640) == "step one of very many steps · t = 1.0000"
