@@ -1,0 +1,333 @@
+"""Training is a generator: it yields a TrainStep each time and never prints, plots or sleeps.
+
+    trainer = Trainer(data, recipe("fast", data))
+    for step in trainer.run():
+        ...                       # look at step.loss, trainer.ema, trainer.losses; stop by not asking further
+
+Pausing is not asking; going on later is asking again, also in another process with `state_dict` and `load_state_dict`:
+the loss curve is then the same to the last bit as that of an unbroken run.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.datasets import Dataset
+from core.denoisers.base import Denoiser
+from core.forward import Noised, expand
+from core.prediction import Prediction, eps_error_per_target_error, target_of
+from core.recipes import TrainingConfig, make_denoiser
+from core.schedules import Schedule
+
+BUCKETS = 20  #: of equal width in t
+DROP_LABEL = 0.1  #: probability of the null label in training (Ho & Salimans 2022, section 5)
+BULK = 2**17  #: numbers of noise drawn at once
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss or a gradient is no longer a finite number. Says at which step, which timestep and in which layer."""
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """What one training step saw and how well the network did, before it learned from it."""
+
+    index: int  #: 0 for the first
+    loss: float
+    noised: Noised
+    seconds: float  #: wall-clock time spent in training steps so far
+    output: Tensor = field(repr=False)  #: of the network, (B, ...)
+    denoiser: Denoiser = field(repr=False)
+
+    @property
+    def prediction(self) -> Prediction:
+        """The output seen as a prediction; worked out when asked for, so that a step that nobody looks at stays cheap."""
+        n, d = self.noised, self.denoiser
+        alpha, sigma = (expand(a, n.x_t) for a in d.schedule(n.t))
+        return Prediction.of(d.target, self.output, n.x_t, alpha, sigma, d.sigma_data)
+
+
+class Losses:
+    """The running record: the loss of every step, and by time the mean squared error of eps.
+
+    The latter is one currency for all targets: an error of the output, times `eps_error_per_target_error`, is an error of
+    eps. For each of BUCKETS equal intervals of t, sum and count of samples fade by `fade` a step; their quotient is an
+    exponential average over the samples that fell there, however rarely they do.
+    """
+
+    def __init__(self, steps: int, fade: float = 0.99):
+        self.fade, self.count = fade, 0
+        self.sums = torch.zeros(2, BUCKETS, dtype=torch.float64)  #: squared errors, and samples
+        self._loss = np.full(steps, np.nan)
+
+    @property
+    def loss(self) -> np.ndarray:
+        """(steps so far,), float64."""
+        return self._loss[: self.count]
+
+    @property
+    def eps_mse(self) -> np.ndarray:
+        """(BUCKETS,), float64: E|eps − eps_hat|² per value, for t in [k, k + 1)/BUCKETS; NaN where no sample fell yet."""
+        errors, samples = self.sums.numpy()
+        return np.divide(errors, samples, out=np.full(BUCKETS, np.nan), where=samples > 0)
+
+    def add(self, loss: float, eps_errors: Tensor, buckets: Tensor) -> None:
+        """One step's loss, each sample's squared error of eps (B,) and its bucket (B,)."""
+        self._loss[self.count] = loss
+        self.count += 1
+        both = torch.stack([eps_errors, torch.ones_like(eps_errors)]).to(self.sums)
+        self.sums.mul_(self.fade).index_add_(1, buckets.to(self.sums.device), both)
+
+    def restore(self, loss: np.ndarray, sums: Tensor) -> None:
+        """Go on after these losses."""
+        self.count = len(loss)
+        self._loss[: self.count] = loss
+        self.sums.copy_(sums)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The noising events of one step and what the network should say of them. All but cond are (B, ...)."""
+
+    noised: Noised
+    alpha: Tensor
+    sigma: Tensor
+    wanted: Tensor
+    cond: Tensor | None
+    eps_weight: Tensor  #: squared error of eps per squared error of the output
+    buckets: Tensor
+
+
+class Batches:
+    """Endless batches, drawn many steps at a time: one call for a hundred small batches costs little more than for one.
+
+    Everything random comes from one generator, seeded by the config.
+    """
+
+    def __init__(self, dataset: Dataset, config: TrainingConfig, denoiser: Denoiser, device: torch.device):
+        self.dataset, self.config, self.device = dataset, config, device
+        self.schedule, self.target, self.sigma_data = denoiser.schedule, denoiser.target, denoiser.sigma_data
+        self.length = max(1, BULK // (config.batch * math.prod(dataset.shape)))  # steps in one bulk
+        self._generator = torch.Generator().manual_seed(config.seed)
+        self._before, self._bulk, self._number = None, None, -1
+
+    def at(self, step: int) -> Batch:
+        """The batch of that step. Steps must be asked for in order."""
+        if self._number != step // self.length:
+            self._before, self._number = self._generator.get_state(), step // self.length
+            self._bulk = self._draw()
+        x0, eps, t, x_t, *rest = (None if a is None else a[step % self.length] for a in self._bulk)
+        return Batch(Noised(x0, eps, t, x_t), *rest)
+
+    def state(self, step: int) -> Tensor:
+        """The generator's state from which the bulk that holds this step is drawn."""
+        return (self._before if self._number == step // self.length else self._generator.get_state()).clone()
+
+    def restore(self, state: Tensor) -> None:
+        """Go on from a `state`: the next `at` draws its bulk from there."""
+        self._generator.set_state(state)
+        self._number = -1
+
+    def _draw(self) -> tuple[Tensor | None, ...]:
+        n, rows = self.length * self.config.batch, (self.length, self.config.batch)
+        x0, labels = self.dataset.draw(n, self._generator)
+        eps = torch.randn(x0.shape, generator=self._generator)
+        t = draw_times(n, self.config, self.schedule, self.sigma_data, self._generator)
+        cond = None
+        if self.config.labels:
+            null = torch.rand(n, generator=self._generator) < DROP_LABEL
+            cond = torch.where(null, self.dataset.classes, labels)
+        # The schedule in float64, rounded once; the rest as the network will see it.
+        alpha, sigma = (a.to(x0) for a in self.schedule(t))
+        a, s = expand(alpha, x0), expand(sigma, x0)
+        x_t, wanted = a * x0 + s * eps, target_of(self.target, x0, eps, a, s, self.sigma_data)
+        weight = eps_error_per_target_error(self.target, alpha, sigma, self.sigma_data) ** 2
+        buckets = (t * BUCKETS).long().clamp(max=BUCKETS - 1)
+        parts = (x0, eps, t.to(x0), x_t, alpha, sigma, wanted, cond, weight, buckets)
+        return tuple(None if p is None else p.to(self.device).unflatten(0, rows) for p in parts)
+
+
+def draw_times(n: int, config: TrainingConfig, schedule: Schedule, sigma_data: float, generator: torch.Generator) -> Tensor:
+    """n training times in (0, 1], float64.
+
+    uniform     a timestep k of T, all alike (Ho et al. 2020, algorithm 1); for a continuous schedule any t
+    log_normal  log(sigma/(alpha·sigma_data)) ~ N(level_mean, level_std²) (Karras et al. 2022, table 1, for any schedule),
+                and not below the first timestep, where no sampler asks
+    """
+    if config.time_sampling == "log_normal":
+        level = config.level_mean + config.level_std * torch.randn(n, generator=generator, dtype=torch.float64)
+        return schedule.t_at(-2 * (level + math.log(sigma_data))).clamp(min=1 / schedule.T)
+    if schedule.discrete:
+        return torch.randint(1, schedule.T + 1, (n,), generator=generator).double() / schedule.T
+    return torch.rand(n, generator=generator, dtype=torch.float64).clamp(min=1 / schedule.T)
+
+
+class Trainer:
+    """Trains a denoiser on a data set; `denoiser` is the raw network, `ema` the one with averaged weights.
+
+    After step n (from 0), ema ← d·ema + (1 − d)·raw with d = min(config.ema, (1 + n)/(10 + n)): the average is young at
+    first, or it would show noise for the first 1/(1 − ema) steps. Buffers are copied, never averaged.
+
+    Raises ValueError if data and config do not fit, TrainingDiverged from `run`.
+    """
+
+    def __init__(self, dataset: Dataset, config: TrainingConfig, device: str | torch.device | None = None):
+        self.dataset, self.config, self.device = dataset, config, torch.device(device or "cpu")
+        self.denoiser = make_denoiser(config, dataset).to(self.device)
+        self.ema = make_denoiser(config, dataset).to(self.device).eval().requires_grad_(False)
+        self.names, self._weights = (list(part) for part in zip(*self.denoiser.named_parameters()))
+        self._averages = list(self.ema.parameters())
+        self._optimizer = torch.optim.AdamW(self._weights, lr=config.lr, fused=True)
+        self._batches = Batches(dataset, config, self.denoiser, self.device)
+        self._bf16 = config.bf16 and fast_bf16(self.device)
+        self.losses = Losses(config.steps)
+        self.step = 0  #: steps taken
+        self.seconds = 0.0  #: wall-clock time spent in them
+
+    @torch.enable_grad()  # on the function, not around a yield: the mode belongs to the thread that resumes it
+    def run(self, until: int | None = None) -> Iterator[TrainStep]:
+        """Take steps up to number `until`, or to the last one of the config, yielding each."""
+        until = self.config.steps if until is None else min(until, self.config.steps)
+        while self.step < until:
+            yield self._take_step()
+
+    def lr_at(self, step: int) -> float:
+        """The learning rate of that step: up from 0 over `warmup` steps, then as `decay` says."""
+        c = self.config
+        if step < c.warmup:
+            return c.lr * (step + 1) / c.warmup
+        if c.decay == "constant":
+            return c.lr
+        return c.lr * 0.5 * (1 + math.cos(math.pi * (step - c.warmup) / max(1, c.steps - c.warmup)))
+
+    def _take_step(self) -> TrainStep:
+        begun = time.perf_counter()
+        batch = self._batches.at(self.step)
+        n = batch.noised
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            output = self.denoiser.output(n.x_t, n.t, batch.alpha, batch.sigma, batch.cond)
+        errors = (output.float() - batch.wanted).square().flatten(1).mean(1)
+        loss = errors.mean()
+        loss.backward()
+        value, errors = loss.item(), errors.detach()
+        self._update(value, batch, errors)
+        self.losses.add(value, errors * batch.eps_weight, batch.buckets)
+        self.seconds += time.perf_counter() - begun
+        index, self.step = self.step, self.step + 1
+        return TrainStep(index, value, n, self.seconds, output.detach().float(), self.denoiser)
+
+    def _update(self, loss: float, batch: Batch, errors: Tensor) -> None:
+        """Learn from the gradients that the weights hold."""
+        gradients = [w.grad for w in self._weights]
+        norm = float(torch.stack(torch._foreach_norm(gradients)).norm())
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise TrainingDiverged(self._explain(loss, batch, errors))
+        clip = self.config.grad_clip
+        if clip and norm > clip:
+            torch._foreach_mul_(gradients, clip / norm)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.lr_at(self.step)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
+            for average, buffer in zip(self.ema.buffers(), self.denoiser.buffers()):
+                average.copy_(buffer)
+
+    @torch.no_grad()
+    def _explain(self, loss: float, batch: Batch, errors: Tensor) -> str:
+        """Where the first number went wrong: the worst sample's timestep, and the first layer, activations before gradients."""
+        # Non-finite errors count as worst; argmax alone would pass over some of them.
+        t = float(batch.noised.t[torch.nan_to_num(errors, nan=math.inf, posinf=math.inf).argmax()])
+        T = self.denoiser.schedule.T
+        where = f"step {self.step}, worst sample at t = {round(t * T)} / {T}"
+        n = batch.noised
+        if not (n.x_t.isfinite().all() and batch.wanted.isfinite().all()):
+            return f"training diverged at {where}: the noised data are not finite before the network sees them; look at the data"
+        with first_not_finite(self.denoiser.network) as layers:
+            self.denoiser.output(n.x_t, n.t, batch.alpha, batch.sigma, batch.cond)
+        what = "activations"
+        if not layers:
+            what = "gradients"
+            layers = [name.removeprefix("network.") for name, w in zip(self.names, self._weights) if not w.grad.isfinite().all()]
+        layer = f"the first {what} that are not finite are those of {layers[0]!r}" if layers else "the output is too large to square"
+        return (f"training diverged at {where}: the loss is {loss:.4g}, and {layer}. "
+                "Start again with a smaller learning rate, a longer warm-up or grad_clip = 1")
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that the next step depends on, as flat named tensors: weights, averages, optimizer, noise, losses."""
+        state = {f"raw.{name}": w.detach().clone() for name, w in self.denoiser.state_dict().items()}
+        state |= {f"ema.{name}": w.clone() for name, w in self.ema.state_dict().items()}
+        for name, weight in zip(self.names, self._weights):
+            state |= {f"adam.{key}.{name}": value.clone() for key, value in self._optimizer.state[weight].items()}
+        state |= {"step": torch.tensor(self.step), "seconds": torch.tensor(self.seconds, dtype=torch.float64),
+                  "generator": self._batches.state(self.step), "loss": torch.from_numpy(self.losses.loss.copy()),
+                  "eps_mse": self.losses.sums.clone()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on exactly where `state_dict` was taken. ValueError if it is of another training; nothing is changed then."""
+        taken = int(state["step"]) if "step" in state else 0
+        if taken > self.config.steps:
+            raise ValueError(f"this state was saved after {taken} steps; the config ends at {self.config.steps}")
+        adam = ("exp_avg", "exp_avg_sq", "step") if taken else ()
+        shapes = {f"{part}.{name}": w.shape for part in ("raw", "ema") for name, w in self.denoiser.state_dict().items()}
+        shapes |= {f"adam.{key}.{name}": w.shape if key != "step" else () for key in adam
+                   for name, w in zip(self.names, self._weights)}
+        shapes |= {"step": (), "seconds": (), "generator": self._batches.state(self.step).shape, "loss": (taken,),
+                   "eps_mse": self.losses.sums.shape}
+        for name in shapes | state:
+            given = tuple(state[name].shape) if name in state else "missing"
+            needed = tuple(shapes[name]) if name in shapes else "nothing of that name"
+            if given != needed:
+                raise ValueError(f"this state is of another training: {name} is {given}, needed is {needed}")
+        for part, denoiser in (("raw", self.denoiser), ("ema", self.ema)):
+            denoiser.load_state_dict({name: state[f"{part}.{name}"] for name in denoiser.state_dict()})
+        self._optimizer.state.clear()
+        for name, weight in zip(self.names, self._weights) if taken else ():
+            self._optimizer.state[weight] = {key: state[f"adam.{key}.{name}"].clone().to(self.device) for key in adam}
+        self._batches.restore(state["generator"])
+        self.losses.restore(state["loss"].numpy(), state["eps_mse"])
+        self.step, self.seconds = taken, float(state["seconds"])
+
+
+@contextmanager
+def first_not_finite(network: nn.Module) -> Iterator[list[str]]:
+    """Collects, in the order they ran, the names of layers whose outputs are not finite while the block lasts."""
+    names: list[str] = []
+    layers = [(name, module) for name, module in network.named_modules() if name and not list(module.children())]
+    hooks = [module.register_forward_hook(lambda _m, _i, out, name=name: None if out.isfinite().all() else names.append(name))
+             for name, module in layers]
+    try:
+        yield names
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@cache
+def fast_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is worth it there: on a GPU that has it, and on a CPU with instructions for it.
+
+    A CPU without them computes in bfloat16 too, slower than in float32.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
+def warm_up() -> None:
+    """Take two tiny steps, so that the first visitor's first step does not wait for what torch loads on first use."""
+    data = Dataset("warm-up", "", "points", torch.zeros(2, 2), bandwidth=1.0)
+    for _ in Trainer(data, TrainingConfig("mlp", width=8, depth=1, steps=2, batch=4)).run():
+        pass

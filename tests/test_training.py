@@ -1,0 +1,324 @@
+import math
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from core.datasets import Dataset, load
+from core.denoisers.exact import Exact
+from core.prediction import TARGETS, Prediction
+from core.recipes import RECIPES, TrainingConfig, make_denoiser, make_network, recipe
+from core.schedules import SCHEDULES, make_schedule
+from core.training import BUCKETS, Trainer, TrainingDiverged, draw_times
+
+
+def small(**changes):
+    return TrainingConfig(**{"network": "mlp", "width": 16, "steps": 40, "batch": 32, "warmup": 5, "lr": 1e-2, **changes})
+
+
+def points(**changes):
+    x0 = torch.tensor([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    return Dataset(**{"name": "three", "title": "", "kind": "points", "x0": x0, "bandwidth": 0.1, **changes})
+
+
+def labelled():
+    return points(labels=torch.tensor([0, 1, 2]), label_names=("a", "b", "c"))
+
+
+def pictures(side=8, channels=1):
+    g = torch.Generator().manual_seed(0)
+    return Dataset("pictures", "", "images", torch.rand(6, channels, side, side, generator=g) * 2 - 1)
+
+
+# The description of a run
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("data", ["trex", "moons", "digits8", "mnist28", "faces16"])
+def test_every_recipe_fits_every_data_set_and_survives_a_round_trip(name, data):
+    config = recipe(name, load(data))
+    assert TrainingConfig.from_dict(config.to_dict()) == config
+    make_denoiser(config, load(data))
+
+
+@pytest.mark.parametrize("field, value", [
+    ("network", "cnn"), ("target", "noise"), ("schedule", "cosin"), ("time_sampling", "log"), ("decay", "linear"),
+    ("steps", 0), ("steps", 2.5), ("batch", 0), ("lr", 0.0), ("lr", math.nan), ("ema", 1.0), ("ema", -0.1), ("width", 4),
+    ("depth", 0), ("warmup", 41), ("warmup", -1), ("grad_clip", -1.0), ("level_std", -0.1), ("seed", -1), ("bf16", 1),
+    ("patch", 3), ("labels", None),
+])  # fmt: skip
+def test_a_setting_that_cannot_be_is_named_with_its_value(field, value):
+    with pytest.raises(ValueError, match=f"{field}.*{value}"):
+        small(**{field: value})
+
+
+def test_unknown_settings_and_recipes_are_named_with_what_there_is():
+    with pytest.raises(ValueError, match="'learning_rate'.*there are.*lr"):
+        recipe("fast", points(), learning_rate=1.0)
+    with pytest.raises(ValueError, match="'quick'; there are fast, textbook"):
+        recipe("quick", points())
+    with pytest.raises(ValueError, match="T = 1 "):
+        small(T=1)
+
+
+def test_networks_data_and_labels_that_do_not_fit_say_so():
+    with pytest.raises(ValueError, match="points need 'mlp'"):
+        Trainer(points(), small(network="unet"))
+    with pytest.raises(ValueError, match="no labels"):
+        Trainer(points(), small(labels=True))
+
+
+def test_a_network_can_be_made_again_from_what_it_says_of_itself():
+    network = make_network({"network": "unet", "channels": 3, "width": 8, "patch": 2, "labels": 4})
+    assert make_network(network.architecture).architecture == network.architecture
+    with pytest.raises(ValueError, match="'transformer'"):
+        make_network({"network": "transformer"})
+    with pytest.raises(ValueError, match="heads"):
+        make_network({"network": "mlp", "heads": 4})
+
+
+def test_first_weights_depend_on_the_seed_alone_and_leave_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    a, b, c = (make_denoiser(small(seed=seed), points()) for seed in (1, 1, 2))
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(a.network.enter.weight, b.network.enter.weight)
+    assert not torch.equal(a.network.enter.weight, c.network.enter.weight)
+
+
+# What is drawn
+
+
+def test_uniform_times_of_a_discrete_schedule_are_its_timesteps_all_alike():
+    t = draw_times(50_000, small(time_sampling="uniform", T=10, schedule="cosine"), make_schedule("cosine", 10), 1.0,
+                   torch.Generator().manual_seed(0))
+    k, counts = (t * 10).unique(return_counts=True)
+    assert_close(k, torch.arange(1, 11, dtype=torch.float64))
+    assert abs(counts / 5000 - 1).max() < 0.06
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_log_normal_times_have_noise_levels_of_that_mean_and_spread(schedule):
+    config, s = small(level_mean=-0.5, level_std=0.7), make_schedule(schedule)
+    t = draw_times(20_000, config, s, 0.4, torch.Generator().manual_seed(0))
+    alpha, sigma = s(t)
+    level = torch.log(sigma / alpha / 0.4)
+    assert_close(level.mean().item(), -0.5, atol=0.02, rtol=0)
+    assert_close(level.std().item(), 0.7, atol=0.02, rtol=0)
+
+
+def test_no_time_is_below_the_first_timestep():
+    for config in (small(level_mean=-9.0), small(time_sampling="uniform", schedule="flow")):
+        t = draw_times(10_000, config, make_schedule(config.schedule), 1.0, torch.Generator().manual_seed(0))
+        assert t.min() >= 1 / 1000 and t.max() <= 1
+
+
+def test_the_null_label_stands_in_for_a_tenth_of_the_labels():
+    trainer = Trainer(labelled(), small(labels=True, batch=1000))
+    cond = torch.cat([trainer._batches.at(step).cond for step in range(30)])
+    assert cond.min() == 0 and cond.max() == 3
+    assert abs((cond == 3).float().mean() - 0.1) < 0.01
+
+
+def test_every_bulk_is_drawn_afresh():
+    trainer = Trainer(points(), small(batch=4096))
+    length = trainer._batches.length
+    first = trainer._batches.at(0).noised.eps
+    assert length > 1 and not torch.equal(first, trainer._batches.at(length).noised.eps)
+
+
+# What is learned
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("schedule", ["linear", "flow"])
+def test_buckets_and_prediction_are_those_of_a_brute_force_computation(target, schedule):
+    config = small(target=target, schedule=schedule, steps=6, time_sampling="uniform")
+    trainer = Trainer(points(), config)
+    errors, samples = np.zeros(BUCKETS), np.zeros(BUCKETS)
+    for step in trainer.run():
+        n = step.noised
+        # The prediction's own eps against the true one, sample by sample: no shared formula but Prediction.of.
+        squared = (step.prediction.eps.double() - n.eps.double()).square().mean(1).numpy()
+        errors, samples = errors * trainer.losses.fade, samples * trainer.losses.fade
+        for t, e in zip(n.t.numpy(), squared):
+            k = min(BUCKETS - 1, int(t * BUCKETS))
+            errors[k], samples[k] = errors[k] + e, samples[k] + 1
+    expected = np.where(samples > 0, errors / np.maximum(samples, 1e-9), np.nan)
+    # x0 = (x_t - …)/alpha and back loses digits where sigma is small.
+    np.testing.assert_allclose(trainer.losses.eps_mse, expected, rtol=2e-3)
+
+
+def test_training_is_a_hand_written_loop_with_plain_adamw_and_the_ema_formula():
+    config = small(steps=25, ema=0.8, grad_clip=0.5)
+    data, trainer = points(), Trainer(points(), config)
+    denoiser = make_denoiser(config, data)
+    weights = list(denoiser.parameters())
+    average = [w.detach().clone() for w in weights]
+    optimizer = torch.optim.AdamW(weights, lr=1.0, fused=False, foreach=False)
+    for n, step in enumerate(trainer.run()):
+        x_t, t = step.noised.x_t, step.noised.t
+        alpha, sigma = (a[:, None] for a in denoiser.schedule(t.double()))
+        scale = (alpha**2 * data.std**2 + sigma**2).sqrt()
+        wanted = (sigma * step.noised.x0 - alpha * data.std**2 * step.noised.eps) / (scale * data.std)
+        output = denoiser.output(x_t, t, alpha[:, 0].float(), sigma[:, 0].float())
+        loss = ((output - wanted.float()) ** 2).mean()
+        assert_close(loss.item(), step.loss, rtol=1e-4, atol=1e-6)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 0.5)
+        lr = 1e-2 * (n + 1) / 5 if n < 5 else 1e-2 * 0.5 * (1 + math.cos(math.pi * (n - 5) / 20))
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.step()
+        d = min(0.8, (1 + n) / (10 + n))
+        average = [d * a + (1 - d) * w.detach() for a, w in zip(average, weights)]
+    for raw, ema, w, a in zip(trainer.denoiser.parameters(), trainer.ema.parameters(), weights, average):
+        assert_close(raw.detach(), w.detach(), rtol=1e-3, atol=1e-5)
+        assert_close(ema, a, rtol=1e-3, atol=1e-5)
+
+
+def test_the_prediction_of_a_step_is_what_the_denoiser_said_before_it_learned_from_it():
+    trainer = Trainer(points(), small(target="v"))
+    next(trainer.run())
+    before = make_denoiser(small(target="v"), points())
+    before.load_state_dict(trainer.denoiser.state_dict())
+    step = next(trainer.run())
+    assert step.index == 1
+    assert_close(step.prediction.x0, before(step.noised.x_t, step.noised.t).x0.detach(), rtol=1e-3, atol=1e-5)
+    assert isinstance(step.prediction, Prediction) and not step.prediction.x0.requires_grad
+
+
+@pytest.mark.parametrize("target", ["eps", "edm"])
+def test_a_short_training_comes_near_the_exact_denoisers_floor_and_not_below_it(target):
+    data = points(bandwidth=0.3)
+    trainer = Trainer(data, small(target=target, width=64, steps=400, batch=256, time_sampling="uniform"))
+    for _ in trainer.run():
+        pass
+    x0, _ = data.draw(20_000, torch.Generator().manual_seed(9))
+    t = torch.full((), 0.5)
+    alpha, sigma = trainer.denoiser.schedule(t)
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(10))
+    x_t = alpha * x0 + sigma * eps
+    floor = (Exact(data.x0, trainer.denoiser.schedule, 0.3)(x_t, t).eps - eps).square().mean()
+    with torch.no_grad():
+        learned = (trainer.ema(x_t, t).eps - eps).square().mean()
+    assert floor < learned < 1.1 * floor
+
+
+def test_a_unet_learns_pictures_with_labels_in_bfloat16_where_there_is_any():
+    base = pictures(channels=3)
+    data = Dataset("p", "", "images", base.x0, torch.arange(6), tuple("abcdef"))
+    config = recipe("fast", data, width=16, batch=16, steps=80, lr=1e-2, warmup=5, labels=True)
+    trainer = Trainer(data, config)
+    losses = [step.loss for step in trainer.run()]
+    assert config.bf16 and np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+    assert trainer.ema.labels == 6 and trainer.ema(base.x0, torch.tensor(0.5), torch.arange(6)).x0.dtype == torch.float32
+
+
+# Pause, resume, threads
+
+
+def test_going_on_in_another_trainer_gives_the_unbroken_runs_losses_and_weights_to_the_last_bit():
+    config = small(labels=True, batch=2000, steps=60)  # 32 steps in a bulk
+    unbroken = Trainer(labelled(), config)
+    losses = [step.loss for step in unbroken.run()]
+    for pause in (0, 1, 31, 32, 33, 59, 60):
+        first = Trainer(labelled(), config)
+        begun = [step.loss for step in first.run(until=pause)]
+        second = Trainer(labelled(), config)
+        second.load_state_dict(first.state_dict())
+        assert second.step == pause
+        assert begun + [step.loss for step in second.run()] == losses
+        assert np.array_equal(second.losses.loss, losses)
+        assert np.array_equal(second.losses.eps_mse, unbroken.losses.eps_mse, equal_nan=True)
+        for name, value in unbroken.state_dict().items():
+            assert name == "seconds" or torch.equal(value, second.state_dict()[name]), name
+
+
+def test_a_pause_is_not_asking_and_a_saved_state_does_not_change_while_training_goes_on():
+    trainer = Trainer(points(), small())
+    assert [step.index for step in trainer.run(until=3)] == [0, 1, 2]
+    state = trainer.state_dict()
+    kept = {name: value.clone() for name, value in state.items()}
+    assert [step.index for step in trainer.run()] == list(range(3, 40))
+    assert list(trainer.run()) == []
+    assert all(torch.equal(state[name], kept[name]) for name in kept)
+
+
+def test_a_state_of_another_training_is_refused_by_name_and_changes_nothing():
+    trainer, other = Trainer(points(), small()), Trainer(points(), small(width=32))
+    for _ in other.run(until=2):
+        pass
+    before = trainer.state_dict()
+    with pytest.raises(ValueError, match=r"raw\.network\.enter\.weight is \(32, "):
+        trainer.load_state_dict(other.state_dict())
+    with pytest.raises(ValueError, match="generator is missing"):
+        trainer.load_state_dict({name: value for name, value in before.items() if name != "generator"})
+    with pytest.raises(ValueError, match="after 2 steps; the config ends at 1"):
+        Trainer(points(), small(steps=1, warmup=0)).load_state_dict(other.state_dict())
+    assert all(torch.equal(value, trainer.state_dict()[name]) for name, value in before.items())
+
+
+def test_training_goes_on_with_gradients_on_threads_that_switched_them_off():
+    expected = [step.loss for step in Trainer(points(), small(steps=12)).run()]
+    run, got, modes = Trainer(points(), small(steps=12)).run(), [], []
+
+    def step():
+        torch.set_grad_enabled(len(got) % 2 == 0)
+        mode = torch.is_grad_enabled()
+        got.append(next(run).loss)
+        modes.append(torch.is_grad_enabled() == mode)
+
+    for _ in range(12):
+        thread = threading.Thread(target=step)
+        thread.start()
+        thread.join()
+    assert got == expected
+    assert all(modes)
+
+
+def test_two_trainers_made_at_once_on_two_threads_begin_alike():
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(Trainer(points(), small(seed=3)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({float(trainer.denoiser.network.enter.weight.detach().sum()) for trainer in made}) == 1
+
+
+# When it goes wrong
+
+
+def test_a_weight_that_is_nan_stops_training_with_the_step_and_the_layer():
+    trainer = Trainer(points(), small())
+    for _ in trainer.run(until=7):
+        pass
+    with torch.no_grad():
+        trainer.denoiser.network.hidden[1].weight[0, 0] = math.nan
+    with pytest.raises(TrainingDiverged, match=r"step 7, worst sample at t = \d+ / 1000.*'hidden.1'"):
+        next(trainer.run())
+
+
+def test_a_gradient_that_is_not_finite_stops_training_before_the_weights_are_touched():
+    trainer = Trainer(points(), small())
+    run = trainer.run()
+    next(run)
+    trainer.denoiser.network.hidden[0].weight.register_hook(lambda grad: grad * math.inf)
+    before = trainer.denoiser.network.enter.weight.clone()
+    with pytest.raises(TrainingDiverged, match="step 1.*gradients.*'hidden.0.weight'"):
+        next(run)
+    assert torch.equal(trainer.denoiser.network.enter.weight, before)
+
+
+def test_the_worst_sample_is_the_one_whose_error_is_not_finite():
+    trainer = Trainer(points(), small())
+    batch = trainer._batches.at(0)
+    batch.wanted[11, 0] = math.inf
+    with pytest.raises(TrainingDiverged) as caught:
+        next(trainer.run())
+    assert f"t = {round(float(batch.noised.t[11]) * 1000)} / 1000" in str(caught.value)
+    assert "look at the data" in str(caught.value)
