@@ -351,16 +351,3 @@ async def watch(job: Job) -> AsyncIterator[Any]:
     finally:
         with job._pool._lock:
             job._bells.discard(bell)
-
-
-def warm_up() -> None:
-    """Take one step with a fused AdamW: the first in a process imports torch's compiler stack, which takes seconds.
-
-    Run it in the background after launch, `pool.aside(warm_up)`, so that no visitor waits for it.
-    """
-    import torch
-
-    weight = torch.zeros(2, 2, requires_grad=True)  # zeros: drawing numbers would disturb torch's global generator
-    optimizer = torch.optim.AdamW([weight], fused=True)
-    torch.nn.functional.silu(torch.ones(1, 2) @ weight).sum().backward()
-    optimizer.step()

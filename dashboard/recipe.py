@@ -18,13 +18,12 @@ from urllib.parse import parse_qsl, urlencode
 from core.datasets import names
 from core.guidance import CLIPPINGS
 from core.prediction import TARGETS
+from core.recipes import NETWORKS, RECIPES
 from core.samplers import SAMPLERS
 from core.schedules import SCHEDULES, SPACINGS
 
 OWN = "own"  #: the data set that a visitor brought; it lives with the visitor, not in the link
 MODELS = ("pretrained", "exact", "mine")
-NETWORKS = ("auto", "mlp", "unet")
-RECIPES = ("fast", "textbook")
 TABS = ("forward", "train", "denoise", "lens")
 MOST_IMAGES = 64  #: images side by side; points can be more
 MAX_QUERY = 2000  #: characters of a link that are read
@@ -195,8 +194,9 @@ class Recipe:
     data: str = _is("trex", Choice((*names(), OWN)), "What the model is to make: points in the plane, or small images")
     model: str = _is("pretrained", Choice(MODELS),
                      "Who says what the noise is: a trained network, the exact answer, or the one you trained")
-    network: str = _is("auto", Choice(NETWORKS), "The network that you train; auto takes the one that suits the data")
-    recipe: str = _is("fast", Choice(RECIPES), "How you train: fast is tuned, textbook is DDPM as in the paper")
+    network: str = _is("auto", Choice(("auto", *NETWORKS)),
+                      "The network that you train; auto takes the one that suits the data")
+    recipe: str = _is("fast", Choice(tuple(RECIPES)), "How you train: fast is tuned, textbook is DDPM as in the paper")
     target: str = _is("edm", Choice(TARGETS),
                       "What your network puts out: eps is the noise, x0 the data, v and velocity mix the two")
     schedule: str = _is("cosine", Choice(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1")
@@ -293,7 +293,8 @@ class Recipe:
             except ValueError as wrong:
                 complaints.append(f"{name} = {_shown(text)} in the link {wrong}; {_default(name)} is used")
         for name, allowed in list(_clashes({**DEFAULTS, **values})):
-            complaints.append(f"{name} = {values.pop(name)} in the link is out of {allowed}; {_default(name)} is used")
+            complaints.append(f"{name} = {values.pop(name)} in the link does not fit: it can be {allowed}; "
+                              f"{_default(name)} is used")
         if len(complaints) > MAX_COMPLAINTS:
             more = len(complaints) - MAX_COMPLAINTS + 1
             complaints[MAX_COMPLAINTS - 1 :] = [f"{more} more things in the link could not be used"]
@@ -319,9 +320,13 @@ def _clashes(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Fields that are allowed by themselves but not beside the others, with what is. The defaults never clash."""
     if values["steps"] > values["T"]:
         yield "steps", f"1…{values['T']}, the T of the schedule"
+    kind = _kind(values["data"])
     for name in ("samples", "lens_samples"):
-        if _kind(values["data"]) == "images" and (values[name] or 0) > MOST_IMAGES:
+        if kind == "images" and (values[name] or 0) > MOST_IMAGES:
             yield name, f"1…{MOST_IMAGES} for images"
+    fits = {"points": "mlp", "images": "unet"}.get(kind)
+    if fits and values["network"] not in ("auto", fits):
+        yield "network", f"auto or {fits} for {kind}"
 
 
 def _default(name: str) -> str:

@@ -247,7 +247,7 @@ class Visitors:
         """
         while self.nbytes > self.most_bytes:
             if not self._send_one_away(but=keeper, holding=True) and not (keeper and keeper.drop_oldest()):
-                return False
+                return self.nbytes <= self.most_bytes  # somebody may have gone meanwhile
         return True
 
     def start(self, every: float = 2.0) -> None:

@@ -10,7 +10,7 @@ import weakref
 
 import pytest
 
-from dashboard.jobs import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Full, Pool, warm_up, watch
+from dashboard.jobs import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Full, Pool, watch
 
 
 class Clock:
@@ -517,11 +517,3 @@ def test_shutdown_ends_those_who_watch():
         return job
 
     assert asyncio.run(look()).state == STOPPED
-
-
-def test_the_warm_up_leaves_the_global_random_numbers_alone():
-    import torch
-
-    before = torch.get_rng_state()
-    warm_up()
-    assert torch.equal(before, torch.get_rng_state())

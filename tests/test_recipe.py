@@ -98,8 +98,10 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
      "the tab's own choice is used"),
     ("colour=red", "colour in the link is no setting and is passed over"),
     ("seed=0&seed=1", "seed is in the link more than once; the first is used"),
-    ("T=100&steps=500", "steps = 500 in the link is out of 1…100, the T of the schedule; 100 is used"),
-    ("data=digits8&samples=65", "samples = 65 in the link is out of 1…64 for images; 1000 points or 16 images is used"),
+    ("T=100&steps=500", "steps = 500 in the link does not fit: it can be 1…100, the T of the schedule; 100 is used"),
+    ("data=digits8&samples=65",
+     "samples = 65 in the link does not fit: it can be 1…64 for images; 1000 points or 16 images is used"),
+    ("network=unet", "network = unet in the link does not fit: it can be auto or mlp for points; auto is used"),
 ])
 def test_what_a_link_gets_wrong_is_named_and_the_default_used(link, complaint):
     recipe, complaints = Recipe.from_query(link)
@@ -173,7 +175,8 @@ def test_a_change_that_is_not_allowed_names_field_value_and_what_is():
     refused = [
         {"steps": 2.5}, {"steps": True}, {"steps": "5"}, {"steps": None}, {"steps": float("inf")}, {"seed": 2**31},
         {"eta": "1"}, {"eta": float("nan")}, {"data": "dino"}, {"data": ["trex"]}, {"T": 200, "steps": 300},
-        {"data": "faces16", "lens_samples": 65}, {"drop_noise": "10"}, {"drop_noise": (0.1, 0.5)}, {"panels": "x_t"},
+        {"data": "faces16", "lens_samples": 65}, {"network": "unet"},
+        {"drop_noise": "10"}, {"drop_noise": (0.1, 0.5)}, {"panels": "x_t"},
         {"panels": ["x", "x"]}, {"panels": ["<b>"]}, {"panels": [f"p{i}" for i in range(7)]},
     ]  # fmt: skip
     for change in refused:
