@@ -44,13 +44,13 @@ class TrainStep:
     index: int  #: 0 for the first
     loss: float
     noised: Noised
-    seconds: float  #: wall-clock time spent in training steps so far
+    seconds: float  #: processor time that training took so far; a neighbour on the machine does not lengthen it
     output: Tensor = field(repr=False)  #: of the network, (B, ...)
     denoiser: Denoiser = field(repr=False)
 
     @property
     def prediction(self) -> Prediction:
-        """The output seen as a prediction; worked out when asked for, so that a step that nobody looks at stays cheap."""
+        """The output seen as a prediction; worked out when asked for, so that a step nobody looks at stays cheap."""
         n, d = self.noised, self.denoiser
         alpha, sigma = (expand(a, n.x_t) for a in d.schedule(n.t))
         return Prediction.of(d.target, self.output, n.x_t, alpha, sigma, d.sigma_data)
@@ -59,9 +59,9 @@ class TrainStep:
 class Losses:
     """The running record: the loss of every step, and by time the mean squared error of eps.
 
-    The latter is one currency for all targets: an error of the output, times `eps_error_per_target_error`, is an error of
-    eps. For each of BUCKETS equal intervals of t, sum and count of samples fade by `fade` a step; their quotient is an
-    exponential average over the samples that fell there, however rarely they do.
+    The latter is one currency for all targets: an error of the output, times `eps_error_per_target_error`, is an error
+    of eps. For each of BUCKETS equal intervals of t, sum and count of samples fade by `fade` a step; their quotient is
+    an exponential average over the samples that fell there, however rarely they do.
     """
 
     def __init__(self, steps: int, fade: float = 0.99):
@@ -76,7 +76,7 @@ class Losses:
 
     @property
     def eps_mse(self) -> np.ndarray:
-        """(BUCKETS,), float64: E|eps − eps_hat|² per value, for t in [k, k + 1)/BUCKETS; NaN where no sample fell yet."""
+        """(BUCKETS,), float64: E|eps − eps_hat|² per value, for t in [k, k + 1)/BUCKETS; NaN where none fell yet."""
         errors, samples = self.sums.numpy()
         return np.divide(errors, samples, out=np.full(BUCKETS, np.nan), where=samples > 0)
 
@@ -156,12 +156,13 @@ class Batches:
         return tuple(None if p is None else p.to(self.device).unflatten(0, rows) for p in parts)
 
 
-def draw_times(n: int, config: TrainingConfig, schedule: Schedule, sigma_data: float, generator: torch.Generator) -> Tensor:
+def draw_times(n: int, config: TrainingConfig, schedule: Schedule, sigma_data: float,
+               generator: torch.Generator) -> Tensor:
     """n training times in (0, 1], float64.
 
     uniform     a timestep k of T, all alike (Ho et al. 2020, algorithm 1); for a continuous schedule any t
-    log_normal  log(sigma/(alpha·sigma_data)) ~ N(level_mean, level_std²) (Karras et al. 2022, table 1, for any schedule),
-                and not below the first timestep, where no sampler asks
+    log_normal  log(sigma/(alpha·sigma_data)) ~ N(level_mean, level_std²) (Karras et al. 2022, table 1, for any
+                schedule), and not below the first timestep, where no sampler asks
     """
     if config.time_sampling == "log_normal":
         level = config.level_mean + config.level_std * torch.randn(n, generator=generator, dtype=torch.float64)
@@ -191,7 +192,7 @@ class Trainer:
         self._bf16 = config.bf16 and fast_bf16(self.device)
         self.losses = Losses(config.steps)
         self.step = 0  #: steps taken
-        self.seconds = 0.0  #: wall-clock time spent in them
+        self.seconds = 0.0  #: processor time they took, of the thread that asked for them
 
     @torch.enable_grad()  # on the function, not around a yield: the mode belongs to the thread that resumes it
     def run(self, until: int | None = None) -> Iterator[TrainStep]:
@@ -210,7 +211,7 @@ class Trainer:
         return c.lr * 0.5 * (1 + math.cos(math.pi * (step - c.warmup) / max(1, c.steps - c.warmup)))
 
     def _take_step(self) -> TrainStep:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         batch = self._batches.at(self.step)
         n = batch.noised
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
@@ -221,7 +222,7 @@ class Trainer:
         value, errors = loss.item(), errors.detach()
         self._update(value, batch, errors)
         self.losses.add(value, errors * batch.eps_weight, batch.buckets)
-        self.seconds += time.perf_counter() - begun
+        self.seconds += time.thread_time() - begun
         index, self.step = self.step, self.step + 1
         return TrainStep(index, value, n, self.seconds, output.detach().float(), self.denoiser)
 
@@ -246,22 +247,22 @@ class Trainer:
 
     @torch.no_grad()
     def _explain(self, loss: float, batch: Batch, errors: Tensor) -> str:
-        """Where the first number went wrong: the worst sample's timestep, and the first layer, activations before gradients."""
+        """What went wrong first: the worst sample's timestep, and the first layer, activations before gradients."""
         # Non-finite errors count as worst; argmax alone would pass over some of them.
         t = float(batch.noised.t[torch.nan_to_num(errors, nan=math.inf, posinf=math.inf).argmax()])
         T = self.denoiser.schedule.T
         where = f"step {self.step}, worst sample at t = {round(t * T)} / {T}"
         n = batch.noised
         if not (n.x_t.isfinite().all() and batch.wanted.isfinite().all()):
-            return f"training diverged at {where}: the noised data are not finite before the network sees them; look at the data"
+            return (f"training diverged at {where}: the noised data are not finite before the network sees them; "
+                    "look at the data")
         with first_not_finite(self.denoiser.network) as layers:
             self.denoiser.output(n.x_t, n.t, batch.alpha, batch.sigma, batch.cond)
-        what = "activations"
-        if not layers:
-            what = "gradients"
-            layers = [name.removeprefix("network.") for name, w in zip(self.names, self._weights) if not w.grad.isfinite().all()]
-        layer = f"the first {what} that are not finite are those of {layers[0]!r}" if layers else "the output is too large to square"
-        return (f"training diverged at {where}: the loss is {loss:.4g}, and {layer}. "
+        what = "activations" if layers else "gradients"
+        layers = layers or [name.removeprefix("network.") for name, weight in zip(self.names, self._weights)
+                            if not weight.grad.isfinite().all()]
+        first = f"the first {what} that are not finite are those of {layers[0]!r}" if layers else "no layer is to blame"
+        return (f"training diverged at {where}: the loss is {loss:.4g}, and {first}. "
                 "Start again with a smaller learning rate, a longer warm-up or grad_clip = 1")
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -276,12 +277,13 @@ class Trainer:
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on exactly where `state_dict` was taken. ValueError if it is of another training; nothing is changed then."""
+        """Go on exactly where `state_dict` was taken. ValueError if it is of another training: nothing changes then."""
         taken = int(state["step"]) if "step" in state else 0
         if taken > self.config.steps:
             raise ValueError(f"this state was saved after {taken} steps; the config ends at {self.config.steps}")
         adam = ("exp_avg", "exp_avg_sq", "step") if taken else ()
-        shapes = {f"{part}.{name}": w.shape for part in ("raw", "ema") for name, w in self.denoiser.state_dict().items()}
+        shapes = {f"{part}.{name}": w.shape for part in ("raw", "ema")
+                  for name, w in self.denoiser.state_dict().items()}
         shapes |= {f"adam.{key}.{name}": w.shape if key != "step" else () for key in adam
                    for name, w in zip(self.names, self._weights)}
         shapes |= {"step": (), "seconds": (), "generator": self._batches.state(self.step).shape, "loss": (taken,),
@@ -305,9 +307,13 @@ class Trainer:
 def first_not_finite(network: nn.Module) -> Iterator[list[str]]:
     """Collects, in the order they ran, the names of layers whose outputs are not finite while the block lasts."""
     names: list[str] = []
+
+    def look(name, out):
+        if not out.isfinite().all():
+            names.append(name)
+
     layers = [(name, module) for name, module in network.named_modules() if name and not list(module.children())]
-    hooks = [module.register_forward_hook(lambda _m, _i, out, name=name: None if out.isfinite().all() else names.append(name))
-             for name, module in layers]
+    hooks = [module.register_forward_hook(lambda _m, _i, out, name=name: look(name, out)) for name, module in layers]
     try:
         yield names
     finally:

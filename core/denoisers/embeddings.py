@@ -34,6 +34,6 @@ class LabelEmbedding(nn.Embedding):
         if cond is None:
             return self.weight[null:]
         if len(cond) and not (0 <= int(cond.min()) and int(cond.max()) <= null):
-            raise ValueError(f"labels run from {int(cond.min())} to {int(cond.max())}; this network knows 0 to {null - 1}, "
-                             f"and {null} for the null label")
+            raise ValueError(f"labels run from {int(cond.min())} to {int(cond.max())}; "
+                             f"this network knows 0 to {null - 1}, and {null} for the null label")
         return super().forward(cond)

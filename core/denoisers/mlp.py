@@ -14,17 +14,17 @@ from core.denoisers.embeddings import LabelEmbedding, sinusoidal
 class MLP(nn.Module):
     """network(x, t, noise_level, cond) → output of x's shape, for points x of shape (B, dims).
 
-    With `fourier` the first layer sees, for every axis of x and for the noise level, the value itself and sin and cos of
-    it at frequencies in geometric progression: an MLP on plain coordinates learns fine detail very slowly (Tancik et al.
-    2020, "Fourier Features Let Networks Learn High Frequency Functions"; theirs are random directions, these are the
-    axes). Without it, it sees x and a sinusoidal embedding of the timestep, as the textbooks have it.
+    With `fourier` the first layer sees, for every axis of x and for the noise level, the value itself and sin and cos
+    of it at frequencies in geometric progression: an MLP on plain coordinates learns fine detail very slowly (Tancik et
+    al. 2020, "Fourier Features Let Networks Learn High Frequency Functions"; theirs are random directions, these are
+    the axes). Without it, it sees x and a sinusoidal embedding of the timestep, as the textbooks have it.
 
     width    of the hidden layers
     depth    hidden layers, each h ← h + W·silu(h) + b
     labels   how many classes cond can name, 0 for none
     """
 
-    FREQUENCIES = (32, 0.5, 60.0)  #: of x: how many, the lowest and the highest, in radians per unit of the scaled input
+    FREQUENCIES = (32, 0.5, 60.0)  #: of x: how many, the lowest, the highest in radians per unit of the scaled input
     LEVELS = (8, 1.0, 16.0)  #: of the noise level, likewise
     TIMES = 64  #: size of the timestep's embedding, without Fourier features
 
@@ -33,7 +33,7 @@ class MLP(nn.Module):
         self.architecture = {"network": "mlp", "dims": dims, "width": width, "depth": depth, "fourier": fourier,
                              "labels": labels}
         if fourier:
-            # One product with a fixed matrix gives every phase: row i holds the frequencies of input i, zeros elsewhere.
+            # One product with a fixed matrix gives every phase: row i holds the frequencies of input i, else zeros.
             rows = [_geometric(*self.FREQUENCIES)] * dims + [_geometric(*self.LEVELS)]
             self.register_buffer("frequencies", torch.block_diag(*rows), persistent=False)
             features = dims + 1 + 2 * self.frequencies.shape[1]

@@ -38,8 +38,8 @@ class UNet(nn.Module):
     """network(x, t, noise_level, cond) → output of x's shape, for images x of shape (B, channels, H, W), 8×8 to 32×32.
 
     Each level halves the resolution; what a level saw is handed to its mirror image on the way up (Ronneberger et al.
-    2015). `patch` pixels a side are folded into channels first: at 16×16 and more, a step costs a quarter. Any size works:
-    the image is padded to a whole number of the coarsest cells and cropped again.
+    2015). `patch` pixels a side are folded into channels first: at 16×16 and more, a step costs a quarter. Any size
+    works: the image is padded to a whole number of the coarsest cells and cropped again.
 
     width    channels of the finest level; the others have twice as many
     levels   resolutions, at least 1
