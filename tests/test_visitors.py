@@ -248,7 +248,7 @@ def test_where_everybody_is_at_work_a_newcomer_is_told_so_and_a_reload_still_com
 
 def test_memory_is_taken_from_idle_visitors_first_and_then_from_oneself(clock):
     visitors = Visitors(most=9, most_bytes=150 * MB, bytes_each=100 * MB, clock=clock)
-    idle, empty = visitors.enter(), visitors.enter()
+    empty, idle = visitors.enter(), visitors.enter()
     visitors.of(idle).keep("film", Film(90))
     clock.now += visitors.idle_after + 1
     busy, me = (visitors.of(visitors.enter()) for _ in range(2))
@@ -257,6 +257,15 @@ def test_memory_is_taken_from_idle_visitors_first_and_then_from_oneself(clock):
     me.keep("one", Film(40))
     me.keep("two", Film(30))
     assert me.traces == ("two",) and busy.traces == ("film",) and visitors.nbytes == 120 * MB
+
+
+def test_nobody_sends_themselves_away_by_keeping_a_trace(clock):
+    visitors = Visitors(most_bytes=50 * MB, bytes_each=100 * MB, clock=clock)
+    token = visitors.enter()
+    me = visitors.of(token)
+    visitors.leave(token)
+    me.keep("film", Film(60))
+    assert visitors.of(token) is me and me.traces == ("film",)
 
 
 def test_no_newcomer_is_let_in_while_the_memory_is_used_up(clock):
