@@ -25,7 +25,7 @@ def schedule(request):
 
 
 class SmallNetwork(nn.Module):
-    """Fixed random weights, float64, samples of any shape: what it says is nonsense, and the same nonsense each time."""
+    """Fixed random weights, float64, samples of any shape: it talks nonsense, and the same nonsense each time."""
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()

@@ -115,7 +115,7 @@ def faults(module: ast.Module) -> list[int]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_gradient_mode_is_held_across_a_yield(path):
-    # The mode belongs to the thread: between two steps it would leak to the caller, and the next step may run elsewhere.
+    # The mode belongs to the thread: between two steps it would leak to the caller, and the next may run elsewhere.
     assert faults(tree(path)) == []
 
 

@@ -167,7 +167,7 @@ def test_heun_asks_the_model_twice_a_step_and_once_at_the_last(schedule, small_d
 
 
 def variances(schedule, update, denoise, steps: int, start: float) -> list[float]:
-    """The exact variance of a walk's state at each time where data are a zero-mean Gaussian: every rule is linear in x."""
+    """The exact variance of a walk's state at each time, data being a zero-mean Gaussian: every rule is linear in x."""
     times, one = schedule.times(steps), torch.ones(1, 2, dtype=torch.float64)
     variance, out = start, []
     for t, s in zip(times[:-1], times[1:]):
@@ -218,8 +218,8 @@ def test_a_step_of_nothing_but_noise_is_finite_where_no_signal_is_left(small_den
 
 def test_a_schedule_with_other_betas_works_as_well(small_denoiser, generator):
     schedule = Discrete("mine", linear_betas(1000).flip(0))
-    *_, last = walk(small_denoiser(schedule), ddpm(schedule), torch.randn(3, 2, generator=generator, dtype=torch.float64),
-                    schedule.times(10), generator)
+    x = torch.randn(3, 2, generator=generator, dtype=torch.float64)
+    *_, last = walk(small_denoiser(schedule), ddpm(schedule), x, schedule.times(10), generator)
     assert last.x_s.isfinite().all()
 
 

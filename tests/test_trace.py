@@ -177,7 +177,8 @@ def header(**other) -> dict[str, str]:
     return {"format": FORMAT, "every": "1", "about": "{}"} | other
 
 
-WHOLE = {"x0": torch.zeros(3, 4, 2), "t": torch.ones(3), "s": torch.ones(3), "std": torch.ones(3), "final": torch.zeros(4, 2)}
+TIMES = {name: torch.ones(3) for name in ("t", "s", "std")}
+WHOLE = {"x0": torch.zeros(3, 4, 2), "final": torch.zeros(4, 2)} | TIMES
 
 
 @pytest.mark.parametrize("tensors, about, words", [
