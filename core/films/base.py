@@ -46,6 +46,11 @@ class Film:
         """How many there will be."""
         return self.frames
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what the panels are made from."""
+        raise NotImplementedError
+
     def shell(self, first: int, end: int) -> Scene:
         """The scene of these frames without its panels; charts and their cursors always span the film."""
         raise NotImplementedError

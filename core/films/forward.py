@@ -34,6 +34,10 @@ class ForwardFilm(Film):
     def frames(self) -> int:
         return len(self.t)
 
+    @property
+    def nbytes(self) -> int:
+        return 2 * self.x0.nbytes + (self._stepwise.nbytes if self._stepwise is not None else 0)
+
     def jump(self, first: int, end: int) -> torch.Tensor:
         return torch.stack([noised(self.schedule, self.x0, t, self.eps).x_t for t in self.t[first:end]])
 

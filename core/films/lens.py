@@ -41,6 +41,10 @@ class LensFilm(Film):
     def total(self) -> int:
         return len(self.times)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(rows[0].nbytes * len(rows) for rows in self._rows.values() if rows)
+
     def rows(self, name: str, first: int, end: int) -> torch.Tensor:
         return torch.stack(self._rows[name][first:end])
 

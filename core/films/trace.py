@@ -57,6 +57,10 @@ class TraceFilm(Film):
         return len(self.kept) + 1
 
     @property
+    def nbytes(self) -> int:
+        return self.trace.nbytes
+
+    @property
     def exact(self) -> Exact:
         if self._exact is None:
             self._exact = Exact(self.dataset.x0, self.schedule, self.dataset.bandwidth)
@@ -107,7 +111,7 @@ class TraceFilm(Film):
         self.offer("field", "−ε̂ as field", "where the model wants to go: −ε̂ = σ·score, at this t, everywhere",
                    field(self.denoise, lambda p: -p.eps), **arrows)
         self.offer("paths", "paths", "the way of some of the points", lambda a, b: self.quantity("x_t", a, b)[:, :PATHS],
-                   kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent", caption=f"{min(PATHS, len(self._any()))} of {len(self._any()):,}")
+                   kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent", caption=f"{PATHS} at most")
         self.offer("density", "p_{t}", "the density the forward process has at this t, exact, over its maximum",
                    self._density, kind="heat", range=(0.0, 1.0), palette="magnitude", caption="p / max p")
         self.offer("eps", "ε̂", "the noise the model sees in each point", lambda a, b: self.quantity("eps", a, b), **noise)

@@ -104,6 +104,10 @@ class TrainingFilm(Film):
     def total(self) -> int:
         return len(self.moments)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(p.samples.nbytes + p.guess.nbytes for p in self.previews)
+
     def shell(self, first: int, end: int) -> Scene:
         step = np.array([p.step for p in self.previews], float)
         losses = self.progress.losses.numpy() if self.progress else np.empty(0)
@@ -167,6 +171,10 @@ class ClocksFilm(Film):
     @property
     def frames(self) -> int:
         return len(self.times)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(trace.nbytes for trace in self.traces.values())
 
     def shell(self, first: int, end: int) -> Scene:
         t = self.times.numpy()

@@ -1,0 +1,65 @@
+"""Look: the forward process, a walk, and the noise lens of a recipe, each as a growing film.
+
+The generators yield the film they fill, a step at a time; whoever shows it decides how often to look, and stops by
+not asking further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from core.films import ForwardFilm, LensFilm, TraceFilm
+from core.lens import lens_times, look
+from core.samplers import make_sampler
+from core.schedules import make_schedule
+from core.trace import Trace
+from core.walk import start_noise, walk
+from dashboard.actions.subject import dataset_of, edit_of, generator_of, subject_of, tampered
+from dashboard.recipe import Recipe
+from dashboard.visitors import Visitor
+
+#: Bytes a trace may take; beyond it, every k-th step is kept.
+TRACE_BUDGET = 128 * 2**20
+#: Timesteps under the lens.
+LENS_TIMES = 60
+
+
+def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm:
+    """The data of the recipe dissolving on its schedule."""
+    dataset = dataset_of(recipe, visitor)
+    schedule = make_schedule(recipe.schedule, recipe.T)
+    return ForwardFilm(dataset, schedule, recipe.sample_count(dataset.kind), recipe.seed, about=recipe.to_dict())
+
+
+def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFilm]:
+    """Walk from noise to data as the recipe says. Yields the film after each step, the last time when it is finished."""
+    subject = tampered(subject_of(recipe, visitor), recipe)
+    dataset, schedule, generator = subject.dataset, subject.schedule, generator_of(recipe)
+    times = schedule.times(recipe.steps, recipe.spacing)
+    shape = (recipe.sample_count(dataset.kind), *dataset.x0.shape[1:])
+    trace = Trace(every=Trace.fit(shape, recipe.steps, TRACE_BUDGET), about=recipe.to_dict())
+    x = start_noise(schedule, shape, times[0], generator)
+    film = TraceFilm(trace, times, dataset, schedule, subject.denoise, recipe.sampler, recipe.eta, about=recipe.to_dict())
+    for step in walk(subject.denoise, make_sampler(recipe.sampler, schedule, recipe.eta), x, times, generator, edit_of(recipe)):
+        trace.add(step)
+        yield film
+    film.finish()
+    yield film
+
+
+def lens(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[LensFilm]:
+    """Predicted against true noise on data of the recipe, from noise to data. Yields the film after each timestep."""
+    subject = tampered(subject_of(recipe, visitor), recipe)
+    dataset, schedule, generator = subject.dataset, subject.schedule, generator_of(recipe)
+    shown = recipe.lens_count(dataset.kind)
+    # More than are shown are counted, so that the curves are smooth; of pictures, which cost more, only some.
+    count = max(shown, 500 if dataset.kind == "points" else 32)
+    x0 = dataset.draw(count, generator)[0]
+    eps = torch.randn(x0.shape, generator=generator)
+    times = lens_times(schedule, min(LENS_TIMES, schedule.T))
+    film = LensFilm(dataset, schedule, subject.denoise, subject.exact, times, shown, about=recipe.to_dict())
+    for glance in look(subject.denoise, subject.exact, schedule, x0, eps, times):
+        film.add(glance)
+        yield film

@@ -1,0 +1,153 @@
+"""Train: one training of a visitor's own, with previews of what the same noise becomes as it goes on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from core.datasets import Dataset
+from core.denoisers.base import Denoiser
+from core.denoisers.exact import Exact
+from core.films import ClocksFilm, TrainingFilm
+from core.films.base import FIELD_CELLS, STATE_VIEW, field_points
+from core.films.training import LOOK_AT, Preview, Progress
+from core.forward import noised
+from core.lens import loss_floor
+from core.recipes import TrainingConfig, recipe as training_recipe
+from core.samplers import ddim
+from core.schedules import make_schedule
+from core.trace import Trace
+from core.training import BUCKETS, Trainer
+from core.walk import walk
+from dashboard.actions.subject import dataset_of
+from dashboard.recipe import Recipe
+from dashboard.visitors import Visitor
+
+PREVIEWS = 40  #: moments of a training at which a preview is taken
+CLOCKS = 6  #: moments at which the weights are kept, to denoise with afterwards
+PREVIEW_STEPS = 20
+PREVIEW_POINTS, PREVIEW_PICTURES = 600, 16
+FLOOR_SAMPLES = {"points": 2000, "images": 64}
+
+
+def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
+    """The training that a recipe describes, on this data. ValueError says what cannot be."""
+    changes = dict(target=recipe.target, schedule=recipe.schedule, T=recipe.T, seed=recipe.seed)
+    if recipe.train_steps is not None:
+        changes["steps"] = recipe.train_steps
+    if recipe.batch is not None:
+        changes["batch"] = recipe.batch
+    if recipe.network != "auto":
+        changes["network"] = recipe.network
+    config = training_recipe(recipe.recipe, dataset)
+    changes["warmup"] = min(config.warmup, changes.get("steps", config.steps) // 4)
+    return training_recipe(recipe.recipe, dataset, **changes)
+
+
+def moments(steps: int, count: int) -> list[int]:
+    """Steps at which to look: 0 and the last among them, closer together at the start, where more happens."""
+    return sorted({round(steps * (i / (count - 1)) ** 2) for i in range(count)})
+
+
+@lru_cache(maxsize=32)
+def _floor(dataset: Dataset, schedule_name: str, T: int) -> tuple[torch.Tensor, torch.Tensor]:
+    schedule = make_schedule(schedule_name, T)
+    times = ((torch.arange(BUCKETS, dtype=torch.float64) + 0.5) / BUCKETS)
+    exact = Exact(dataset.x0, schedule, dataset.bandwidth)
+    count = FLOOR_SAMPLES[dataset.kind]
+    return times, loss_floor(exact, schedule, dataset.draw, times, count, torch.Generator().manual_seed(0))
+
+
+class Training:
+    """One training: `run()` is what a job steps through; `film` grows while it does; `clocks()` afterwards.
+
+    The trainer is built in `run`, on the thread that trains: the first optimizer of a process takes seconds to import.
+    """
+
+    def __init__(self, recipe: Recipe, visitor: Visitor | None = None):
+        self.recipe, self.dataset = recipe, dataset_of(recipe, visitor)
+        self.config = config_of(recipe, self.dataset)
+        self.moments = moments(self.config.steps, PREVIEWS)
+        self.keep_at = set(moments(self.config.steps, CLOCKS))
+        self.kept: dict[int, Denoiser] = {}
+        self.trainer: Trainer | None = None
+        floor = _floor(self.dataset, self.config.schedule, self.config.T)
+        self.film = TrainingFilm(self.dataset, self.config.target, self.config.steps, self.moments, floor, about=recipe.to_dict())
+        self._prepare_previews()
+
+    def _prepare_previews(self) -> None:
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        count = PREVIEW_POINTS if self.dataset.kind == "points" else PREVIEW_PICTURES
+        self._noise = torch.randn((count, *self.dataset.x0.shape[1:]), generator=generator)
+        self._x0 = self.dataset.draw(count, generator)[0]
+        self._eps = torch.randn(self._x0.shape, generator=generator)
+
+    def run(self) -> Iterator[None]:
+        """Train to the end, a step at a time, taking previews at the film's moments."""
+        self.trainer = trainer = Trainer(self.dataset, self.config)
+        self._look(0)
+        yield
+        for step in trainer.run():
+            self._look(step.index + 1)
+            yield
+
+    def _look(self, step: int) -> None:
+        if step in self.keep_at:
+            self.kept[step] = copy.deepcopy(self.trainer.ema).eval()
+        if step in self.moments:
+            self.film.add(self._preview(step))
+
+    @torch.no_grad()
+    def _preview(self, step: int) -> Preview:
+        denoiser = self.trainer.ema
+        trace = self._walk(denoiser, PREVIEW_STEPS, keep=("x_t",))
+        at = torch.tensor(LOOK_AT, dtype=torch.float64)
+        guess = denoiser(noised(denoiser.schedule, self._x0, at, self._eps).x_t, at).x0
+        field = None
+        if self.dataset.kind == "points":
+            field = -denoiser(field_points(STATE_VIEW), at).eps.reshape(FIELD_CELLS, FIELD_CELLS, 2)
+        return Preview(step, trace.final, guess, field)
+
+    def _walk(self, denoiser: Denoiser, steps: int, keep=("x_t", "x0")) -> Trace:
+        schedule = denoiser.schedule
+        times = schedule.times(steps, start=schedule.start_for(denoiser.target))
+        x = schedule.at(times[0])[1] * self._noise
+        return Trace.record(walk(denoiser, ddim(schedule), x, times, torch.Generator().manual_seed(0)), keep=keep)
+
+    def progress(self, seconds: float) -> Progress:
+        """The numbers of this moment; also given to the film, whose charts show them."""
+        trainer = self.trainer
+        if trainer is None:
+            return Progress(torch.empty(0), torch.empty(0), torch.empty(0), seconds)
+        centres = (torch.arange(BUCKETS, dtype=torch.float64) + 0.5) / BUCKETS
+        self.film.progress = Progress(torch.from_numpy(np.array(trainer.losses.loss)), centres,
+                                      torch.from_numpy(np.array(trainer.losses.eps_mse)), seconds)
+        return self.film.progress
+
+    def give(self, visitor: Visitor) -> None:
+        """Make what has been learned so far, with averaged weights, the visitor's own model."""
+        with visitor.lock:
+            visitor.denoiser = copy.deepcopy(self.trainer.ema).eval()
+            visitor.card = {"data": self.recipe.data, "steps": self.trainer.step, "training": self.config.to_dict()}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weights kept on the way, the network under training and the previews."""
+        networks = [*self.kept.values(), *([self.trainer.denoiser, self.trainer.ema] if self.trainer else [])]
+        weights = sum(w.nbytes for network in networks for w in network.parameters())
+        return weights + self.film.nbytes
+
+    def clocks(self, steps: int = 50) -> ClocksFilm:
+        """The same noise denoised by the network as it was at the kept moments of its training."""
+        kept = dict(self.kept)
+        if self.trainer.step not in kept:  # stopped on the way: its last state is a moment too
+            kept[self.trainer.step] = copy.deepcopy(self.trainer.ema).eval()
+        kept = dict(list(kept.items())[-CLOCKS:])
+        traces = {step: self._walk(denoiser, steps) for step, denoiser in kept.items()}
+        schedule = self.trainer.denoiser.schedule
+        times = schedule.times(steps, start=schedule.start_for(self.config.target))
+        return ClocksFilm(self.dataset, traces, times, about=self.recipe.to_dict())

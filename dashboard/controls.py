@@ -1,0 +1,140 @@
+"""The sidebar: the recipe as controls. Each field of `Recipe` that can be turned here is declared once, with its label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+
+from dashboard.picker import Picker
+from dashboard.recipe import DEFAULTS, SPECS, Choice, Real, Recipe, Whole
+
+#: What people read for the values of a field; the values themselves where nothing is said.
+WORDS = {
+    "model": {"pretrained": "pretrained", "mine": "my training", "exact": "exact denoiser"},
+    "schedule": {"linear": "linear β", "flow": "rectified flow"},
+    "target": {"eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀", "edm": "EDM's F"},
+    "sampler": {"ddim": "DDIM", "ddpm": "DDPM, ancestral", "heun": "Heun, 2nd order"},
+    "spacing": {"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR"},
+}
+#: What a training recipe sets besides itself.
+RECIPE_SETS = {"fast": {"target": "edm", "schedule": "cosine"}, "textbook": {"target": "eps", "schedule": "linear"}}
+
+SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
+
+
+@dataclass
+class Controls:
+    """The sidebar's components by the recipe's field, and the buttons of the tabs."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    buttons: dict[str, gr.Button] = field(default_factory=dict)
+    groups: dict[str, gr.Column] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> list:
+        return list(self.fields.values())
+
+    def recipe(self, values: Sequence) -> Recipe:
+        """The recipe that these values of `inputs` make. Invalid names the field, the value and what is allowed."""
+        read = {}
+        for name, value in zip(self.fields, values):
+            if name == "drop_noise":
+                value = SPECS[name].parse(value or "off")
+            elif isinstance(SPECS[name], Whole) and value in ("", None):
+                value = DEFAULTS[name]
+            read[name] = value
+        return Recipe().with_(**read)
+
+    def show(self, recipe: Recipe) -> list:
+        """The values of `inputs` for a recipe: what a handler returns to set the whole sidebar."""
+        return [SPECS[name].text(value) if name == "drop_noise" else value
+                for name in self.fields for value in [getattr(recipe, name)]]
+
+    def settled(self) -> list:
+        """Events that say: a hand has come to rest on a control that changes what is shown."""
+        events = []
+        for name, component in self.fields.items():
+            if name in ("data", "recipe", "target", "network", "train_steps", "batch"):
+                continue  # data has its own handler; the others speak of the next training
+            if isinstance(component, gr.Number):
+                events += [component.submit, component.blur]
+            elif isinstance(component, gr.Slider):
+                events.append(component.release)
+            else:
+                events.append(component.input)
+        return events
+
+    def add(self, name: str, label: str, **options) -> None:
+        """A control for a field, of the kind that its values ask for."""
+        spec, look = SPECS[name], dict(label=label, elem_id=f"field-{name}", elem_classes=["ns-row"], interactive=True)
+        value = DEFAULTS[name]
+        if isinstance(spec, Choice):
+            words = WORDS.get(name, {})
+            control = gr.Dropdown([(words.get(c, c), c) for c in spec.choices], value=value, filterable=False, **look, **options)
+        elif isinstance(spec, Whole):
+            control = gr.Number(value=value, precision=0, placeholder="auto" if spec.unset else None, **look, **options)
+        elif isinstance(spec, Real):
+            control = gr.Slider(spec.low, spec.high, value=value, step=0.01, buttons=[], **look, **options)
+        else:
+            control = gr.Dropdown(SELECTED_TIMES, value=spec.text(value), allow_custom_value=True, **look, **options)
+        self.fields[name] = control
+
+
+def build_controls() -> Controls:
+    """The whole sidebar, inside the block that is open. Groups that belong to one tab carry the class ns-for-<tab>."""
+    c = Controls()
+    with gr.Column(elem_classes=["ns-group"], min_width=0):
+        gr.HTML("<h3>Data</h3>", padding=False)
+        c.fields["data"] = Picker(DEFAULTS["data"], elem_id="field-data")
+        c.groups["own"] = gr.Accordion("your own data", open=False, elem_classes=["ns-own"])
+    with gr.Column(elem_classes=["ns-group"], min_width=0):
+        gr.HTML("<h3>Model</h3>", padding=False)
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-lens"], min_width=0):
+            c.add("model", "weights")
+        c.add("schedule", "schedule")
+        c.add("T", "timesteps T")
+    with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
+        gr.HTML("<h3>Training</h3>", padding=False)
+        c.fields["recipe"] = gr.Radio([("fast", "fast"), ("textbook", "textbook")], value=DEFAULTS["recipe"], label="recipe",
+                                      elem_id="field-recipe", elem_classes=["ns-row", "ns-switch"])
+        c.add("target", "predicts")
+        c.add("train_steps", "steps")
+        c.add("batch", "batch")
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise"], min_width=0):
+        gr.HTML("<h3>Sampling</h3>", padding=False)
+        c.add("sampler", "sampler")
+        c.add("steps", "steps")
+        c.add("spacing", "times")
+        c.add("eta", "η")
+        c.add("clip", "clip x̂₀")
+    with gr.Column(elem_classes=["ns-group"], min_width=0):
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-forward"], min_width=0):
+            c.add("samples", "samples")
+        with gr.Column(elem_classes=["ns-for-lens"], min_width=0):
+            c.add("lens_samples", "samples")
+        c.add("seed", "seed")
+        c.buttons["dice"] = gr.Button("another seed", size="sm", elem_classes=["ns-dice"])
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens"], min_width=0):
+        gr.HTML("<h3>Edit on the way</h3>", padding=False)
+        with gr.Column(elem_classes=["ns-for-denoise"], min_width=0):
+            c.add("drop_noise", "drop noise")
+            c.add("nudge", "nudge x by")
+        c.add("tell", "tell it t +")
+        c.add("scale_eps", "ε̂ times")
+    with gr.Row(elem_classes=["ns-actions", "ns-for-denoise"]):
+        c.buttons["denoise"] = gr.Button("Denoise", variant="primary", elem_id="denoise")
+    with gr.Row(elem_classes=["ns-actions", "ns-for-forward"]):
+        c.buttons["forward"] = gr.Button("Dissolve", variant="primary", elem_id="dissolve")
+    with gr.Row(elem_classes=["ns-actions", "ns-for-lens"]):
+        c.buttons["lens"] = gr.Button("Look", variant="primary", elem_id="look")
+    with gr.Column(elem_classes=["ns-actions", "ns-for-train"], min_width=0):
+        with gr.Row():
+            c.buttons["train"] = gr.Button("Train", variant="primary", elem_id="train")
+            c.buttons["pause"] = gr.Button("Pause", variant="primary", elem_id="pause", visible=False)
+            c.buttons["resume"] = gr.Button("Go on", variant="primary", elem_id="resume", visible=False)
+            c.buttons["stop"] = gr.Button("Stop", elem_id="stop", visible=False)
+            c.buttons["reset"] = gr.Button("Reset", elem_id="reset", visible=False)
+    return c

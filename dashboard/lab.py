@@ -1,0 +1,83 @@
+"""What all pages of one server share: who is here, who trains, whose turn it is. One instance an app, no globals."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import gradio as gr
+
+from core.training import warm_up
+from dashboard.actions.subject import CannotShow
+from dashboard.jobs import Full, Pool
+from dashboard.recipe import Invalid
+from dashboard.reel import Reel, Turns
+from dashboard.visitors import Busy, Gone, Visitor, Visitors
+
+log = logging.getLogger(__name__)
+
+#: What a visitor can be told as it is; anything else is our fault and is logged.
+PLAIN = (CannotShow, Invalid, Full, Busy, Gone, ValueError)
+
+
+class Lab:
+    """Visitors, the training pool, and the turns on every stage. `open` starts its threads, `close` joins them."""
+
+    def __init__(self):
+        self.visitors, self.pool, self.turns = Visitors(), Pool(), Turns()
+        self._tokens: dict[str, str] = {}  # page → visitor, to know who has gone when a page closes
+
+    def open(self) -> None:
+        """Start the reaper, and import in the background what the first training would otherwise wait for."""
+        self.visitors.start()
+        self.pool.aside(warm_up)
+
+    def close(self) -> None:
+        """Stop everything; returns when all threads have ended."""
+        self.pool.shutdown()
+        self.visitors.stop()
+
+    def arrive(self, known: str | None, session: str) -> str:
+        """A page opens; the token of its visitor, who may be known from before. Raises Busy."""
+        token = self._tokens[session] = self.visitors.enter(known)
+        return token
+
+    def depart(self, request: gr.Request) -> None:
+        """A page closes: what runs for it ends, and its visitor may have gone."""
+        self.turns.forget(request.session_hash)
+        self.visitors.leave(self._tokens.pop(request.session_hash, None))
+
+    def visitor(self, token: str) -> Visitor:
+        """The visitor of a page. gr.Error if the page was left alone for too long."""
+        try:
+            return self.visitors.of(token)
+        except Gone as gone:
+            raise gr.Error(str(gone)) from None
+
+
+def plainly(error: Exception) -> gr.Error:
+    """An exception as what a visitor reads: our own words as they are, anything else without its insides."""
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, PLAIN):
+        return gr.Error(str(error), print_exception=False)
+    log.error("a request failed", exc_info=error)
+    return gr.Error("Something went wrong here, and it is not your fault. What you had is still there; try again.", print_exception=False)
+
+
+def kept_reel(visitor: Visitor, session: str, tab: str) -> Reel:
+    """The film on a page's stage. gr.Error if there is none (any more)."""
+    reel = visitor.trace(f"{tab}/{session}")
+    if reel is None:
+        raise gr.Error("There is no film on this stage any more: make it again first.", print_exception=False)
+    return reel
+
+
+def while_newest(lab: Lab, session: str, tab: str, turn: int, films: Iterator) -> Iterator:
+    """The films of a run until a newer one begins on the same stage, or its page goes."""
+    for film in films:
+        if not lab.turns.holds(session, tab, turn):
+            return
+        yield film
+
+

@@ -1,0 +1,108 @@
+"""From a film to a stage: each frame of each panel that is looked at is packed and sent once."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator
+
+from core.films import Film
+from core.scene import Scene
+from dashboard.stage import chunk, film as stage_value, pack
+
+#: Seconds between two looks at a film that grows: quick enough to seem continuous, slow enough to cost little.
+LOOK_EVERY = 0.12
+
+
+class Reel:
+    """One film on one stage. `value` is what the stage is given; it grows with the film and with the panels wanted."""
+
+    def __init__(self, film: Film, shown: Iterable[str] = (), frame: int | None = None, follow: bool = False,
+                 also: Iterable[str] = ()):
+        self.film, self.follow = film, follow
+        self.name = secrets.token_hex(8)
+        wanted = tuple(key for key in shown if key in film.offers)
+        self.shown = wanted or None  # None leaves the choice to what the visitor had on before
+        self.frame = frame
+        # Panels that were on before are likely on still: they are sent too.
+        self.keys = list(dict.fromkeys((*wanted, *film.default, *(key for key in also if key in film.offers))))
+        self.chunks: list[dict] = []
+        self.latest: list[dict] = []  # charts that a later look replaces
+        self.sent = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that keeping it costs (the files of its chunks lie on the disk)."""
+        return self.film.nbytes
+
+    def value(self, done: bool) -> dict:
+        """The stage's value, with the frames that have come since the last look."""
+        end = self.film.frames
+        if end > self.sent:
+            self.chunks.append(self._pack(tuple(self.keys), self.sent, end))
+            self.sent, self.latest = end, []
+        offers = [{"key": o.key, "title": o.title, "note": o.note} for o in self.film.offers.values()]
+        return stage_value(self.chunks + self.latest, name=self.name, done=done, total=self.film.total, available=offers, frame=self.frame,
+                           shown=self.shown, follow=self.follow)
+
+    def refreshed(self, done: bool) -> dict:
+        """The same, with the charts as they are now even if no frame has come: the last frame is sent again."""
+        if self.film.frames == self.sent and self.sent:
+            self.latest = [self._pack((), self.sent - 1, self.sent)]
+        return self.value(done)
+
+    def want(self, key: str) -> None:
+        """Send a panel that was not among those shown, and keep sending it. ValueError if the film has none such."""
+        if key in self.keys:
+            return
+        if key not in self.film.offers:
+            raise ValueError(f"no panel {key!r} here; there are {', '.join(self.film.offers)}")
+        self.keys.append(key)
+        if self.sent:
+            self.chunks.append(self._pack((key,), 0, self.sent))
+
+    def scene(self, keys: Iterable[str]) -> Scene:
+        """The whole film so far with these panels, for an export."""
+        return self.film.scene(tuple(keys) or None, 0, self.film.frames)
+
+    def _pack(self, keys: tuple[str, ...], first: int, end: int) -> dict:
+        return chunk(pack(self.film.scene(keys, first, end), first=first, total=max(self.film.total, end)))
+
+
+def play(growing: Iterable[Film], shown: Iterable[str] = (), frame: int | None = None,
+         also: Iterable[str] = ()) -> Iterator[tuple[Reel, dict]]:
+    """(the reel, the stage's value) every so often while a film grows; the last value is done."""
+    reel, looked = None, 0.0
+    for film in growing:
+        reel = reel or Reel(film, shown, frame, also=also)
+        now = time.monotonic()
+        if film.frames and now - looked > LOOK_EVERY:
+            looked = now
+            yield reel, reel.value(done=False)
+    if reel is not None:
+        yield reel, reel.value(done=True)
+
+
+class Turns:
+    """Whose turn it is on each stage: a new run on a stage ends the one before, at its next step."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._newest: dict[tuple[str, str], int] = {}
+
+    def take(self, session: str, tab: str) -> int:
+        """Begin a run; what was running there is no longer the newest."""
+        with self._lock:
+            turn = self._newest[session, tab] = self._newest.get((session, tab), 0) + 1
+            return turn
+
+    def holds(self, session: str, tab: str, turn: int) -> bool:
+        """Whether this run is still the newest there. False too once the page is gone."""
+        return self._newest.get((session, tab)) == turn
+
+    def forget(self, session: str) -> None:
+        """The page is gone: whatever runs for it ends."""
+        with self._lock:
+            for key in [key for key in self._newest if key[0] == session]:
+                del self._newest[key]

@@ -1,0 +1,14 @@
+"""Denoise: how does structure emerge?"""
+
+from __future__ import annotations
+
+from dashboard.actions.looks import denoise
+from dashboard.stage import Stage
+from dashboard.tabs.stages import new_stage
+
+growing = denoise
+
+
+def stage() -> Stage:
+    """The tab's stage."""
+    return new_stage("denoise", "How does structure emerge?", "Press Denoise to walk from noise to data.", shown=("x_t", "x0", "field", "paths"))

@@ -1,0 +1,17 @@
+"""Forward: how does data become noise?"""
+
+from __future__ import annotations
+
+from dashboard.actions.looks import forward_film
+from dashboard.stage import Stage
+from dashboard.tabs.stages import new_stage
+
+
+def stage() -> Stage:
+    """The tab's stage."""
+    return new_stage("forward", "How does data become noise?", "Pick a data set and press Dissolve.", shown=("x_t", "walked"))
+
+
+def growing(recipe, visitor):
+    """The film is worked out at once; as an iterator, like those that take their time."""
+    yield forward_film(recipe, visitor)

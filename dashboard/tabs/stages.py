@@ -1,0 +1,80 @@
+"""What the tabs with a stage have in common: sending a film, a panel more, an export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from core.films import Film
+from dashboard.actions.exports import export_reel
+from dashboard.controls import Controls
+from dashboard.lab import Lab, kept_reel, plainly, while_newest
+from dashboard.recipe import Recipe
+from dashboard.reel import play
+from dashboard.stage import Stage, export_state
+from dashboard.visitors import Visitor
+
+#: Events of the page are no API; what makes sense without a page is in dashboard/api.py.
+QUIET = dict(show_progress="hidden", api_visibility="private", concurrency_limit=8)
+
+
+def new_stage(tab: str, question: str, empty: str, **options) -> Stage:
+    """A stage whose id is that of its tab."""
+    return Stage(question, empty=empty, elem_id=f"stage-{tab}", **options)
+
+
+def show(lab: Lab, tab: str, growing: Callable[[Recipe, Visitor], Iterator[Film]], recipe: Recipe, visitor: Visitor,
+         session: str) -> Iterator[dict]:
+    """The stage's values while a film is made and kept for its page; a newer run on the same stage ends it."""
+    turn = lab.turns.take(session, tab)
+    name, before = f"{tab}/{session}", visitor.trace(f"{tab}/{session}")
+    try:
+        films = while_newest(lab, session, tab, turn, growing(recipe, visitor))
+        for reel, value in play(films, recipe.panels, recipe.frame or None, before.keys if before else ()):
+            if not lab.turns.holds(session, tab, turn):
+                return
+            visitor.keep(name, reel)
+            yield value
+    except Exception as error:
+        raise plainly(error) from None
+
+
+def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
+    """Chips that want a panel more, the export, the address: what every stage answers to."""
+
+    def want(token: str, request: gr.Request, event: gr.EventData) -> Any:
+        reel = kept_reel(lab.visitor(token), request.session_hash, tab)
+        try:
+            reel.want(str(event._data.get("key", ""))[:40])
+        except ValueError as error:
+            raise plainly(error) from None
+        return reel.value(done=True)
+
+    def save(token: str, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
+        visitor = lab.visitor(token)
+        try:
+            reel = kept_reel(visitor, request.session_hash, tab)
+            for done, path in export_reel(reel, event._data, f"noisescope-{tab}-{reel.film.about.get('data', '')}"):
+                yield export_state(done, "ready" if path else f"{100 * done:.0f} %", path)
+        except Exception as error:
+            yield export_state(1.0, str(plainly(error).message))
+
+    def halt(token: str, request: gr.Request) -> Any:
+        lab.turns.take(request.session_hash, tab)
+        return kept_reel(lab.visitor(token), request.session_hash, tab).value(done=True)
+
+    stage.want(want, token, stage, **QUIET)
+    stage.export(save, token, stage, **QUIET)
+    stage.stop(halt, token, stage, **QUIET)
+    stage.seek(None, None, None, js=f"() => Noisescope.seen('stage-{tab}')", api_visibility="private")
+    stage.shown(None, None, None, js=f"() => Noisescope.seen('stage-{tab}')", api_visibility="private")
+
+
+def recipe_from(controls: Controls, values) -> Recipe:
+    """The sidebar as a recipe. gr.Error in plain words if a value cannot be; everything stays as it was then."""
+    try:
+        return controls.recipe(values)
+    except ValueError as error:
+        raise plainly(error) from None

@@ -1,0 +1,147 @@
+"""Train: what does the network learn, and when?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from dashboard.actions.subject import model_choices
+from dashboard.actions.trainings import Training
+from dashboard.controls import WORDS, Controls
+from dashboard.jobs import ENDED, PAUSED, Job, watch
+from dashboard.lab import Lab, plainly
+from dashboard.recipe import Recipe
+from dashboard.reel import Reel
+from dashboard.stage import Stage
+from dashboard.tabs.stages import QUIET, new_stage, recipe_from, wire_stage
+from dashboard.visitors import Visitor
+
+#: Seconds of running after which a training is stopped: a public Space is everybody's.
+LONGEST = 900.0
+
+
+@dataclass(frozen=True)
+class TrainTab:
+    """The tab's parts; `outputs` is what every answer about a training sets."""
+
+    stage: Stage
+    clocks: Stage
+    status: gr.HTML
+    controls: Controls
+
+    @property
+    def outputs(self) -> list:
+        buttons = [self.controls.buttons[name] for name in ("train", "pause", "resume", "stop", "reset")]
+        return [self.stage, self.clocks, self.status, self.controls.fields["model"], *buttons]
+
+
+def layout(controls: Controls, status: gr.HTML) -> TrainTab:
+    """Two stages: training time, and below it denoising time for the network as it was at some moments."""
+    stage = new_stage("train", "What does the network learn, and when?", "Press Train: the loss and the samples appear while it learns.",
+                      shown=("samples", "guess", "field", "data"), autoplay=False)
+    clocks = new_stage("clocks", "And at every one of these moments: how was the same noise denoised?",
+                       "When a training has ended, the same noise is denoised with the weights of six moments of it.", shown=("step0",))
+    return TrainTab(stage, clocks, status, controls)
+
+
+def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> Any:
+    """Start, pause, go on, stop, reset; returns the function that finds a training again after a reload."""
+    buttons = tab.controls.buttons
+
+    async def start(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
+        visitor, recipe = lab.visitor(token), recipe_from(tab.controls, values)
+        try:
+            training = await asyncio.to_thread(Training, recipe, visitor)
+            job = lab.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1, LONGEST)
+            visitor.take_job(job)
+            visitor.keep("training", training)
+        except Exception as error:
+            raise plainly(error) from None
+        async for answer in follow(lab, visitor, request.session_hash, recipe):
+            yield answer
+
+    async def again(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
+        visitor = lab.visitor(token)
+        yield [gr.skip()] * len(tab.outputs)  # a generator that yields nothing would empty its outputs
+        if visitor.job is not None:
+            async for answer in follow(lab, visitor, request.session_hash, recipe_from(tab.controls, values)):
+                yield answer
+
+    def steer(name: str):
+        def act(token: str) -> None:
+            job = lab.visitor(token).job
+            if job is not None:
+                getattr(job, name)()
+        return act
+
+    def reset(token: str, request: gr.Request, *values) -> list:
+        visitor = lab.visitor(token)
+        lab.turns.take(request.session_hash, "train")
+        visitor.take_job(None)
+        with visitor.lock:
+            visitor.denoiser = visitor.card = None
+        return [None, None, "", weights(recipe_from(tab.controls, values), visitor), *buttons_for(None)]
+
+    inputs = [token, *tab.controls.inputs]
+    buttons["train"].click(start, inputs, tab.outputs, **{**api, "concurrency_limit": None})
+    for name in ("pause", "resume", "stop"):
+        buttons[name].click(steer(name), token, None, **api)
+    buttons["reset"].click(reset, inputs, tab.outputs, **api)
+    wire_stage(lab, "train", tab.stage, token)
+    wire_stage(lab, "clocks", tab.clocks, token)
+    return again
+
+
+async def follow(lab: Lab, visitor: Visitor, session: str, recipe: Recipe) -> AsyncIterator[list]:
+    """What the page is told while a training runs, and once more when it has ended."""
+    job, training = visitor.job, visitor.trace("training")
+    turn = lab.turns.take(session, "train")
+    reel = Reel(training.film, follow=True)
+    visitor.keep(f"train/{session}", reel)
+    yield [gr.skip(), None, status_of(job), gr.skip(), *buttons_for(job)]
+    async for _ in watch(job):
+        if not lab.turns.holds(session, "train", turn):
+            return
+        value = reel.refreshed(done=False) if training.film.frames else gr.skip()
+        yield [value, gr.skip(), status_of(job), gr.skip(), *buttons_for(job)]
+    if not lab.turns.holds(session, "train", turn):
+        return
+    if job.error:
+        gr.Warning(job.error)
+    model = gr.skip()
+    if visitor.denoiser is not None and visitor.card["data"] == recipe.data:
+        model = weights(recipe, visitor, "mine")
+    done = reel.refreshed(done=True) if training.film.frames else gr.skip()
+    yield [done, gr.skip(), status_of(job), model, *buttons_for(job)]
+    if training.kept:
+        clocks = Reel(await asyncio.to_thread(training.clocks))
+        visitor.keep(f"clocks/{session}", clocks)
+        yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), gr.skip(), *[gr.skip()] * 5]
+
+
+def weights(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> Any:
+    """The control of the weights: what there is for this data, and which is chosen."""
+    choices = model_choices(recipe, visitor)
+    value = chosen or (recipe.model if recipe.model in choices else choices[0])
+    return gr.update(choices=[(WORDS["model"][c], c) for c in choices], value=value)
+
+
+def buttons_for(job: Job | None) -> list:
+    """Which of Train, Pause, Go on, Stop, Reset can be pressed."""
+    idle, paused = job is None or job.state in ENDED, job is not None and job.state == PAUSED
+    visible = (idle, not idle and not paused, paused, not idle, job is not None and idle)
+    return [gr.update(visible=v) for v in visible]
+
+
+def status_of(job: Job) -> str:
+    """Where it stands, in numbers alone: safe to be HTML."""
+    steps, total = min(job.steps_done, job.total - 1), job.total - 1
+    words = {"waiting": "waiting for its turn", "running": f"{job.rate:,.0f}/s", "paused": "paused", "stopped": "stopped",
+             "finished": f"done in {job.seconds:.1f} s", "failed": "failed"}[job.state]
+    left = f" · {job.eta:,.0f} s left" if job.state == "running" and job.eta is not None else ""
+    return (f'<div class="ns-training">step <b>{steps:,}</b> of {total:,} · {words}{left}'
+            f'<div class="ns-bar"><span style="width:{100 * steps / total:.1f}%"></span></div></div>')

@@ -1,0 +1,205 @@
+"""The page: the recipe at the left, the tabs at the right, one playhead in the middle. `build` makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+
+from core.datasets import Dataset
+from core.own_data import points_from_picture
+from dashboard.actions.subject import dataset_of
+from dashboard.controls import RECIPE_SETS, Controls, build_controls
+from dashboard.lab import Lab, plainly
+from dashboard.own import build_own, read
+from dashboard.recipe import HELP, OWN, Recipe
+from dashboard.stage import Stage, head as stage_head
+from dashboard.stage.stage import options
+from dashboard.tabs import denoise, forward, lens, train
+from dashboard.tabs.stages import QUIET, recipe_from, show, wire_stage
+from dashboard.visitors import Busy, Visitor
+
+HERE = Path(__file__).parent
+#: Tabs whose stage follows the recipe at once; Train has a start button instead.
+LOOKS = {"forward": forward, "denoise": denoise, "lens": lens}
+TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens"}
+BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</b></a><span class="ns-tools">
+<button type="button" data-ns="recipe" class="ns-recipe-button">Recipe</button>
+<button type="button" data-ns="copy">Copy link</button>
+<button type="button" data-ns="theme" aria-label="light or dark">◐</button></span></header>"""
+
+
+def head() -> str:
+    """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
+    script, style = ((HERE / name).read_text("utf-8") for name in ("page.js", "page.css"))
+    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\nNoisescope.decorate({options(**HELP)});\n</script>"
+
+
+def build(lab: Lab) -> gr.Blocks:
+    """The dashboard as Gradio blocks, on what `lab` holds."""
+    with gr.Blocks(title="Noisescope", analytics_enabled=False, fill_width=True) as page:
+        token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
+        current, query = gr.State("denoise"), gr.Textbox(visible=False)
+        gr.HTML(BRAND, padding=False, elem_id="brand")
+        with gr.Row(elem_id="frame"):
+            with gr.Column(elem_id="recipe", min_width=0, scale=0):
+                controls = build_controls()
+                status = gr.HTML("", padding=False, elem_classes=["ns-for-train"], elem_id="training-status")
+                own = build_own(controls)
+            with gr.Column(elem_id="main", min_width=0):
+                with gr.Tabs(selected="denoise", elem_id="tabs") as tabs:
+                    stages, tab_items = {}, {}
+                    for name, title in TITLES.items():
+                        with gr.Tab(title, id=name) as tab_items[name]:
+                            if name in LOOKS:
+                                stages[name] = LOOKS[name].stage()
+                            else:
+                                training = train.layout(controls, status)
+        _wire(lab, page, controls, token, current, query, tabs, tab_items, stages, training, own)
+    return page
+
+
+def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, tabs, tab_items, stages: dict[str, Stage], training, own) -> None:
+    inputs = [token, *controls.inputs]
+    write = dict(fn=None, inputs=query, outputs=None, js="q => Noisescope.address({ recipe: q })", api_visibility="private")
+
+    def refresh(tab: str, token: str, session: str, values, force: bool) -> Iterator[dict]:
+        visitor, recipe = lab.visitor(token), recipe_from(controls, values)
+        yield {current: tab, query: recipe.to_query()}
+        if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
+            for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):
+                yield {stages[tab]: value}
+
+    def on_change(tab: str, token: str, request: gr.Request, *values) -> Iterator[dict]:
+        yield from refresh(tab, token, request.session_hash, values, force=False)
+
+    outputs = [current, query, *stages.values()]
+    changed = gr.on(controls.settled(), on_change, [current, *inputs], outputs, trigger_mode="multiple", **QUIET)
+    changed.success(**write)
+
+    for name, item in tab_items.items():
+        def on_tab(token: str | None, request: gr.Request, *values, name=name) -> Iterator[dict]:
+            if token is None:  # the page is still being put up: Tabs tell their first choice before the visitor has arrived
+                yield {current: gr.skip()}
+                return
+            yield from refresh(name, token, request.session_hash, values, force=False)
+
+        item.select(on_tab, inputs, outputs, trigger_mode="multiple", js=None, **QUIET)
+        item.select(None, None, None, js=f"() => Noisescope.front('{name}')", api_visibility="private")
+
+    for name in LOOKS:
+        def on_press(token: str, request: gr.Request, *values, name=name) -> Iterator[dict]:
+            yield from refresh(name, token, request.session_hash, values, force=True)
+
+        controls.buttons[name].click(on_press, inputs, outputs, trigger_mode="multiple", **QUIET).success(**write)
+        wire_stage(lab, name, stages[name], token)
+
+    again = train.wire(lab, training, token)
+    _wire_data(lab, controls, token, own, changed=lambda event: event.success(
+        on_change, [current, *inputs], outputs, **QUIET).success(**write))
+    _wire_settings(controls, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET).success(**write))
+    _wire_arrival(lab, page, controls, token, current, query, tabs, inputs, outputs, on_change, again, training)
+
+
+def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
+    """Whether this page's stage already shows just that, made by the very same model from the very same data."""
+    reel = visitor.trace(f"{tab}/{session}")
+    return reel is not None and reel.film.about == recipe.to_dict() and recipe.model != "mine" and recipe.data != OWN
+
+
+def _wire_data(lab: Lab, controls: Controls, token, own, changed) -> None:
+    file, size, sketch, use, note = own
+    fields = controls.fields
+    targets = [fields["data"], fields["model"], note]
+    inputs = [token, *controls.inputs]
+
+    def choose(recipe: Recipe, visitor: Visitor, text: str = "") -> list:
+        dataset_of(recipe, visitor)
+        return [recipe.data, train.weights(recipe, visitor), text]
+
+    def on_pick(token: str, event: gr.EventData, *values) -> list:
+        try:
+            recipe = recipe_from(controls, values).with_(data=event._data.get("name"))
+            return choose(recipe, lab.visitor(token))
+        except ValueError as error:
+            raise plainly(error) from None
+
+    def bring(token: str, values, dataset: Dataset) -> list:
+        visitor = lab.visitor(token)
+        with visitor.lock:
+            visitor.data = dataset
+        recipe = recipe_from(controls, values).with_(data=OWN, model="exact", samples=None, lens_samples=None)
+        rows = f"{len(dataset):,} {'points' if dataset.kind == 'points' else 'pictures'}"
+        for warning in dataset.warnings[:4]:
+            gr.Warning(warning)
+        return choose(recipe, visitor, f"In use: your own {rows}.")
+
+    def on_file(path: str | None, size: int, token: str, *values) -> list:
+        if path is None:
+            return [gr.skip()] * 3
+        try:
+            return bring(token, values, read(path, size))
+        except Exception as error:
+            raise plainly(error) from None
+
+    def on_sketch(picture: dict | None, token: str, *values) -> list:
+        try:
+            if not picture or picture.get("composite") is None:
+                raise ValueError("there is no drawing yet; draw something on the pad first")
+            return bring(token, values, points_from_picture(picture["composite"]))
+        except Exception as error:
+            raise plainly(error) from None
+
+    changed(fields["data"].pick(on_pick, inputs, targets, **QUIET))
+    changed(file.upload(on_file, [file, size, *inputs], targets, **QUIET))
+    changed(use.click(on_sketch, [sketch, *inputs], targets, **QUIET))
+
+
+def _wire_settings(controls: Controls, changed) -> None:
+    """Controls that set other controls: a training recipe its target and schedule, the dice a seed."""
+    import random
+
+    fields = controls.fields
+    fields["recipe"].input(lambda name: [RECIPE_SETS[name]["target"], RECIPE_SETS[name]["schedule"]], fields["recipe"],
+                           [fields["target"], fields["schedule"]], **QUIET)
+    changed(controls.buttons["dice"].click(lambda: random.SystemRandom().randrange(100_000), None, fields["seed"], **QUIET))
+
+
+def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, tabs, inputs, outputs, on_change, again, training) -> None:
+    def arrive(known: str | None, request: gr.Request) -> list:
+        try:
+            mine = lab.arrive(known, request.session_hash)
+        except Busy as busy:
+            raise plainly(busy) from None
+        visitor = lab.visitor(mine)
+        recipe, complaints = Recipe.from_query(request.query_params)
+        recipe, more = fit(recipe, visitor)
+        for complaint in complaints + more:
+            gr.Warning(complaint)
+        values = controls.show(recipe)
+        values[list(controls.fields).index("model")] = train.weights(recipe, visitor)
+        return [mine, recipe.tab, recipe.to_query(), gr.update(selected=recipe.tab), *values]
+
+    loaded = page.load(arrive, token, [token, current, query, tabs, *controls.inputs], **QUIET)
+    loaded.success(None, current, None, js="() => Noisescope.arrived()", api_visibility="private")
+    loaded.success(on_change, [current, *inputs], outputs, **QUIET)
+    loaded.success(again, inputs, training.outputs, **{**QUIET, "concurrency_limit": None})
+    page.unload(lab.depart)
+
+
+def fit(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, list[str]]:
+    """A link's recipe with what this visitor does not have replaced, and what that was."""
+    from dashboard.actions.subject import model_choices
+
+    complaints = []
+    if recipe.data == OWN and visitor.data is None:
+        complaints.append("The link shows data of somebody's own, which stay with them; the T-Rex is shown instead")
+        recipe = recipe.with_(data="trex", model="pretrained")
+    choices = model_choices(recipe, visitor)
+    if recipe.model not in choices:
+        why = ("The link shows a model trained live: press Train to make it again" if recipe.model == "mine"
+               else "No trained model is shipped for this data")
+        complaints.append(f"{why}; until then the {choices[0]} one is shown")
+        recipe = recipe.with_(model=choices[0])
+    return recipe, complaints
