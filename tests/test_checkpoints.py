@@ -1,0 +1,174 @@
+import json
+import os
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.testing import assert_close
+
+from core.checkpoints import (
+    load_checkpoint,
+    load_pretrained,
+    load_training,
+    pretrained,
+    read_card,
+    save_checkpoint,
+    save_training,
+)
+from core.datasets import Dataset
+from core.recipes import TrainingConfig, make_denoiser
+from core.training import Trainer
+
+DATA = Dataset("two", "", "points", torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), bandwidth=0.1, licence="own")
+PICTURES = Dataset("pictures", "", "images", torch.linspace(-1, 1, 5 * 192).reshape(5, 3, 8, 8),
+                   torch.arange(5), tuple("abcde"))
+
+
+def trained(steps=12, data=DATA, **changes):
+    base = {"network": "mlp", "width": 16, "steps": 20, "batch": 2000}
+    trainer = Trainer(data, TrainingConfig(**base | changes))
+    for _ in trainer.run(until=steps):
+        pass
+    return trainer
+
+
+@pytest.fixture
+def saved(tmp_path):
+    return save_checkpoint(tmp_path / "two.safetensors", trained())
+
+
+@pytest.mark.parametrize("data, changes", [
+    (DATA, {"target": "eps", "schedule": "linear", "T": 100, "fourier": False}),
+    (PICTURES, {"network": "unet", "target": "v", "batch": 4, "labels": True, "patch": 2, "seed": 4}),
+])
+def test_a_model_comes_back_saying_what_it_said(tmp_path, data, changes):
+    trainer = trained(3, data, **changes)
+    denoiser, card = load_checkpoint(save_checkpoint(tmp_path / "m.safetensors", trainer, {"command": "train it"}))
+    x, t = data.draw(4, torch.Generator().manual_seed(0))[0], torch.tensor(0.6)
+    assert_close(denoiser(x, t).x0, trainer.ema(x, t).x0, atol=5e-3, rtol=5e-3)
+    assert not denoiser.training and not any(w.requires_grad for w in denoiser.parameters())
+    assert denoiser.labels == trainer.denoiser.labels and denoiser.schedule.T == trainer.config.T
+    assert TrainingConfig.from_dict(card["training"]) == trainer.config
+    assert (card["data"], card["data_hash"], card["steps"], card["command"]) == (data.name, data.hash, 3, "train it")
+    assert card["parameters"] == sum(w.numel() for w in trainer.denoiser.parameters())
+
+
+def test_the_weights_saved_are_the_averaged_ones_to_half_precision(tmp_path, saved):
+    trainer = trained()
+    denoiser, _ = load_checkpoint(saved)
+    average, raw = trainer.ema.network.enter.weight, trainer.denoiser.network.enter.weight
+    assert torch.equal(denoiser.network.enter.weight, average.half().float())
+    assert not torch.allclose(average, raw)
+
+
+def test_a_bare_denoiser_can_be_saved_too(tmp_path):
+    denoiser = make_denoiser(TrainingConfig("mlp", width=16), DATA)
+    loaded, card = load_checkpoint(save_checkpoint(tmp_path / "bare.safetensors", denoiser, {"data": "unknown"}))
+    assert loaded.target == "edm" and card["data"] == "unknown" and "steps" not in card
+
+
+def test_nothing_is_left_behind_and_others_may_read_what_was_written(tmp_path, saved):
+    assert sorted(os.listdir(tmp_path)) == ["two.json", "two.safetensors"]
+    usual = tmp_path / "usual"
+    usual.touch()
+    assert saved.stat().st_mode == usual.stat().st_mode
+
+
+def test_a_model_that_is_not_finite_is_not_saved_and_the_old_one_stays(tmp_path, saved):
+    before = saved.read_bytes()
+    denoiser = make_denoiser(TrainingConfig("mlp", width=16), DATA)
+    with torch.no_grad():
+        denoiser.network.leave.bias[0] = 1e6
+    with pytest.raises(ValueError, match="'leave.bias'.*65504"):
+        save_checkpoint(saved, denoiser)
+    assert saved.read_bytes() == before and len(os.listdir(tmp_path)) == 2
+
+
+def test_another_ending_is_refused(tmp_path):
+    for name in ("model.pt", "model"):
+        with pytest.raises(ValueError, match=f"{name}.*must end in .safetensors"):
+            save_checkpoint(tmp_path / name, trained(1))
+        with pytest.raises(ValueError, match=f"{name}.*must end in .safetensors"):
+            load_checkpoint(tmp_path / name)
+
+
+def test_a_missing_file_is_named(saved):
+    with pytest.raises(FileNotFoundError, match="no card at .*elsewhere.json"):
+        load_checkpoint(saved.with_name("elsewhere.safetensors"))
+    saved.unlink()
+    with pytest.raises(FileNotFoundError, match="card but no weights at .*two.safetensors"):
+        load_checkpoint(saved)
+
+
+def test_a_truncated_file_and_one_of_another_model_are_refused(tmp_path, saved):
+    whole = saved.read_bytes()
+    saved.write_bytes(whole[:-100])
+    with pytest.raises(ValueError, match="two.safetensors is damaged or not the file"):
+        load_checkpoint(saved)
+    other = save_checkpoint(tmp_path / "other.safetensors", trained(seed=1))
+    saved.write_bytes(other.read_bytes())
+    with pytest.raises(ValueError, match="damaged or not the file"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize("text, says", [
+    ("{", "not JSON"), ("[1]", "format is None"), ('{"format": "other-1"}', "format is 'other-1'"),
+])  # fmt: skip
+def test_a_file_that_is_no_card_is_refused(saved, text, says):
+    saved.with_suffix(".json").write_text(text)
+    with pytest.raises(ValueError, match=says):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize("change, says", [
+    ({"architecture": {"network": "mlp", "width": 32}}, "does not fit its card.*size mismatch"),
+    ({"architecture": {"network": "gan"}}, "'gan'"), ({"schedule": "quadratic"}, "'quadratic'"),
+    ({"target": "mu"}, "'mu'"), ({"T": None}, "does not fit its card"),
+])  # fmt: skip
+def test_a_card_that_does_not_fit_the_weights_is_refused(saved, change, says):
+    card = read_card(saved.with_suffix(".json"))
+    saved.with_suffix(".json").write_text(json.dumps(card | change))
+    with pytest.raises(ValueError, match=says):
+        load_checkpoint(saved)
+
+
+def test_an_unknown_pretrained_model_is_answered_with_those_there_are():
+    with pytest.raises(ValueError, match="'t-rex'; there are .*trex"):
+        load_pretrained("t-rex")
+    assert "trex" in pretrained()
+
+
+# Paused trainings
+
+
+def test_a_training_goes_on_from_its_file_to_the_last_bit(tmp_path):
+    unbroken = trained(20)
+    path = save_training(tmp_path / "paused.safetensors", trained(9))
+    resumed = load_training(path, DATA)
+    assert resumed.step == 9
+    for _ in resumed.run():
+        pass
+    for name, value in unbroken.state_dict().items():
+        assert name == "seconds" or torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_training_is_not_resumed_on_other_data_or_from_another_file(tmp_path, saved):
+    path = save_training(tmp_path / "paused.safetensors", trained(1))
+    with pytest.raises(ValueError, match=f"trained on data {DATA.hash}, and pictures is {PICTURES.hash}"):
+        load_training(path, PICTURES)
+    with pytest.raises(ValueError, match="no Noisescope training: its format is None"):
+        load_training(saved, DATA)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ValueError, match="not a whole safetensors file"):
+        load_training(path, DATA)
+    with pytest.raises(FileNotFoundError, match="no training at"):
+        load_training(tmp_path / "none.safetensors", DATA)
+
+
+def test_a_training_file_is_no_model(tmp_path):
+    path = save_training(tmp_path / "paused.safetensors", trained(1))
+    with pytest.raises(FileNotFoundError, match="no card"):
+        load_checkpoint(path)
+    save_file({"a": torch.zeros(1)}, tmp_path / "b.safetensors")
+    with pytest.raises(FileNotFoundError, match="no card"):
+        load_checkpoint(tmp_path / "b.safetensors")
