@@ -6,14 +6,12 @@ import base64
 import secrets
 from collections.abc import Sequence
 
-import gradio as gr
-
 from core.scene import Chart
 from dashboard.stage.pack import pack_charts
-from dashboard.stage.stage import TEMPLATE, options
+from dashboard.stage.stage import Drawn, options
 
 
-class Charts(gr.HTML):
+class Charts(Drawn):
     """Cards of charts side by side, drawn by the stage's own `chart.js`; `launch(head=stage.head())` must be given.
 
     The value is a list of `Chart`. At five updates a second keep it under about 20 KB: 1,000 points of a curve are 11.
@@ -27,14 +25,8 @@ class Charts(gr.HTML):
         elem_id: str | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(
-            value,
-            html_template=TEMPLATE,
-            js_on_load=f"Noisescope.charts(element, props, watch, {options(empty=empty)}.empty);",
-            apply_default_css=False,
-            elem_id=elem_id,
-            **kwargs,
-        )
+        script = f"Noisescope.charts(element, props, watch, {options(empty=empty)}.empty);"
+        super().__init__(value, script, elem_id=elem_id, **kwargs)
 
     def postprocess(self, value: Sequence[Chart] | None) -> dict | None:
         """Charts as {"rev", "packed"}; None or an empty list shows the empty state."""
@@ -42,9 +34,3 @@ class Charts(gr.HTML):
             return None
         packed = base64.b64encode(pack_charts(value)).decode()
         return {"rev": secrets.token_hex(4), "packed": packed}
-
-    def preprocess(self, payload: dict | None) -> dict | None:
-        return payload or None
-
-    def api_info(self) -> dict:
-        return {"type": "object"}

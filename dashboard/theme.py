@@ -81,11 +81,11 @@ def _tokens(selector: str, theme: Theme) -> str:
 
 _PAGE = """
 .gradio-container { max-width: none !important; padding: 0 !important; }
-.gradio-container > main, .gradio-container main.app { padding: 12px 20px 24px !important; max-width: none; }
+.gradio-container > .main.app { padding: 12px 20px 24px; max-width: none; }
 .gradio-container .tab-nav, .gradio-container .tab-container { border: 0; }
 .gradio-container .tab-container::after { background: var(--ns-line); }
 .gradio-container .tab-container button[role=tab] {
-  border: 0; border-radius: 7px; padding: 6px 12px; margin: 0 2px 8px 0; font-size: 13px; color: var(--ns-sub);
+  border: 0; border-radius: 7px; padding: 6px 12px; margin: 0 2px 0 0; font-size: 13px; color: var(--ns-sub);
 }
 .gradio-container .tab-container button[role=tab]::after { display: none; }
 .gradio-container .tab-container button[role=tab][aria-selected=true] {
@@ -96,6 +96,6 @@ _PAGE = """
 .gradio-container :is(input[type=number], input[type=text]) { font-family: var(--font-mono); font-size: 12px; }
 .gradio-container footer { font-size: 12px; color: var(--ns-sub); }
 @media (max-width: 700px) {
-  .gradio-container > main, .gradio-container main.app { padding: 8px 10px 20px !important; }
+  .gradio-container > .main.app { padding: 8px 10px 20px; }
 }
 """

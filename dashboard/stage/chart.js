@@ -188,7 +188,7 @@
       const ends = this.cursor ? finite([...this.cursor]) : [];
       this.xs = [Math.min(wide[0], ...ends.slice(0, 1), ...ends.slice(-1)), Math.max(wide[1], ...ends.slice(0, 1), ...ends.slice(-1))];
       if (this.xs[0] === this.xs[1]) this.xs = [this.xs[0] - 0.5, this.xs[1] + 0.5];
-      const room = Math.max(3, Math.floor(height / 45));
+      const room = Math.max(3, Math.floor(height / (chart.log ? 30 : 45)));
       this.ys = span(chart, room);
       const ticks = (chart.log ? decades : linear)(...this.ys, room);
       const left = Math.max(30, ...ticks.map(t => context.measureText(t.name).width + 12));

@@ -35,24 +35,24 @@
     return { words, levels };
   }
 
-  // Images and heat: codes through a table into a grid at native size, then scaled without smoothing.
+  // Images and heat: codes through a table into a strip at native size, then each picture scaled to its place.
   class Pixels {
     constructor() { this.buffer = new Buffer(); }
 
     grid(panel, sample) {
-      const heat = panel.kind === 'heat';
-      const [count, height, width] = heat ? [1, ...panel.shape] : panel.shape;
-      const one = sample !== null && sample < count;
-      const shown = one ? 1 : count;
-      const columns = Math.ceil(Math.sqrt(shown * height / width));
+      const [count, height, width] = panel.kind === 'heat' ? [1, ...panel.shape] : panel.shape;
+      const one = sample !== null && sample < count, shown = one ? 1 : count;
+      const columns = Math.ceil(Math.sqrt(shown));
       return { count, height, width, columns, rows: Math.ceil(shown / columns), first: one ? sample : 0, shown };
     }
 
-    // Where the grid stands on the canvas: as large as fits, in the middle.
-    place(grid, size) {
-      const scale = size / Math.max(grid.columns * grid.width, grid.rows * grid.height);
-      const w = grid.columns * grid.width * scale, h = grid.rows * grid.height * scale;
-      return { scale, x: Math.round((size - w) / 2), y: Math.round((size - h) / 2), w: Math.round(w), h: Math.round(h) };
+    // Where the pictures stand on the canvas: as large as fits, in the middle, a gutter apart.
+    place(grid, size, gutter) {
+      const across = (size - (grid.columns - 1) * gutter) / (grid.columns * grid.width);
+      const scale = Math.min(across, (size - (grid.rows - 1) * gutter) / (grid.rows * grid.height));
+      const stepX = grid.width * scale + gutter, stepY = grid.height * scale + gutter;
+      const left = (size + gutter - grid.columns * stepX) / 2, top = (size + gutter - grid.rows * stepY) / 2;
+      return { scale, stepX, stepY, left, top };
     }
 
     table(frame, panel, look) {
@@ -64,34 +64,37 @@
     paint(context, size, panel, k, look) {
       const frame = panel.at(k), grid = this.grid(panel, look.sample), { buffer } = this;
       const { words, levels } = this.table(frame, panel, look);
-      if (!buffer.size(grid.columns * grid.width, grid.rows * grid.height)) buffer.words.fill(0);
+      buffer.size(grid.width, grid.height * grid.shown);
       const colour = panel.kind === 'images' && panel.shape[3] === 3, area = grid.width * grid.height;
-      for (let n = 0; n < grid.shown; n++) {
-        let from = (grid.first + n) * area * (colour ? 3 : 1);
-        const corner = Math.floor(n / grid.columns) * grid.height * buffer.width + (n % grid.columns) * grid.width;
-        for (let row = 0; row < grid.height; row++) {
-          let to = corner + row * buffer.width;
-          for (let column = 0; column < grid.width; column++, to++) {
-            if (colour) {
-              const r = frame.codes[from++], g = frame.codes[from++], b = frame.codes[from++];
-              buffer.words[to] = r && g && b && ((255 << 24) | (levels[b] << 16) | (levels[g] << 8) | levels[r]);
-            } else buffer.words[to] = words[frame.codes[from++]];
-          }
-        }
+      let from = grid.first * area * (colour ? 3 : 1);
+      for (let to = 0; to < buffer.words.length; to++) {
+        if (colour) {
+          const r = frame.codes[from++], g = frame.codes[from++], b = frame.codes[from++];
+          buffer.words[to] = r && g && b && ((255 << 24) | (levels[b] << 16) | (levels[g] << 8) | levels[r]);
+        } else buffer.words[to] = words[frame.codes[from++]];
       }
       buffer.put();
-      const at = this.place(grid, size);
       context.imageSmoothingEnabled = false;
-      context.drawImage(buffer.canvas, at.x, at.y, at.w, at.h);
+      const at = this.place(grid, size, this.gutter(look));
+      for (let n = 0; n < grid.shown; n++) {
+        const x = at.left + (n % grid.columns) * at.stepX, y = at.top + Math.floor(n / grid.columns) * at.stepY;
+        const [x0, y0] = [Math.round(x), Math.round(y)];
+        const w = Math.round(x + grid.width * at.scale) - x0, h = Math.round(y + grid.height * at.scale) - y0;
+        context.drawImage(buffer.canvas, 0, n * grid.height, grid.width, grid.height, x0, y0, w, h);
+      }
     }
+
+    gutter(look) { return Math.round(look.scale); }
 
     // The pixel under a point of the canvas: which sample, and its value in words.
     probe(x, y, size, panel, k, look) {
-      const grid = this.grid(panel, look.sample), at = this.place(grid, size);
-      const column = Math.floor((x - at.x) / at.scale), row = Math.floor((y - at.y) / at.scale);
-      const cell = Math.floor(row / grid.height) * grid.columns + Math.floor(column / grid.width);
-      if (column < 0 || row < 0 || column >= grid.columns * grid.width || cell < 0 || cell >= grid.shown) return null;
-      const frame = panel.at(k), i = row % grid.height, j = column % grid.width, sample = grid.first + cell;
+      const grid = this.grid(panel, look.sample), at = this.place(grid, size, this.gutter(look));
+      const column = Math.floor((x - at.left) / at.stepX), row = Math.floor((y - at.top) / at.stepY);
+      const cell = row * grid.columns + column;
+      if (column < 0 || row < 0 || column >= grid.columns || cell >= grid.shown) return null;
+      const i = Math.min(grid.height - 1, Math.floor((y - at.top - row * at.stepY) / at.scale));
+      const j = Math.min(grid.width - 1, Math.floor((x - at.left - column * at.stepX) / at.scale));
+      const frame = panel.at(k), sample = grid.first + cell;
       const channels = panel.kind === 'images' ? panel.shape[3] : 1;
       const start = ((sample * grid.height + i) * grid.width + j) * channels;
       const values = [...frame.codes.subarray(start, start + channels)].map(code =>
@@ -155,8 +158,17 @@
     return out;
   }
 
-  const dot = (count, size, scale) =>
-    Math.round(4 * Math.min(3 * scale, Math.max(0.9 * scale, 0.2 * size / Math.sqrt(count)))) / 4;
+  // How marks look, in pixels of a panel of that side: the same rules as in core/painters.py.
+  const dots = (kind, count, side, scale) => {
+    const quarter = radius => Math.max(1, Math.round(4 * radius)) / 4;
+    if (kind === 'backdrop') return { radius: quarter(Math.max(0.7 * scale, side / 300)), opacity: 0.6 };
+    if (kind === 'paths') return { radius: quarter(Math.max(1.2 * scale, side / 110)), opacity: 0.95 };
+    const crowd = Math.max(1, count / 1000);
+    return {
+      radius: quarter(Math.max(0.75 * scale, side / 200 / crowd ** 0.25)), opacity: Math.max(0.3, 0.8 / crowd ** 0.4),
+    };
+  };
+  const FRESH = 0.75, TRACE = 0.22; // a trail at its head, and what remains of it
 
   // Points, and paths: a trail shows a pixel from the frame in which a point first came by, so any frame costs the same.
   class Points {
@@ -167,11 +179,11 @@
       buffer.size(size, size);
       buffer.words.fill(0);
       this.backdrop(context, size, panel, look);
-      if (panel.kind === 'paths') this.trails(size, panel, k, word(rgb, 0));
+      if (panel.kind === 'paths') this.trails(size, panel, k, word(rgb, 0), look);
       if (!this.spots || this.spots.length !== 2 * count) this.spots = new Float32Array(2 * count);
       spots(panel.at(k), panel, size, this.spots);
-      const radius = dot(count, size, look.scale);
-      splat(buffer, this.spots, count, size, radius, rgb, 0.85);
+      const { radius, opacity } = dots(panel.kind, count, size, look.scale);
+      splat(buffer, this.spots, count, size, radius, rgb, opacity);
       buffer.put();
       context.drawImage(buffer.canvas, 0, 0);
       if (look.marked !== null && look.marked < count) this.ring(context, look, radius);
@@ -186,13 +198,15 @@
         this.under.size(size, size);
         const { codes } = panel.backdrop, at = new Float32Array(codes.length);
         spots(panel.backdrop, panel, size, at);
-        splat(this.under, at, at.length / 2, size, 0.9 * look.scale, bytes(look.colours.sub), 0.2);
+        const { radius, opacity } = dots('backdrop', 0, size, look.scale);
+        const bg = bytes(look.colours.bg), faint = bytes(look.colours.sub).map((v, i) => bg[i] + 0.45 * (v - bg[i]));
+        splat(this.under, at, at.length / 2, size, radius, faint, opacity);
         this.under.put();
       }
       context.drawImage(this.under.canvas, 0, 0);
     }
 
-    trails(size, panel, k, colour) {
+    trails(size, panel, k, colour, look) {
       const name = [size, panel.range].join();
       if (this.trail !== name) {
         Object.assign(this, { trail: name, drawn: 0, last: new Float32Array(2 * panel.shape[0]).fill(NaN) });
@@ -207,9 +221,13 @@
         }
         this.last.set(next);
       }
+      const width = Math.min(2, Math.max(0.8, size / look.scale / 260)) * Math.min(1, (300 / panel.shape[0]) ** 0.25);
+      const faded = new Float32Array(k + 1); // by the frame in which a pixel was first crossed
+      const forget = 5 / Math.max(look.frames, 5);
+      for (let born = 0; born <= k; born++) faded[born] = width * Math.max(TRACE, FRESH * Math.exp((born - k) * forget));
       const { words } = this.buffer;
       for (let i = 0; i < words.length; i++) {
-        if (this.birth[i] <= k) words[i] = colour | (this.cover[i] << 24);
+        if (this.birth[i] <= k) words[i] = colour | (Math.min(255, this.cover[i] * faded[this.birth[i]]) << 24);
       }
     }
 
@@ -222,7 +240,7 @@
         const left = Math.floor(x), top = Math.floor(y), fx = x - left, fy = y - top;
         for (let c = 0; c < 4; c++) {
           const i = left + (c & 1), j = top + (c >> 1);
-          const cover = 110 * ((c & 1) ? fx : 1 - fx) * ((c >> 1) ? fy : 1 - fy);
+          const cover = 255 * ((c & 1) ? fx : 1 - fx) * ((c >> 1) ? fy : 1 - fy);
           if (cover < 8 || i < 0 || j < 0 || i >= size || j >= size) continue;
           const to = j * size + i;
           if (this.cover[to] < cover) this.cover[to] = cover;
@@ -269,17 +287,18 @@
       context.beginPath();
       for (let n = 0; n < grid * grid; n++) {
         const [vx, vy] = this.arrow(panel, frame, n);
-        const dx = vx / panel.scale * cell, dy = -vy / panel.scale * cell, length = Math.hypot(dx, dy);
+        const reach = cell / Math.max(panel.scale, Math.hypot(vx, vy)); // longer ones than a cell saturate
+        const dx = vx * reach, dy = -vy * reach, length = Math.hypot(dx, dy);
         if (!(length > 0.4 * look.scale)) continue;
         const x = (n % grid + 0.5) * cell - dx / 2, y = size - (Math.floor(n / grid) + 0.5) * cell - dy / 2;
-        const head = Math.min(0.35 * length, 0.3 * cell) / length;
+        const head = 0.9 * Math.min(length / 3, 5 * look.scale) / length;
         context.moveTo(x, y);
         context.lineTo(x + dx, y + dy);
-        context.moveTo(x + dx - head * (dx + 0.6 * dy), y + dy - head * (dy - 0.6 * dx));
+        context.moveTo(x + dx - head * (dx + 0.48 * dy), y + dy - head * (dy - 0.48 * dx));
         context.lineTo(x + dx, y + dy);
-        context.lineTo(x + dx - head * (dx - 0.6 * dy), y + dy - head * (dy + 0.6 * dx));
+        context.lineTo(x + dx - head * (dx - 0.48 * dy), y + dy - head * (dy + 0.48 * dx));
       }
-      context.lineWidth = look.scale;
+      context.lineWidth = Math.min(1.6 * look.scale, Math.max(0.8 * look.scale, cell / 12));
       context.lineJoin = 'round';
       context.strokeStyle = look.colours[panel.palette];
       context.stroke();

@@ -4,6 +4,7 @@
 
   const FORMATS = [['gif', 'GIF'], ['mp4', 'MP4'], ['webp', 'WebP'], ['png', 'PNG strip'], ['trace', 'trace']];
   const SIZES = [160, 224, 320, 448], RATES = [10, 20, 30, 50], EVERY = [1, 2, 5, 10, 20];
+  const PACES = { frame: 'as here', t: 'even in t', log_snr: 'even in log-SNR' };
   // Bytes a pixel and frame, by what is on it: pictures of noise hardly compress, points on empty ground do.
   const WEIGHT = {
     gif: { pixels: 0.45, marks: 0.035 }, mp4: { pixels: 0.03, marks: 0.006 },
@@ -32,7 +33,7 @@
       this.size = choice(SIZES, 224, v => `${v} px`);
       this.fps = choice(RATES, 20);
       this.every = choice(EVERY, 1, v => (v === 1 ? 'every frame' : `every ${v}th frame`));
-      this.pacing = choice(['t', 'log_snr'], 't', v => (v === 't' ? 'even in t' : 'even in log-SNR'));
+      this.pacing = choice(['frame', 't', 'log_snr'], 'frame', v => PACES[v]);
       this.expected = N.make('span', 'ns-expected');
       this.go = N.make('button', 'ns-primary', { type: 'button' }, 'Export');
       this.bar = N.make('progress', 'ns-progress', { max: 1, value: 0, 'aria-label': 'export progress' });
@@ -96,8 +97,9 @@
       this.bar.style.visibility = busy ? 'visible' : 'hidden';
       this.go.disabled = busy;
       this.message.textContent = state.message || '';
-      if (!state.file || !this.pending) return;
+      if (busy || !this.pending) return;
       this.pending = false;
+      if (!state.file) return;
       const link = N.make('a', '', { href: state.file.url, download: state.file.orig_name || '' });
       document.body.append(link);
       link.click();

@@ -57,12 +57,11 @@
     constructor(id) {
       Object.assign(this, { id, panels: new Map(), numbers: {}, charts: [], cursors: [], version: 0 });
       Object.assign(this, { clock: '', sentence: '', formula: '', figures: [], source: '' });
-      this.total = 0;
-      this.ready = 0;
-      this.arrived = [];
+      Object.assign(this, { total: 0, ready: 0, newest: -1, arrived: [] });
     }
 
-    add(header) {
+    // `serial` is the chunk's place in the order of sending: texts and charts are those of the last one sent.
+    add(header, serial) {
       const { first, count } = header;
       for (const part of header.panels) {
         if (!this.panels.has(part.key)) this.panels.set(part.key, new Panel(part));
@@ -72,8 +71,11 @@
         const kept = this.numbers[name] || (this.numbers[name] = []);
         header.numbers[name].forEach((value, k) => { kept[first + k] = value; });
       }
-      for (const name of ['clock', 'sentence', 'formula', 'figures', 'source']) this[name] = header[name];
-      if (header.charts.length) this.charts = header.charts;
+      if (serial >= this.newest) {
+        this.newest = serial;
+        for (const name of ['clock', 'sentence', 'formula', 'figures', 'source']) this[name] = header[name];
+        if (header.charts.length) this.charts = header.charts;
+      }
       header.charts.forEach((chart, i) => {
         const kept = this.cursors[i] || (this.cursors[i] = []);
         if (chart.cursor) chart.cursor.forEach((x, k) => { kept[first + k] = x; });

@@ -3,32 +3,36 @@
   'use strict';
 
   N.Loader = class {
-    constructor({ arrived, failed }) { Object.assign(this, { arrived, failed, film: null, known: new Set() }); }
+    constructor({ arrived, failed }) { Object.assign(this, { arrived, failed, film: null, known: new Set(), listed: 0, busy: 0 }); }
 
     // `value` is {film, chunks: [{url}…], …} as the server sends it.
     load(value) {
       if (!this.film || this.film.id !== value.film) {
         this.film = new N.Film(value.film);
         this.known = new Set();
+        this.busy = 0;
       }
       for (const { url } of value.chunks) {
         if (this.known.has(url)) continue;
         this.known.add(url);
-        this.bring(url, this.film);
+        this.bring(url, this.film, this.listed++);
       }
       return this.film;
     }
 
-    async bring(url, film) {
+    async bring(url, film, serial) {
+      this.busy++;
       try {
         const answer = await fetch(url);
         if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
         const header = N.decode(await answer.arrayBuffer());
         if (film !== this.film) return;
-        film.add(header);
+        this.busy--;
+        film.add(header, serial);
         this.arrived(header);
       } catch (error) {
         if (film !== this.film) return;
+        this.busy--;
         this.known.delete(url);
         this.failed(error);
       }

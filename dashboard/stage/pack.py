@@ -132,8 +132,9 @@ def _panel(panel: Panel, count: int, arrays: _Arrays) -> dict:
     if panel.kind in ("images", "heat"):
         codes = quantise(data, lo, hi)
     elif panel.kind == "field":
-        longest = float(np.nan_to_num(np.linalg.norm(data, axis=-1)).max(initial=0))
-        scale = float(panel.scale or longest or 1.0)
+        lengths = np.linalg.norm(data, axis=-1)
+        lengths = lengths[np.isfinite(lengths)]
+        scale = float(panel.scale or (np.percentile(lengths, 95) if lengths.size else 0) or 1.0)
         codes = _arrows(data, scale)
     else:
         codes = _points(data, lo, hi)

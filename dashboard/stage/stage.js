@@ -16,8 +16,9 @@
   }
 
   class Stage {
-    constructor(element, options, { props, trigger, watch }) {
-      Object.assign(this, { element, options, props, trigger, views: new Map(), cards: [], paints: 0, painted: null });
+    constructor(element, options, { props, trigger, watch, events }) {
+      this.trigger = (event, data) => { if (events.includes(event)) trigger(event, data); };
+      Object.assign(this, { element, options, props, views: new Map(), cards: [], paints: 0, painted: null });
       Object.assign(this, { film: null, sample: null, marked: null, pending: new Set(), order: [], seen: true });
       this.memory = memory[options.id] || (memory[options.id] = { shown: null, speed: 1, loop: true });
       this.transport = new N.Transport({
@@ -30,7 +31,9 @@
       this.transport.jumpTo = value => this.nearest(value);
       this.exporter = new N.Exporter({
         about: () => ({ frames: this.film ? this.film.total : 0, panels: this.shown.map(p => p.kind) }),
-        ask: wish => this.trigger('export', { ...wish, panels: this.keys, frame: this.transport.frame, sample: this.sample }),
+        ask: wish => this.trigger('export', {
+          ...wish, panels: this.keys, frame: this.transport.frame, sample: this.sample, theme: N.look().theme,
+        }),
       });
       this.loader = new N.Loader({ arrived: () => this.arrived(), failed: error => this.complain(error) });
       this.build();
@@ -92,7 +95,8 @@
       this.film = this.loader.load(value);
       if (before !== this.film) this.begin(before);
       this.halt.hidden = value.done !== false;
-      this.arrange();
+      if (this.film.ready) this.arrived();
+      else this.arrange();
     }
 
     // A new film: chips and playhead stay where they can.
@@ -108,6 +112,7 @@
       const { film, transport, value } = this;
       const first = this.fresh && film.ready > 0;
       if (value.total) film.total = Math.max(film.total, value.total);
+      if (value.done !== false && !this.loader.busy) film.total = film.ready; // stopped early: this is all there is
       this.arrange();
       const newest = transport.frame >= transport.ready - 1;
       if (first) this.start();
@@ -149,10 +154,11 @@
       const { film } = this;
       this.node.classList.toggle('ns-nothing', !film || !film.ready);
       this.node.style.setProperty('--count', Math.max(1, this.keys.length || Math.min(MOST, this.options.shown.length)));
-      const offers = film && film.ready ? [...film.panels.values(), ...(this.value.available || [])] : [];
+      const more = (film && film.ready && this.value.available) || [];
+      const offers = film && film.ready ? [...film.panels.values()].filter(p => !more.some(o => o.key === p.key)).concat(more) : [];
       const names = new Map();
-      for (const offer of offers) if (!names.has(offer.key)) names.set(offer.key, offer);
-      this.order = [...this.order.filter(key => names.has(key)), ...[...names.keys()].filter(key => !this.order.includes(key))];
+      for (const offer of offers) names.set(offer.key, offer);
+      this.order = [...names.keys()];
       this.offer(names);
       const keys = this.keys;
       for (const [key, view] of this.views) {
@@ -243,7 +249,7 @@
       if (!this.node.isConnected) return this.remove();
       if (!film || !film.ready) return;
       const began = performance.now(), frame = transport.frame;
-      const look = { ...N.look(), sample: this.sample, marked: this.marked };
+      const look = { ...N.look(), sample: this.sample, marked: this.marked, frames: film.total };
       let drawn = 0;
       for (const view of this.views.values()) if (view.paint(frame, look)) drawn++;
       for (const { view } of this.cards) view.at(frame);

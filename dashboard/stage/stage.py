@@ -9,7 +9,7 @@ film again with one more chunk. Events, as `event: gr.EventData`:
 
 | event  | data                             | when |
 |--------|----------------------------------|------|
-| want   | key                              | the chip of a panel that was not sent is on: answer with the film and a chunk more |
+| want   | key                              | a chip of a panel not yet sent is on: answer with a chunk more |
 | shown  | keys                             | the choice of panels has changed |
 | seek   | frame                            | a hand has moved the playhead and come to rest |
 | export | format, size, fps, every, pacing, panels, frame, sample | answer with `export_state(…)` |
@@ -105,7 +105,31 @@ def export_state(progress: float = 0.0, message: str = "", path: str | Path | No
     return gr.update(export_state=state)
 
 
-class Stage(gr.HTML):
+class Drawn(gr.HTML):
+    """A component that is drawn by the scripts of `head()`."""
+
+    def __init__(self, value, script: str, **kwargs) -> None:
+        super().__init__(value, html_template=TEMPLATE, js_on_load=script, apply_default_css=False, **kwargs)
+
+    def get_config(self) -> dict:
+        # Gradio would look for attributes named like our own parameters, and take events of that name for them.
+        config = super(gr.HTML, self).get_config(gr.HTML)
+        return config | {"component_class_name": self.component_class_name}
+
+    def preprocess(self, payload: dict | None) -> dict | None:
+        return payload or None
+
+    def api_info(self) -> dict:
+        return {"type": "object"}
+
+    def example_payload(self) -> None:
+        return None
+
+    def example_value(self) -> None:
+        return None
+
+
+class Stage(Drawn):
     """The player. `launch(head=head())` must be given for its page.
 
     `question` is the headline, `shown` the panels that are on at first, `empty` what to press while there is no film.
@@ -122,38 +146,20 @@ class Stage(gr.HTML):
         autoplay: bool = True,
         value: dict | None = None,
         elem_id: str = "stage",
+        export_state: dict | None = None,
+        status: str = "",
         **kwargs,
     ) -> None:
         given = options(question=question, shown=list(shown), empty=empty, autoplay=autoplay, id=elem_id)
-        super().__init__(
-            value,
-            html_template=TEMPLATE,
-            js_on_load=f"""
-                const heard = ['want', 'shown', 'seek', 'export', 'stop'];
-                const tell = (event, data) => {{ if (heard.includes(event)) trigger(event, data); }};
-                Noisescope.stage(element, {given}, {{ props, trigger: tell, watch }});
-            """,
-            apply_default_css=False,
-            elem_id=elem_id,
-            export_state=None,
-            status="",
-            **kwargs,
-        )
+        # An event exists for Gradio if its name stands quoted in the script.
+        script = f"""
+            const events = ['want', 'shown', 'seek', 'export', 'stop'];
+            Noisescope.stage(element, {given}, {{ props, trigger, watch, events }});
+        """
+        super().__init__(value, script, elem_id=elem_id, export_state=export_state, status=status, **kwargs)
 
     def postprocess(self, value: dict | None) -> dict | None:
         """A film, or None for an empty stage; ValueError for anything else."""
         if value is not None and not (isinstance(value, dict) and {"film", "chunks"} <= value.keys()):
             raise ValueError(f"a stage shows what film() makes, or None, not {type(value).__name__}")
         return value
-
-    def preprocess(self, payload: dict | None) -> dict | None:
-        return payload or None
-
-    def api_info(self) -> dict:
-        return {"type": "object"}
-
-    def example_payload(self) -> dict:
-        return film(name="example")
-
-    def example_value(self) -> dict:
-        return film(name="example")

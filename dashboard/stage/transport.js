@@ -27,7 +27,9 @@
 
     listen() {
       this.button.onclick = () => this.toggle();
+      this.slider.onpointerdown = () => { this.dragging = true; };
       this.slider.oninput = () => this.seek(Number(this.slider.value));
+      this.slider.onchange = () => { this.dragging = false; this.moved(this.frame); };
       this.pace.onclick = () => this.setSpeed(SPEEDS[(SPEEDS.indexOf(this.speed) + 1) % SPEEDS.length]);
       this.again.onclick = () => { this.loop = !this.loop; this.label(); };
       this.clock.onclick = () => {
@@ -89,7 +91,7 @@
       this.held = true;
       if (this.playing) this.pause();
       this.go(frame);
-      this.moved(this.frame);
+      if (!this.dragging) this.moved(this.frame); // a drag is told when the hand lets go
     }
 
     toggle() {

@@ -12,7 +12,7 @@
       this.painter = N.painter(panel.kind);
       this.title = N.make('span', 'ns-panel-title');
       this.caption = N.make('span', 'ns-panel-caption');
-      this.canvas = N.make('canvas', 'ns-canvas', { role: 'img' });
+      this.canvas = N.make('canvas', `ns-canvas ns-${panel.kind}`, { role: 'img' });
       this.node = N.make('figure', 'ns-panel', { 'data-key': panel.key },
         N.make('figcaption', '', {}, this.title, this.caption), this.canvas);
       this.pointer = null;

@@ -1,0 +1,56 @@
+"""A real Chromium for the tests of the page, and the pages they open."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+def _unavailable(why: str) -> None:
+    if os.environ.get("CI") == "true" or os.environ.get("NOISESCOPE_BROWSER") == "required":
+        pytest.fail(f"the tests of the page need a browser: {why}")
+    pytest.skip(f"tests of the page: {why}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, headless. Without one these tests are skipped, unless CI=true or NOISESCOPE_BROWSER=required."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _unavailable("Playwright is not installed (pip install -r requirements-dev.txt)")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        _unavailable(f"none of {', '.join(names)} is on the PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """(url, width, height, theme, **context options) → a page in a context of its own; script errors fail the test."""
+    contexts, errors = [], []
+
+    def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{url}?__theme={theme}", wait_until="domcontentloaded")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not errors, f"the page's scripts failed: {errors}"

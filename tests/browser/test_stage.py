@@ -1,0 +1,401 @@
+"""The stage in a real browser: what is painted is what was packed, and scrubbing is the browser's own affair."""
+
+from __future__ import annotations
+
+import time
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from core.palettes import table
+from core.scene import Chart, Panel, Scene, Series
+from dashboard import theme
+from dashboard.charts import Charts
+from dashboard.stage import Stage, chunk, export_state, film, frames, head, pack
+
+FRAMES = 20
+EVIL = "<img src=x onerror='window.hacked=1'>"
+STAGE = "[...document.querySelectorAll('#{0}, #{0} *')].find(node => node.noisescope).noisescope"
+
+
+def pictures(range=(-1.0, 1.0), palette="data", key="x_t", title="x_{t}", seed=0) -> Panel:
+    data = np.random.default_rng(seed).uniform(-1.2, 1.2, (FRAMES, 4, 8, 8, 1)).astype(np.float32)
+    data[:, 0, 0, 0] = 0.0
+    return Panel(key, title, f"note {EVIL}", "images", data, range, palette)
+
+
+def dots(key="p", kind="points", **more) -> Panel:
+    data = np.random.default_rng(1).normal(0, 0.5, (FRAMES, 30, 2)).astype(np.float32)
+    data[:, 0] = np.linspace(-0.8, 0.8, FRAMES)[:, None]
+    return Panel(key, key, "points", kind, data, (-1.0, 1.0), "accent", **more)
+
+
+def a_scene(*panels: Panel) -> Scene:
+    t = np.linspace(1, 0, FRAMES)
+    mse = np.exp(-3 * t)
+    mse[3] = np.nan
+    curve = Chart("error", (Series(f"network {EVIL}", t, mse),), cursor=t, ends=("noise", "data"), flip=True)
+    return Scene(panels, {"t": t, "k": np.arange(FRAMES) * 50.0, "mse": mse}, clock="t = {k:.0f} / 950",
+                 sentence="at t = {t:.2f} " + EVIL, formula="x_{s} = " + EVIL, figures=("mse {mse:.3f}",),
+                 source="core/samplers.py", charts=(curve,))  # fmt: skip
+
+
+PICTURES = a_scene(pictures(title="x_{t}" + EVIL), pictures((-1.5, 1.5), "signed", "eps", "ε", 2), dots())
+MARKS = a_scene(dots(), dots("paths", "paths"),
+                Panel("f", "f", "arrows", "field", np.ones((FRAMES, 6, 6, 2), np.float32), (-1.0, 1.0), "ink"),
+                Panel("h", "h", "heat", "heat", np.random.default_rng(3).random((FRAMES, 9, 9)).astype(np.float32),
+                      (0.0, 1.0), "magnitude"))  # fmt: skip
+
+
+def still(scene: Scene, **more) -> dict:
+    return film([chunk(pack(scene, **more))])
+
+
+@pytest.fixture(scope="module")
+def heard() -> list:
+    return []
+
+
+@pytest.fixture(scope="module")
+def url(heard):
+    """A page with a stage of pictures, one of marks, one that streams, and charts."""
+    parts = [chunk(pack(frames(PICTURES.only(["x_t"]), a, a + 5), a, FRAMES)) for a in range(0, FRAMES, 5)]
+    more = [{"key": "eps", "title": "ε", "note": "the noise"}]
+
+    def run():
+        value = film(total=FRAMES, done=False, available=more, name=f"run-{time.time()}")
+        for n in range(1, len(parts) + 1):
+            time.sleep(0.4)
+            yield {**value, "chunks": parts[:n], "done": n == len(parts)}
+
+    def want(value, event: gr.EventData):
+        heard.append(("want", event._data))
+        return {**value, "chunks": [*value["chunks"], chunk(pack(PICTURES, keys=[event.key]))]}
+
+    def hear(event: gr.EventData):
+        heard.append((event._data.get("event", "seek"), event._data))
+
+    def export(event: gr.EventData):
+        heard.append(("export", event._data))
+        yield export_state(0.5, "half way")
+        yield export_state(1.0, "no", None)
+
+    with gr.Blocks() as demo:
+        with gr.Tab("Pictures"):
+            quiet = Stage("What?", shown=("x_t", "eps"), elem_id="pictures", value=still(PICTURES), autoplay=False)
+            quiet.seek(hear, None, None, show_progress="hidden")
+            quiet.export(export, None, quiet, show_progress="hidden")
+            steep = Chart("log", (Series("a", np.arange(9), 10.0 ** -np.arange(9)),), log=True)
+            Charts([*PICTURES.charts, steep], elem_id="charts")
+        with gr.Tab("Marks"):
+            Stage("Marks", shown=("p", "paths", "f", "h"), elem_id="marks", value=still(MARKS), autoplay=False)
+        with gr.Tab("Streams"):
+            go = gr.Button("Go", elem_id="go")
+            streaming = Stage("Streams", shown=("x_t",), elem_id="streams", empty="Press Go.")
+            go.click(run, None, streaming, show_progress="hidden")
+            streaming.want(want, streaming, streaming, show_progress="hidden")
+    demo.queue().launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", ssr_mode=False,
+                        head=head(), css=theme.css(), theme=theme.theme())  # fmt: skip
+    yield demo.local_url
+    demo.close()
+
+
+@pytest.fixture
+def stage(url, open_page):
+    """(name of the stage, options of the page) → (page, function that evaluates JavaScript on `stage`)."""
+
+    def opened(name="pictures", tab=None, **options):
+        page = open_page(url, **options)
+        if tab:
+            page.wait_for_selector(f"button[role=tab]:visible:has-text('{tab}')").click()
+        page.wait_for_selector(f"#{name} .ns-stage")
+        if name != "streams":
+            page.wait_for_function(f"{STAGE.format(name)}.painted !== null")
+        return page, lambda script: page.evaluate(f"() => {{ const stage = {STAGE.format(name)}; return {script}; }}")
+
+    return opened
+
+
+def settled(page, name="pictures"):
+    page.wait_for_function(f"() => {{ const s = {STAGE.format(name)}; return s.painted === s.frame; }}")
+
+
+def colours(page, key: str, points: list[tuple[float, float]], name="pictures") -> list[list[int]]:
+    """RGBA on the canvas of a panel at points given as fractions of its width and height."""
+    return page.evaluate(
+        """([id, key, points]) => {
+            const canvas = document.querySelector(`#${id} figure[data-key="${key}"] canvas`);
+            const pixel = ([x, y]) => canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1);
+            return points.map(point => [...pixel(point).data]);
+        }""",
+        [name, key, points],
+    )
+
+
+def cells() -> list[tuple[float, float]]:
+    """The middle of every pixel of a 2 × 2 grid of 8 × 8 pictures, picture by picture."""
+    place = [(c // 8) / 2 + (c % 8 + 0.5) / 16.1 for c in range(16)]
+    return [(place[8 * (n % 2) + j], place[8 * (n // 2) + i]) for n in range(4) for i in range(8) for j in range(8)]
+
+
+def off(shown: np.ndarray, colours: np.ndarray, unit: np.ndarray) -> int:
+    """How far colours on screen are from those of values in [0, 1], or of the row of the table next to theirs."""
+    rows = np.rint(255 * np.clip(unit, 0, 1)).astype(int)
+    near = [np.abs(colours[np.clip(rows + d, 0, 255)].astype(int) - shown).max(-1) for d in (-1, 0, 1)]
+    return int(np.min(near, 0).max())
+
+
+@pytest.mark.parametrize(("key", "palette", "high"), [("x_t", "data", 1.0), ("eps", "signed", 1.5)])
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_seeking_paints_that_frame_in_the_colours_of_the_theme(stage, key, palette, high, mode):
+    page, js = stage(theme=mode)
+    for frame in (7, 19, 0):
+        js(f"stage.seek({frame})")
+        settled(page)
+        values = PICTURES.panel(key).data[frame].ravel()
+        shown = np.array(colours(page, key, cells()))[:, :3]
+        assert off(shown, table(palette, mode), (values + high) / (2 * high)) <= 1
+
+
+def test_a_signed_zero_is_the_background_of_the_panel(stage):
+    page, js = stage(theme="dark")
+    js("stage.seek(4)")
+    settled(page)
+    assert colours(page, "eps", cells()[:1])[0][:3] == [0x16, 0x19, 0x1C]
+
+
+def test_changing_the_theme_repaints(stage):
+    page, _ = stage()
+    before = colours(page, "eps", cells()[:1])
+    page.evaluate("document.body.classList.add('dark')")
+    page.wait_for_function("() => getComputedStyle(document.body).getPropertyValue('--ns-panel') !== ''")
+    page.wait_for_timeout(200)
+    assert before[0][:3] == [255, 255, 255] and colours(page, "eps", cells()[:1])[0][:3] == [0x16, 0x19, 0x1C]
+
+
+def test_a_drag_asks_nothing_of_the_server_and_is_told_once_at_its_end(stage, heard):
+    page, js = stage()
+    heard.clear()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    box = page.locator("#pictures input[type=range]").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 20, middle)
+    page.mouse.down()
+    seen = set()
+    for step in range(40):
+        page.mouse.move(box["x"] + 20 + step * (box["width"] - 40) / 40, middle)
+        seen.add(js("stage.frame"))
+    page.wait_for_timeout(500)
+    assert asked == [] and len(seen) > 10
+    page.mouse.up()
+    for _ in range(100):
+        if not heard:
+            page.wait_for_timeout(100)
+    page.wait_for_timeout(500)
+    assert [name for name, _ in heard] == ["seek"]
+    assert heard[0][1]["frame"] == js("stage.frame")
+
+
+def test_keys_move_the_playhead(stage):
+    page, js = stage()
+    page.evaluate("document.activeElement.blur()")
+    expected = {"End": 19, "ArrowLeft": 18, "Shift+ArrowLeft": 8, "ArrowRight": 9, "Home": 0, "Shift+ArrowRight": 10}
+    for key, frame in expected.items():
+        page.keyboard.press(key)
+        assert js("stage.frame") == frame, key
+    page.keyboard.press("Space")
+    assert js("stage.playing")
+    page.wait_for_function(f"{STAGE.format('pictures')}.frame > 11")
+    page.keyboard.press("Space")
+    assert not js("stage.playing")
+
+
+def test_keys_typed_into_a_field_move_nothing(stage):
+    page, js = stage()
+    page.click("#pictures .ns-clock")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert js("stage.frame") == 0
+    page.fill("#pictures .ns-jump", "610")
+    page.keyboard.press("Enter")
+    assert js("stage.frame") == 12
+    assert page.inner_text("#pictures .ns-clock") == "t = 600 / 950"
+
+
+def test_chips_choose_the_panels_and_the_last_one_stays(stage):
+    page, js = stage()
+    page.click("#pictures .ns-chip[data-key=p]")
+    assert js("stage.keys") == ["x_t", "eps", "p"]
+    for key in ("x_t", "eps", "p"):
+        page.click(f"#pictures .ns-chip[data-key={key}]")
+    assert js("stage.keys") == ["p"]
+    assert page.locator("#pictures figure").count() == 1
+    assert page.get_attribute("#pictures .ns-chip[data-key=p]", "aria-pressed") == "true"
+
+
+def test_frames_that_stream_in_are_appended_and_wanted_panels_are_fetched(stage, heard):
+    page, js = stage("streams", "Streams")
+    assert page.inner_text("#streams .ns-empty") == "Press Go."
+    heard.clear()
+    page.click("#go")
+    page.wait_for_function(f"{STAGE.format('streams')}.frames >= 5")
+    assert js("stage.frames") < FRAMES and js("stage.total") == FRAMES
+    height = page.locator("#streams .ns-screen").bounding_box()["height"]
+    page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
+    assert page.locator("#streams .ns-screen").bounding_box()["height"] == height
+    page.wait_for_selector("#streams .ns-stop", state="hidden")
+    page.click("#streams .ns-chip[data-key=eps]")
+    page.wait_for_function(f"{STAGE.format('streams')}.keys.join() === 'x_t,eps'")
+    assert heard == [("want", {"key": "eps"})]
+    js("stage.seek(13)")
+    settled(page, "streams")
+    shown = np.array(colours(page, "eps", cells(), "streams"))[:, :3]
+    assert off(shown, table("signed"), (PICTURES.panel("eps").data[13].ravel() + 1.5) / 3) <= 1
+
+
+def test_the_playhead_survives_a_new_film_of_the_same_shape(stage):
+    page, js = stage("streams", "Streams")
+    page.click("#go")
+    page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
+    js("stage.seek(11)")
+    page.wait_for_timeout(500)
+    first = js("stage.film.id")
+    page.click("#go")
+    page.wait_for_function(f"{STAGE.format('streams')}.film.id !== '{first}'")
+    page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
+    assert js("stage.frame") == 11 and not js("stage.playing")
+
+
+def test_a_film_plays_by_itself_unless_reduced_motion_is_asked_for(stage):
+    page, js = stage("streams", "Streams")
+    page.click("#go")
+    page.wait_for_function(f"{STAGE.format('streams')}.frame > 3")
+    page, js = stage("streams", "Streams", reduced_motion="reduce")
+    page.click("#go")
+    page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
+    settled(page, "streams")
+    assert not js("stage.playing") and js("stage.frame") == FRAMES - 1
+
+
+def test_no_text_of_a_scene_is_read_as_html(stage):
+    page, js = stage()
+    js("stage.seek(5)")
+    page.hover("#pictures .ns-chip[data-key=x_t]")
+    page.hover("#pictures .ns-plot")
+    settled(page)
+    assert EVIL in page.inner_text("#pictures .ns-sentence")
+    assert page.locator("#pictures img").count() == 0
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("#pictures .ns-panel-title sub").first.inner_text() == "t"
+
+
+def test_what_is_no_number_is_a_dash(stage):
+    page, js = stage()
+    js("stage.seek(3)")
+    settled(page)
+    page.wait_for_function("document.querySelector('#pictures .ns-figures').innerText === 'mse –'")
+
+
+def test_the_chart_is_a_second_slider(stage):
+    page, js = stage()
+    box = page.locator("#pictures .ns-plot").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 40)
+    page.wait_for_function("document.querySelector('#pictures .ns-readout').textContent.includes('network')")
+    page.mouse.down()
+    page.mouse.move(box["x"] + 2, box["y"] + 40)
+    assert js("stage.frame") == 0
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 40)
+    page.mouse.up()
+    assert js("stage.frame") == FRAMES - 1
+
+
+def test_a_click_on_a_picture_shows_it_alone_in_every_panel_until_the_next(stage):
+    page, js = stage()
+    canvas = page.locator("#pictures figure[data-key=x_t] canvas")
+    box = canvas.bounding_box()
+    canvas.hover(position={"x": box["width"] * 0.75, "y": box["height"] * 0.25})
+    page.wait_for_function("document.querySelector('#pictures .ns-panel-caption').textContent.startsWith('#1 ')")
+    canvas.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.25})
+    settled(page)
+    page.wait_for_timeout(100)
+    assert js("stage.sample") == 1
+    value = PICTURES.panel("x_t").data[0, 1, 0, 0, 0]
+    shown = colours(page, "x_t", [(1 / 16, 1 / 16)])[0][0]
+    assert abs(shown - round(255 * (np.clip(value, -1, 1) + 1) / 2)) <= 1
+    canvas.click()
+    assert js("stage.sample") is None
+
+
+def test_marks_are_painted_where_they_are(stage):
+    page, js = stage("marks", "Marks")
+    js("stage.seek(16)")
+    settled(page, "marks")
+    at = (MARKS.panel("p").data[16, 0] * [1, -1] + 1) / 2
+    for key in ("p", "paths"):
+        assert colours(page, key, [tuple(map(float, at))], "marks")[0][3] > 150
+    behind = (MARKS.panel("p").data[8, 0] * [1, -1] + 1) / 2
+    assert 0 < colours(page, "paths", [tuple(map(float, behind))], "marks")[0][3] < 250
+    shown = np.array(colours(page, "h", [((j + 0.5) / 9, (i + 0.5) / 9) for i in range(9) for j in range(9)], "marks"))
+    assert off(shown[:, :3], table("magnitude"), MARKS.panel("h").data[16].ravel()) <= 1
+
+
+def test_hovering_a_point_names_it_and_rings_it_in_every_panel(stage):
+    page, _ = stage("marks", "Marks")
+    count = """() => {
+        const c = document.querySelector('#marks figure[data-key=paths] canvas');
+        const { data } = c.getContext('2d').getImageData(0, 0, c.width, c.height);
+        return data.filter((v, i) => i % 4 === 3 && v).length;
+    }"""
+    before = page.evaluate(count)
+    canvas = page.locator("#marks figure[data-key=p] canvas")
+    box = canvas.bounding_box()
+    canvas.hover(position={"x": box["width"] * 0.1, "y": box["height"] * 0.9})
+    page.wait_for_function("document.querySelector('#marks .ns-panel-caption').textContent.startsWith('#0 ')")
+    page.wait_for_timeout(100)
+    assert page.evaluate(count) > before
+
+
+@pytest.mark.parametrize("name", ["pictures", "streams"])
+def test_nothing_is_wider_than_a_phone(stage, name):
+    page, _ = stage(name, None if name == "pictures" else "Streams", width=390, height=844)
+    if name == "streams":
+        page.click("#go")
+        page.wait_for_function(f"{STAGE.format('streams')}.frames > 0")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for part in ("ns-screen", "ns-below", "ns-transport"):
+        box = page.locator(f"#{name} .{part}").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+def test_export_hands_the_wish_to_the_server_and_shows_its_answer(stage, heard):
+    page, _ = stage()
+    heard.clear()
+    page.click("#pictures .ns-export > button")
+    page.select_option("#pictures .ns-popover select >> nth=0", "webp")
+    page.click("#pictures .ns-popover .ns-primary")
+    page.wait_for_function("document.querySelector('#pictures .ns-message').textContent === 'no'")
+    (name, wish), = heard
+    assert name == "export"
+    assert {k: wish[k] for k in ("format", "every", "panels", "theme")} == {
+        "format": "webp", "every": 1, "panels": ["x_t", "eps"], "theme": "light"}  # fmt: skip
+    assert page.is_enabled("#pictures .ns-popover .ns-primary")
+
+
+def test_controls_have_names_for_those_who_cannot_see(stage):
+    page, js = stage()
+    js("stage.seek(2)")
+    settled(page)
+    assert page.get_attribute("#pictures input[type=range]", "aria-valuetext") == "t = 100 / 950"
+    assert page.get_attribute("#pictures .ns-play", "aria-label") == "play"
+    assert page.get_attribute("#pictures .ns-plot", "aria-label") == "chart: error"
+
+
+def test_live_charts_draw_their_curves(stage):
+    page, _ = stage()
+    page.wait_for_selector("#charts .ns-plot")
+    page.wait_for_timeout(300)
+    drawn = page.evaluate("""() => [...document.querySelectorAll('#charts canvas')].map(c =>
+        c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v))""")
+    assert drawn == [True, True]
