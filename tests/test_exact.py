@@ -137,10 +137,10 @@ from core.denoisers.exact import Exact
 from core.schedules import make_schedule
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 images = Exact(torch.rand(10_000, 1, 28, 28), make_schedule("cosine"))
-images(torch.randn(600, 1, 28, 28), torch.tensor(0.5))
-# Weights of 10,000 questions at once would be 800 MB a copy, whatever the dimensions.
+images(torch.randn(100, 1, 28, 28), torch.tensor(0.5))
+# Weights of 6,000 questions at once would be 480 MB a copy, and it takes several, whatever the dimensions.
 points = Exact(torch.rand(10_000, 2), make_schedule("cosine"))
-points(torch.randn(10_000, 2), torch.tensor(0.5))
+points(torch.randn(6000, 2), torch.tensor(0.5))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
