@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import gradio as gr
 
 from core.datasets import Dataset
 from core.own_data import points_from_picture
-from dashboard.actions.subject import dataset_of
+from dashboard.actions.subject import dataset_of, model_choices
+from dashboard.api import expose
 from dashboard.controls import RECIPE_SETS, Controls, build_controls
 from dashboard.lab import Lab, plainly
 from dashboard.own import build_own, read
@@ -56,6 +58,7 @@ def build(lab: Lab) -> gr.Blocks:
                                 stages[name] = LOOKS[name].stage()
                             else:
                                 training = train.layout(controls, status)
+        expose(lab)
         _wire(lab, page, controls, token, current, query, tabs, tab_items, stages, training, own)
     return page
 
@@ -158,8 +161,6 @@ def _wire_data(lab: Lab, controls: Controls, token, own, changed) -> None:
 
 def _wire_settings(controls: Controls, changed) -> None:
     """Controls that set other controls: a training recipe its target and schedule, the dice a seed."""
-    import random
-
     fields = controls.fields
     fields["recipe"].input(lambda name: [RECIPE_SETS[name]["target"], RECIPE_SETS[name]["schedule"]], fields["recipe"],
                            [fields["target"], fields["schedule"]], **QUIET)
@@ -190,8 +191,6 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
 
 def fit(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, list[str]]:
     """A link's recipe with what this visitor does not have replaced, and what that was."""
-    from dashboard.actions.subject import model_choices
-
     complaints = []
     if recipe.data == OWN and visitor.data is None:
         complaints.append("The link shows data of somebody's own, which stay with them; the T-Rex is shown instead")

@@ -83,7 +83,7 @@ class ForwardFilm(Film):
         log_snr = self.schedule.log_snr(t)
         beta = self.schedule.beta(t.clamp(min=1 / self.schedule.T))
         numbers = dict(t=t, k=t * self.schedule.T, T=torch.full_like(t, self.schedule.T), alpha=alpha, sigma=sigma,
-                       alpha_bar=alpha**2, signal=100 * alpha**2 / (alpha**2 + sigma**2), log_snr=log_snr, beta=beta)
+                       alpha_bar=alpha**2, snr=alpha**2 / sigma**2, log_snr=log_snr, beta=beta)
         finite = inner & log_snr.isfinite()
         x = t.numpy()
         ends = ("t=0 data", "t=1 noise")
@@ -95,8 +95,7 @@ class ForwardFilm(Film):
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
             clock="t = {k:.0f} / {T:.0f}",
-            sentence="At t = {t:.3f} the picture is {alpha:.3f} of the data plus {sigma:.3f} of noise: {signal:.1f} % of its "
-                     "size, squared, is signal.",
+            sentence="At t = {t:.3f} it is {alpha:.3f} times the data plus {sigma:.3f} times noise: SNR = {snr:.3g}.",
             formula="x_{t} = α_{t} x_{0} + σ_{t} ε",
             figures=("xₜ = {alpha:.4f} · x₀ + {sigma:.4f} · ε", "ᾱₜ = {alpha_bar:.4f}   log SNR = {log_snr:.2f}   βₜ = {beta:.5f}"),
             source="core/forward.py · x_t = alpha * x0 + sigma * eps", charts=charts, about=self.about,

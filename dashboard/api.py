@@ -1,0 +1,117 @@
+"""What makes sense without a page: the same actions for `gradio_client`, under names of their own.
+
+    from gradio_client import Client
+    client = Client("http://127.0.0.1:7860")
+    client.predict("data=trex&steps=50", "x_t,x0", api_name="/gif")
+
+A recipe is a link's query ("data=mnist16&sampler=ddpm&steps=50"): whatever the page shows can be asked for here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import gradio as gr
+from gradio.data_classes import FileData
+from gradio.utils import get_upload_folder
+
+from core.checkpoints import pretrained, save_checkpoint
+from core.datasets import load, names
+from core.export import export
+from dashboard.actions.exports import FORMATS, options_of
+from dashboard.actions.looks import denoise, forward_film, lens
+from dashboard.actions.trainings import Training
+from dashboard.lab import Lab, plainly
+from dashboard.recipe import Recipe
+
+#: One at a time from outside, so that programs leave the machine to people.
+SHARED = dict(concurrency_limit=1, concurrency_id="api")
+FILMS = {"denoise": denoise, "lens": lens, "forward": lambda recipe: [forward_film(recipe)]}
+
+
+def _recipe(query: str) -> Recipe:
+    recipe, complaints = Recipe.from_query(query)
+    if complaints:
+        raise gr.Error("; ".join(complaints), print_exception=False)
+    return recipe
+
+
+def _film(recipe: Recipe, what: str):
+    if what not in FILMS:
+        raise gr.Error(f"film {what[:20]!r}; there are {', '.join(FILMS)}", print_exception=False)
+    try:
+        *_, film = FILMS[what](recipe)
+    except Exception as error:
+        raise plainly(error) from None
+    return film
+
+
+def _folder() -> Path:
+    """A folder that nobody can guess, where Gradio serves files from and clears them away in time."""
+    folder = Path(get_upload_folder()) / secrets.token_hex(20)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _file(path: Path) -> dict:
+    return FileData(path=str(path), orig_name=path.name).model_dump()
+
+
+def datasets() -> list[dict]:
+    """The data sets: name, title, kind ("points" or "images"), number of rows, licence."""
+    return [{"name": d.name, "title": d.title, "kind": d.kind, "rows": len(d), "licence": d.licence} for d in map(load, names())]
+
+
+def models() -> dict:
+    """The cards of the pretrained models, by name."""
+    return pretrained()
+
+
+def noise_lens(recipe: str = "") -> dict:
+    """Predicted against true noise over t: lists t, mse, floor (the exact denoiser's mse), cosine and exact_cosine."""
+    film = _film(_recipe(recipe), "lens")
+    numbers = film.shell(0, film.frames).numbers
+    return {name: numbers[name].tolist() for name in ("t", "mse", "floor", "excess", "cosine", "exact_cosine")}
+
+
+def trace(recipe: str = "") -> dict:
+    """A walk from noise to data with every timestep, as one safetensors file that `core.trace.Trace.load` reads."""
+    return _file(_film(_recipe(recipe), "denoise").trace.save(_folder() / "trace.safetensors"))
+
+
+def gif(recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format: str = "gif", size: int = 224, fps: int = 20,
+        every: int = 1) -> dict:
+    """A film of the recipe as a file: film is denoise, lens or forward; format gif, mp4, webp or png; panels by their keys."""
+    try:
+        wish = options_of(dict(format=format, size=size, fps=fps, every=every, panels=[p for p in panels.split(",") if p]))
+        if wish["format"] not in FORMATS[:-1]:
+            raise ValueError("format 'trace'; ask for it at /trace")
+        kind, keys = wish.pop("format"), wish.pop("panels")
+        scene = _film(_recipe(recipe), film).scene(keys or None)
+        return _file(export(scene, _folder() / f"noisescope.{kind}", **wish))
+    except Exception as error:
+        raise plainly(error) from None
+
+
+def expose(lab: Lab) -> None:
+    """Register the functions above, and `train` in the lab's pool, with the blocks that are open."""
+
+    def train(recipe: str = "") -> list[dict]:
+        """Train as the recipe says (data, recipe, target, schedule, train_steps, batch, seed); the weights and their card.
+
+        Takes its turns with everybody else's training, and is stopped after 15 minutes.
+        """
+        try:
+            training = Training(_recipe(recipe))
+            job = lab.pool.submit(training.run, total=training.config.steps + 1)
+            job.wait()
+            if job.error:
+                raise ValueError(job.error)
+            path = save_checkpoint(_folder() / "model.safetensors", training.trainer)
+        except Exception as error:
+            raise plainly(error) from None
+        return [_file(path), _file(path.with_suffix(".json"))]
+
+    for function in (datasets, models, noise_lens, trace, gif, train):
+        gr.api(function, api_name=function.__name__, **SHARED)
