@@ -13,7 +13,7 @@ from dashboard.recipe import DEFAULTS, SPECS, Choice, Real, Recipe, Whole
 
 #: What people read for the values of a field; the values themselves where nothing is said.
 WORDS = {
-    "model": {"pretrained": "pretrained", "mine": "my training", "exact": "exact denoiser"},
+    "model": {"pretrained": "pretrained", "mine": "my training", "exact": "exact"},
     "schedule": {"linear": "linear β", "flow": "rectified flow"},
     "target": {"eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀", "edm": "EDM's F"},
     "sampler": {"ddim": "DDIM", "ddpm": "DDPM, ancestral", "heun": "Heun, 2nd order"},

@@ -11,7 +11,7 @@ import gradio as gr
 
 from dashboard.actions.subject import model_choices
 from dashboard.actions.trainings import Training
-from dashboard.controls import WORDS, Controls
+from dashboard.controls import Controls
 from dashboard.jobs import ENDED, PAUSED, Job, watch
 from dashboard.lab import Lab, plainly
 from dashboard.recipe import Recipe
@@ -123,11 +123,11 @@ async def follow(lab: Lab, visitor: Visitor, session: str, recipe: Recipe) -> As
         yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), gr.skip(), *[gr.skip()] * 5]
 
 
-def weights(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> Any:
-    """The control of the weights: what there is for this data, and which is chosen."""
+def weights(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> str:
+    """Which weights to use: what was chosen if it is there for this data, else the best that is."""
     choices = model_choices(recipe, visitor)
-    value = chosen or (recipe.model if recipe.model in choices else choices[0])
-    return gr.update(choices=[(WORDS["model"][c], c) for c in choices], value=value)
+    wanted = chosen or recipe.model
+    return wanted if wanted in choices else choices[0]
 
 
 def buttons_for(job: Job | None) -> list:
