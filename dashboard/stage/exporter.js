@@ -4,11 +4,12 @@
 
   const FORMATS = [['gif', 'GIF'], ['mp4', 'MP4'], ['webp', 'WebP'], ['png', 'PNG strip'], ['trace', 'trace']];
   const SIZES = [160, 224, 320, 448], RATES = [10, 20, 30, 50], EVERY = [1, 2, 5, 10, 20];
+  const STRIP = 8; // pictures in a PNG strip
   const PACES = { frame: 'as here', t: 'even in t', log_snr: 'even in log-SNR' };
   // Bytes a pixel and frame, by what is on it: pictures of noise hardly compress, points on empty ground do.
   const WEIGHT = {
-    gif: { pixels: 0.45, marks: 0.035 }, mp4: { pixels: 0.03, marks: 0.006 },
-    webp: { pixels: 0.3, marks: 0.03 }, png: { pixels: 0.6, marks: 0.05 },
+    gif: { pixels: 0.3, marks: 0.08 }, mp4: { pixels: 0.03, marks: 0.04 },
+    webp: { pixels: 0.13, marks: 0.09 }, png: { pixels: 0.1, marks: 0.08 },
   };
 
   const field = (label, control) => N.make('label', 'ns-field', {}, N.make('span', '', {}, label), control);
@@ -85,7 +86,7 @@
       const weight = WEIGHT[format];
       this.expected.textContent = !weight ? 'everything, to open again'
         : `about ${size(panels.reduce((sum, kind) => sum + weight[/images|heat/.test(kind) ? 'pixels' : 'marks'], 0)
-          * side * side * (format === 'png' ? Math.min(count, 12) : count))}`
+          * side * side * (format === 'png' ? Math.min(count, STRIP) : count))}`
           + (format === 'png' ? '' : `, ${N.short(count / fps)} s`);
     }
 

@@ -93,8 +93,13 @@ def quantise(values: np.ndarray, lo: float, hi: float) -> np.ndarray:
 
     Undone by `lo + (c − 1)·(hi − lo)/254`, to half a code.
     """
-    unit = (np.asarray(values, np.float32) - lo) * (254 / (hi - lo)) + 1
-    return np.nan_to_num(np.clip(np.rint(unit), 1, 255), nan=0).astype(np.uint8)
+    unit = np.multiply(values, 254 / (hi - lo), dtype=np.float32)
+    unit += 1.5 - lo * 254 / (hi - lo)  # the half makes the cut below a rounding
+    np.clip(unit, 1, 255, out=unit)
+    lost = np.isnan(unit)
+    if lost.any():
+        unit[lost] = 0
+    return unit.astype(np.uint8)
 
 
 def _points(values: np.ndarray, lo: float, hi: float) -> np.ndarray:

@@ -4,7 +4,6 @@
 
   const MOST = 6; // panels at once
   const stages = new Set(); // those on the page, for the keyboard
-  const memory = {}; // what a visitor chose, by element id: it outlives a tab that is taken down and put up again
 
   // Keep the room a changing text has needed, so that nothing below it jumps.
   function settle(node) {
@@ -19,14 +18,11 @@
     constructor(element, options, { props, trigger, watch, events }) {
       this.trigger = (event, data) => { if (events.includes(event)) trigger(event, data); };
       Object.assign(this, { element, options, props, views: new Map(), cards: [], paints: 0, painted: null });
-      Object.assign(this, { film: null, sample: null, marked: null, pending: new Set(), order: [], seen: true });
-      this.memory = memory[options.id] || (memory[options.id] = { shown: null, speed: 1, loop: true });
+      Object.assign(this, { film: null, sample: null, marked: null, chosen: null, pending: new Set(), order: [], seen: true });
       this.transport = new N.Transport({
         show: frame => this.show(frame),
         moved: frame => this.tell('seek', { frame }),
-        play: () => {},
       });
-      Object.assign(this.transport, { speed: this.memory.speed, loop: this.memory.loop });
       this.transport.startOfJump = () => this.number(this.transport.frame);
       this.transport.jumpTo = value => this.nearest(value);
       this.exporter = new N.Exporter({
@@ -73,9 +69,9 @@
       this.below = N.make('div', 'ns-below', {}, this.step);
       this.node = N.make('div', 'ns-stage', { tabindex: -1 },
         N.make('header', 'ns-head', {}, this.question, this.sentence), this.chips,
-        N.make('section', 'ns-card ns-screen', {}, this.panels, this.empty, this.transport.node, this.note), this.below);
+        N.make('section', 'ns-card ns-screen', {}, N.make('div', 'ns-view', {}, this.panels, this.empty), this.transport.node, this.note), this.below);
       this.question.textContent = this.options.question;
-      this.empty.textContent = this.options.empty;
+      this.empty.append(N.make('span', '', {}, this.options.empty));
       this.element.querySelector('.ns-root').replaceChildren(this.node);
     }
 
@@ -95,17 +91,18 @@
       this.film = this.loader.load(value);
       if (before !== this.film) this.begin(before);
       this.halt.hidden = value.done !== false;
+      this.transport.again.hidden = !this.halt.hidden; // the one takes the other's place
       if (this.film.ready) this.arrived();
       else this.arrange();
     }
 
     // A new film: chips and playhead stay where they can.
     begin(before) {
-      this.last = before && before.ready ? before.shape : this.memory.shape;
+      this.last = before && before.ready ? before.shape : this.shape;
       this.fresh = true;
       this.pending.clear();
       this.complain(null);
-      if (this.value.shown) this.memory.shown = [...this.value.shown];
+      if (this.value.shown) this.chosen = [...this.value.shown];
     }
 
     arrived() {
@@ -127,7 +124,7 @@
       const { film, transport, value } = this;
       this.still = this.options.autoplay && matchMedia('(prefers-reduced-motion: reduce)').matches;
       const same = film.shape === this.last;
-      this.memory.shape = film.shape;
+      this.shape = film.shape;
       for (const node of [this.sentence, this.figures]) Object.assign(node, { nsLength: 0 }).style.minHeight = '';
       if (!same) this.sample = null;
       if (Number.isFinite(value.frame)) Object.assign(transport, { wanted: value.frame, held: true });
@@ -141,7 +138,7 @@
 
     get keys() {
       const there = this.order.filter(key => this.film && this.film.panels.has(key));
-      const wanted = (this.memory.shown || this.options.shown).filter(key => there.includes(key));
+      const wanted = (this.chosen || this.options.shown).filter(key => there.includes(key));
       const chosen = wanted.length ? wanted : there.slice(0, 2);
       return there.filter(key => chosen.includes(key)).slice(0, MOST);
     }
@@ -153,6 +150,7 @@
     arrange() {
       const { film } = this;
       this.node.classList.toggle('ns-nothing', !film || !film.ready);
+      this.exporter.button.disabled = !film || !film.ready;
       this.node.style.setProperty('--count', Math.max(1, this.keys.length || Math.min(MOST, this.options.shown.length)));
       const more = (film && film.ready && this.value.available) || [];
       const offers = film && film.ready ? [...film.panels.values()].filter(p => !more.some(o => o.key === p.key)).concat(more) : [];
@@ -177,8 +175,18 @@
         const { node } = this.views.get(key);
         if (this.panels.children[i] !== node) this.panels.insertBefore(node, this.panels.children[i] || null);
       });
+      this.hold(keys.length);
       this.chart();
       this.soon();
+    }
+
+    // Empty frames where panels will stand, so that nothing moves when the first frame comes.
+    hold(count) {
+      const frames = this.panels.querySelectorAll('.ns-blank');
+      if (count) frames.forEach(frame => frame.remove());
+      else for (let i = frames.length; i < Math.min(MOST, this.options.shown.length); i++) {
+        this.panels.append(N.make('div', 'ns-blank'));
+      }
     }
 
     offer(names) {
@@ -206,12 +214,12 @@
         if (on.size >= MOST) return;
         on.add(key);
       }
-      this.memory.shown = this.order.filter(k => on.has(k));
+      this.chosen = this.order.filter(k => on.has(k));
       if (!this.film.panels.has(key) && !this.pending.has(key)) {
         this.pending.add(key);
         this.trigger('want', { key });
       }
-      this.tell('shown', { keys: this.memory.shown });
+      this.tell('shown', { keys: this.chosen });
       this.arrange();
     }
 
@@ -272,7 +280,9 @@
       N.rich(this.source, film.source);
       const clock = film.text(film.clock, frame);
       N.rich(transport.clock, clock);
-      transport.clock.style.minWidth = `${this.wide = Math.max(this.wide || 0, N.plain(clock).length)}ch`;
+      const longest = film.text(film.clock, film.ready - 1);
+      this.wide = Math.max(this.wide || 0, N.plain(clock).length, N.plain(longest).length);
+      transport.clock.style.minWidth = `${this.wide}ch`;
       transport.slider.setAttribute('aria-valuetext', N.plain(clock));
       settle(this.sentence);
       settle(this.figures);

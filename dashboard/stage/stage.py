@@ -150,7 +150,7 @@ class Stage(Drawn):
         status: str = "",
         **kwargs,
     ) -> None:
-        given = options(question=question, shown=list(shown), empty=empty, autoplay=autoplay, id=elem_id)
+        given = options(question=question, shown=list(shown), empty=empty, autoplay=autoplay)
         # An event exists for Gradio if its name stands quoted in the script.
         script = f"""
             const events = ['want', 'shown', 'seek', 'export', 'stop'];

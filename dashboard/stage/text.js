@@ -50,20 +50,34 @@
     return text.replace(/e([+-])(\d)$/, 'e$10$2');
   }
 
-  function general(value, digits) {
-    const precision = Math.max(digits, 1);
-    const power = value === 0 ? 0 : Number(value.toExponential(precision - 1).split('e')[1]);
-    if (power < -4 || power >= precision) {
-      const [mantissa, tail] = value.toExponential(precision - 1).split('e');
-      return exponent((mantissa.includes('.') ? mantissa.replace(/\.?0+$/, '') : mantissa) + 'e' + tail);
-    }
-    const fixed = value.toFixed(Math.max(precision - 1 - power, 0));
-    return fixed.includes('.') ? fixed.replace(/\.?0+$/, '') : fixed;
+  // toFixed and toExponential, with ties to the even digit as in Python; JavaScript takes the larger one.
+  function rounded(size, digits, write) {
+    const [near, power] = size[write](digits).split('e');
+    const exact = size[write](digits + 30).split('e')[0];
+    const below = exact.slice(0, -30).replace(/\.$/, '');
+    const text = /^50*$/.test(exact.slice(-30)) && /[02468]$/.test(below) ? below : near;
+    return power === undefined ? text : exponent(`${text}e${power}`);
   }
 
-  const SPEC = /^([<>^])?([+\- ])?(0)?(\d*)([,_])?(?:\.(\d+))?([feEgGn%])?$/;
+  const trimmed = digits => (digits.includes('.') ? digits.replace(/\.?0+$/, '') : digits);
 
-  // A float as Python's format() writes it; what is no number is a dash, so that columns keep their calm.
+  function general(value, digits) {
+    const precision = Math.max(digits, 1);
+    const [mantissa, power] = rounded(value, precision - 1, 'toExponential').split('e');
+    if (power < -4 || power >= precision) return `${trimmed(mantissa)}e${power}`;
+    return trimmed(rounded(value, precision - 1 - power, 'toFixed'));
+  }
+
+  // As Python's repr: the shortest digits that mean this float
+  function shortest(value) {
+    const power = Math.floor(Math.log10(value));
+    if (value !== 0 && (power < -4 || power >= 16)) return exponent(value.toExponential());
+    return Number.isInteger(value) ? `${value}.0` : String(value);
+  }
+
+  const SPEC = /^([<>^])?([+\- ])?(0)?(\d*)([,_])?(?:\.(\d+))?([feg%])?$/;
+
+  // A float as Python's format() writes it for f, e, g and %; what is no number is a dash, so that columns keep their calm.
   function format(value, spec) {
     const [, align, sign, zero, width, comma, dot, type] = SPEC.exec(spec || '') || [];
     let text;
@@ -72,11 +86,11 @@
     else {
       const size = Math.abs(value);
       const digits = dot === undefined ? 6 : Number(dot);
-      if (type === 'f') text = size.toFixed(digits);
-      else if (type === '%') text = (size * 100).toFixed(digits) + '%';
-      else if (type === 'e' || type === 'E') text = exponent(size.toExponential(digits));
-      else if (type || dot !== undefined) text = general(size, digits);
-      else text = Number.isInteger(size) && size < 1e16 ? size + '.0' : exponent(String(size));
+      if (type === 'f') text = rounded(size, digits, 'toFixed');
+      else if (type === '%') text = rounded(size * 100, digits, 'toFixed') + '%';
+      else if (type === 'e') text = rounded(size, digits, 'toExponential');
+      else if (type === 'g') text = general(size, digits);
+      else text = shortest(size);
       if (comma) text = text.replace(/^\d+/, whole => whole.replace(/\B(?=(\d{3})+$)/g, comma));
       const lead = value < 0 || Object.is(value, -0) ? '-' : sign && sign !== '-' ? sign : '';
       if (zero) text = text.padStart(Number(width || 0) - lead.length, '0');

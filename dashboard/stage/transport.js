@@ -9,8 +9,8 @@
 
   // `show(frame)` paints; `moved(frame)` tells that a person has put the playhead somewhere.
   N.Transport = class {
-    constructor({ show, moved, play }) {
-      Object.assign(this, { show, moved, onPlay: play, frame: 0, wanted: 0, total: 0, ready: 0 });
+    constructor({ show, moved }) {
+      Object.assign(this, { show, moved, frame: 0, wanted: 0, total: 0, ready: 0 });
       Object.assign(this, { playing: false, awake: true, speed: 1, loop: true, held: false });
       this.button = N.make('button', 'ns-play', { type: 'button' });
       this.slider = N.make('input', 'ns-seek', { type: 'range', min: 0, max: 0, step: 1, value: 0, 'aria-label': 'frame' });
@@ -30,7 +30,10 @@
       this.slider.onpointerdown = () => { this.dragging = true; };
       this.slider.oninput = () => this.seek(Number(this.slider.value));
       this.slider.onchange = () => { this.dragging = false; this.moved(this.frame); };
-      this.pace.onclick = () => this.setSpeed(SPEEDS[(SPEEDS.indexOf(this.speed) + 1) % SPEEDS.length]);
+      this.pace.onclick = () => {
+        this.speed = SPEEDS[(SPEEDS.indexOf(this.speed) + 1) % SPEEDS.length];
+        this.label();
+      };
       this.again.onclick = () => { this.loop = !this.loop; this.label(); };
       this.clock.onclick = () => {
         if (!this.total) return;
@@ -55,8 +58,6 @@
       this.clock.hidden = typing;
       if (typing) this.jump.focus();
     }
-
-    setSpeed(speed) { this.speed = speed; this.label(); }
 
     label() {
       this.button.replaceChildren(N.svg(this.playing ? PAUSE : PLAY));
@@ -105,7 +106,6 @@
       if (this.playing || this.total < 2) return;
       this.playing = true;
       this.label();
-      this.onPlay();
       this.run();
     }
 

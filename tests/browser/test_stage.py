@@ -383,6 +383,15 @@ def test_export_hands_the_wish_to_the_server_and_shows_its_answer(stage, heard):
     assert page.is_enabled("#pictures .ns-popover .ns-primary")
 
 
+@pytest.mark.parametrize("spec", ", .3f, +.2f, ,.0f, .0%, .1e, .3g, g, 8.2f, <8.1f, 06.1f".split(", "))
+def test_templates_read_as_python_reads_them(stage, spec):
+    page, _ = stage()
+    values = [0.0, 1.0, -1.0, 0.5, 437.0, 1234567.0, -0.0625, 1e-7, 3.14159e12, 99.95, 1e16]
+    template = "{{t}} = {t:" + spec + "}"
+    shown = page.evaluate("([text, values]) => values.map(v => Noisescope.fill(text, () => v))", [template, values])
+    assert shown == [template.format(t=value) for value in values]
+
+
 def test_controls_have_names_for_those_who_cannot_see(stage):
     page, js = stage()
     js("stage.seek(2)")
