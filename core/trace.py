@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import secrets
@@ -174,18 +173,3 @@ class Trace:
         trace._kept = {name: list(tensors[name]) for name in keep}
         trace.final = tensors["final"]
         return trace
-
-    def gif(self, **options) -> bytes:
-        """The trace as a GIF, x_t and x̂0 side by side; options are those of `core.export.export`."""
-        # Here and not above: rendering stands on the trace, and most traces are never drawn.
-        from core.export import to_bytes
-        from core.films.bare import bare_scene
-
-        return to_bytes(bare_scene(self), "gif", **options)
-
-    def _repr_html_(self) -> str | None:
-        """In a notebook, a trace shows itself as a GIF."""
-        if self.final is None:
-            return None
-        shown = base64.b64encode(self.gif(size=240, every=max(1, len(self) // 60))).decode()
-        return f'<img alt="a walk of {len(self)} steps" src="data:image/gif;base64,{shown}">'
