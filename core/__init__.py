@@ -13,10 +13,9 @@ _HOMES = {
     "core.recipes": ("recipe",),
     "core.training": ("Trainer",),
     "core.samplers": ("ddim", "ddpm", "heun", "make_sampler"),
-    "core.walk": ("walk", "start_noise"),
+    "core.walk": ("start_noise",),  # `core.walk` is the module, so its `walk` is had from there
     "core.edits": ("Hooks", "drop_noise", "nudge", "during"),
     "core.notebook": ("Trace",),  # where a trace learns to show itself
-    "core.export": ("export",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)
