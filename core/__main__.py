@@ -1,0 +1,225 @@
+"""The command line: python -m core …
+
+Only reading the words happens here, so that --help answers at once; `core.commands` does the work and loads torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+
+DESCRIPTION = """\
+Noisescope on the command line: train small diffusion models, sample from them, and make
+films of how noise becomes data.
+
+  python -m core data                                          what there is to learn from
+  python -m core train --data trex --save trex.safetensors     learn it
+  python -m core gif --model trex.safetensors --out trex.gif   watch it come out of noise
+"""
+
+TRAIN = """\
+Train a model and save it: weights in FILE.safetensors, and a card FILE.json that says all about it.
+
+The recipe "fast" is what learns soonest on a CPU; "textbook" is DDPM as the papers have it
+(predict eps, linear betas). The same seed gives the same model.
+"""
+
+TRAIN_EXAMPLES = """\
+examples:
+  python -m core train --data trex --save runs/trex.safetensors
+  python -m core train --data digits8 --labels --steps 2000 --save runs/digits.safetensors
+  python -m core train --data moons --recipe textbook --target v --schedule cosine --save runs/moons.safetensors
+  python -m core train --data points.csv --set width=64 --set lr=0.002 --save runs/mine.safetensors
+"""
+
+SAMPLE = """\
+Walk from noise to data and write where the walk arrives. The suffix of --out says as what:
+
+  .npz          x0, float32: points (N, 2), or images (N, C, H, W) in [-1, 1]; and about, JSON
+  .png          a picture of the samples
+  .safetensors  the trace: every timestep of x_t, x0, eps, mean and noise (core.trace.Trace.load reads it)
+"""
+
+SAMPLE_EXAMPLES = """\
+examples:
+  python -m core sample --model trex --n 1000 --out trex.npz
+  python -m core sample --model digits8 --sampler ddpm --steps 1000 --seed 7 --out digits.png
+  python -m core sample --model exact --data moons --sampler heun --spacing log_snr --steps 10 --out walk.safetensors
+"""
+
+GIF = """\
+Make a film of a walk from noise to data: panels side by side in step. The suffix of --out
+says as what: .gif, .mp4, .webp, or .png for a strip of stills. The file carries its recipe,
+and the command that makes it again.
+"""
+
+GIF_EXAMPLES = """\
+examples:
+  python -m core gif --model trex --out trex.gif
+  python -m core gif --model trex --panels x_t,field,paths --theme dark --size 240 --out trex.mp4
+  python -m core gif --model digits8 --panels x_t,x0,eps --steps 50 --fps 12 --hold 3 --out digits.gif
+  python -m core gif --model exact --data spiral --sampler ddpm --steps 500 --every 5 --out spiral.webp
+
+panels:
+  points  x_t, x0, field, paths, density, eps, removed, added, error, field_exact
+  images  x_t, x0, eps, removed, added, error
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one line for a mistake instead of the whole usage, and no guessing of shortened options."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str):
+        self.exit(2, f"error: {message}; {self.prog} --help tells more\n")
+
+
+def whole(low: int, high: int):
+    """Reads a whole number from low to high."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def number(text: str) -> float:
+    """Reads a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def setting(text: str) -> tuple[str, str]:
+    """Reads NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no NAME=VALUE, such as lr=0.002")
+    return name, value
+
+
+def add_walk(parser: Parser) -> None:
+    """The options of a walk, which `sample` and `gif` share."""
+    parser.add_argument("--model", required=True, metavar="NAME|FILE",
+                        help="a pretrained model (`models` lists them), a .safetensors file that `train` saved, or "
+                        "exact: the perfect denoiser of --data")
+    parser.add_argument("--data", metavar="NAME|FILE",
+                        help="the data the model was trained on; needed for exact, and for models of data of your own")
+    parser.add_argument("--sampler", default="ddim", metavar="NAME",
+                        help="ddim, ddpm (ddim at eta 1) or heun (second order) (default: ddim)")
+    parser.add_argument("--steps", type=whole(1, 10_000), default=100, metavar="N",
+                        help="steps from noise to data, at most the schedule's T (default: 100)")
+    parser.add_argument("--eta", type=number, default=0.0,
+                        help="fresh noise in each ddim step, from 0 (none) to 1 (ancestral DDPM) (default: 0)")
+    parser.add_argument("--spacing", default="uniform", metavar="NAME",
+                        help="where the steps lie: uniform in t, leading (counted from the data's end), or log_snr "
+                        "(default: uniform)")
+    parser.add_argument("--clip", default="none", metavar="NAME",
+                        help="keep the predicted x0 where data can be: none, static or dynamic (default: none)")
+    parser.add_argument("--label", metavar="LABEL",
+                        help="make this kind only, by name or number, if the model knows labels")
+    parser.add_argument("--n", type=whole(1, 100_000), metavar="N",
+                        help="how many samples (default: 1000 points, or 16 images)")
+    add_common(parser)
+
+
+def add_common(parser: Parser) -> None:
+    """The options of everything that computes."""
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0,
+                        help="where the random numbers start: the same seed gives the same result (default: 0)")
+    parser.add_argument("--threads", type=whole(1, 1024), default=1, metavar="N",
+                        help="threads to compute with; more than one pays off only on idle cores (default: 1)")
+
+
+def make_parser() -> Parser:
+    parser = Parser(prog="python -m core", description=DESCRIPTION,
+                    epilog="python -m core COMMAND --help tells all of it, with examples")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands.add_parser("data", help="list the data sets", description="List the data sets that there are.")
+    commands.add_parser("models", help="list the pretrained models",
+                        description="List the pretrained models with what their cards say.")
+
+    train = commands.add_parser("train", help="train a model and save it", description=TRAIN, epilog=TRAIN_EXAMPLES)
+    train.add_argument("--data", required=True, metavar="NAME|FILE",
+                       help="a data set (`data` lists them), or your own: points in a .csv, a picture whose ink "
+                       "becomes points, a folder or a .zip of pictures, a saved .npz")
+    train.add_argument("--save", required=True, metavar="FILE", help="where to, ending in .safetensors")
+    train.add_argument("--recipe", default="fast", metavar="NAME", help="fast or textbook (default: fast)")
+    train.add_argument("--steps", type=whole(1, 10_000_000), metavar="N",
+                       help="optimizer steps (default: the recipe's)")
+    train.add_argument("--target", metavar="NAME", help="what the network puts out: eps, x0, v, velocity or edm")
+    train.add_argument("--schedule", metavar="NAME", help="cosine, linear, sigmoid or flow")
+    train.add_argument("--labels", action="store_true",
+                       help="learn the data's labels too, so that one can be asked for")
+    train.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE", dest="settings",
+                       help="any other setting of the recipe, such as width, depth, batch or lr; can be given often")
+    train.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
+    add_common(train)
+
+    sample = commands.add_parser("sample", help="make samples with a model", description=SAMPLE,
+                                 epilog=SAMPLE_EXAMPLES)
+    add_walk(sample)
+    sample.add_argument("--out", required=True, metavar="FILE", help="where to, ending in .npz, .png or .safetensors")
+
+    gif = commands.add_parser("gif", help="make a film of how noise becomes data", description=GIF,
+                              epilog=GIF_EXAMPLES)
+    add_walk(gif)
+    gif.add_argument("--out", required=True, metavar="FILE", help="where to, ending in .gif, .mp4, .webp or .png")
+    gif.add_argument("--panels", metavar="A,B,…", help="which panels, in this order (default: the usual ones)")
+    gif.add_argument("--size", type=whole(16, 2048), default=224, metavar="PIXELS",
+                     help="a panel's side (default: 224)")
+    gif.add_argument("--fps", type=number, default=25.0,
+                     help="frames a second, 1 to 60; a GIF's at most 50 (default: 25)")
+    gif.add_argument("--every", type=whole(1, 10_000), default=1, metavar="K",
+                     help="show every K-th step (default: 1)")
+    gif.add_argument("--pacing", default="frame", metavar="NAME",
+                     help="frame: each step as long as any other; t or log_snr: film time runs evenly in that "
+                     "(default: frame)")
+    gif.add_argument("--hold", type=number, default=1.5, metavar="SECONDS",
+                     help="how much longer the last frame stands (default: 1.5)")
+    gif.add_argument("--theme", default="light", metavar="NAME", help="light or dark (default: light)")
+
+    recipe = commands.add_parser("recipe", help="print the recipe in a film's file",
+                                 description="Print the recipe that a GIF, MP4, WebP or PNG of ours carries, as JSON.",
+                                 epilog="example:\n  python -m core recipe trex.gif")
+    recipe.add_argument("file", metavar="FILE")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; its exit status: 0, 1 where something broke on the way, 2 for wrong input, 130 for Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    options = make_parser().parse_args(argv)
+    from core import commands
+    from core.training import TrainingDiverged
+
+    try:
+        commands.run(options, shlex.join(["python", "-m", "core", *argv]))
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read us has seen enough: python -m core data | head
+        sys.stderr.close()
+        return 0
+    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except (OSError, TrainingDiverged) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

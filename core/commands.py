@@ -1,0 +1,260 @@
+"""What the commands of `python -m core` do, once their words are read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core.checkpoints import load_checkpoint, load_pretrained, pretrained, save_checkpoint
+from core.datasets import Dataset, load, load_dataset, names
+from core.denoisers.exact import Exact
+from core.export import FORMATS, estimate, export, read_recipe
+from core.films import TraceFilm
+from core.guidance import clip_x0, condition
+from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
+from core.progress import Bar
+from core.recipes import recipe
+from core.samplers import make_sampler
+from core.schedules import make_schedule
+from core.trace import Trace
+from core.training import Trainer
+from core.walk import Step, start_noise, walk
+
+#: Bytes a trace may take; beyond it, every k-th step is kept.
+TRACE_BUDGET = 1 << 30
+#: suffix of a file of one's own → what reads it
+READERS = {
+    ".npz": load_dataset, ".csv": points_from_csv, ".txt": points_from_csv, ".zip": images_from_zip,
+    ".png": points_from_picture, ".jpg": points_from_picture, ".jpeg": points_from_picture, ".gif": points_from_picture,
+    ".webp": points_from_picture,
+}  # fmt: skip
+
+
+def run(options: argparse.Namespace, command: str) -> None:
+    """Do what was asked; `command` is the line itself, which goes into what is written."""
+    torch.set_num_threads(getattr(options, "threads", 1))
+    {"data": data, "models": models, "train": train, "sample": sample, "gif": gif, "recipe": show_recipe}[
+        options.command](options, command)
+
+
+def data(options: argparse.Namespace, command: str) -> None:
+    rows = [(d.name, d.title, d.kind, "×".join(map(str, d.shape)), f"{len(d):,}", str(d.classes or ""),
+             d.licence.partition(":")[0])
+            for d in map(load, names())]
+    table(("name", "title", "kind", "shape", "rows", "labels", "licence"), rows)
+
+
+def models(options: argparse.Namespace, command: str) -> None:
+    rows = [(name, card.get("target"), card.get("schedule"), card.get("parameters"), card.get("steps"),
+             card.get("final_loss"), card.get("cpu_seconds"), "yes" if card.get("labels") else "")
+            for name, card in pretrained().items()]
+    if not rows:
+        print("no pretrained models are here; train one: python -m core train --data trex --save trex.safetensors")
+        return
+    told = [tuple("" if v is None else f"{v:,}" if isinstance(v, int) else str(v) for v in row) for row in rows]
+    table(("name", "target", "schedule", "parameters", "steps", "loss", "CPU s", "labels"), told)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print columns, each as wide as its widest entry; numbers at the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows)]
+    right = [all(not cell or cell.replace(",", "").replace(".", "").isdigit() for cell in column)
+             for column in zip(*rows)]
+    for row in (head, *rows):
+        cells = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right))
+        print("  ".join(cells).rstrip())
+
+
+def dataset_of(name: str) -> Dataset:
+    """A shipped data set by its name, or one's own by its path. ValueError if it is neither."""
+    path = Path(name)
+    if name in names() or not path.exists():
+        return load(name)
+    reader = images_from_folder if path.is_dir() else READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(f"{name} is no data that can be read; give a folder or a file ending in {', '.join(READERS)}")
+    try:
+        return reader(path)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def output(name: str, *suffixes: str) -> Path:
+    """A path that can be written, found out before the work. ValueError for another suffix or an impossible place."""
+    path = Path(name)
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"{name} cannot be written; let it end in {', '.join(suffixes)}")
+    if path.is_dir():
+        raise ValueError(f"{name} is a folder; give the name of a file")
+    place = next(p for p in path.absolute().parents if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise ValueError(f"{name} cannot be written: {place} is {'read-only' if place.is_dir() else 'no folder'}")
+    return path
+
+
+def train(options: argparse.Namespace, command: str) -> None:
+    path, dataset, device = output(options.save, ".safetensors"), dataset_of(options.data), device_of(options.device)
+    changes = dict(map(value_of, options.settings))
+    own = {"steps": options.steps, "target": options.target, "schedule": options.schedule, "seed": options.seed,
+           "labels": options.labels or None}
+    changes |= {name: value for name, value in own.items() if value is not None}
+    trainer = Trainer(dataset, recipe(options.recipe, dataset, **changes), device)
+    with Bar(trainer.config.steps, f"train {dataset.name}") as bar:
+        loss = 0.0
+        for step in trainer.run():
+            # One batch's loss jumps about; an average over some fifty of them can be read.
+            loss += (step.loss - loss) * max(0.02, 1 / (step.index + 1))
+            bar(step.index + 1, f"loss {loss:.4f}")
+    save_checkpoint(path, trainer, {"command": command})
+    print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4f}; its card is "
+          f"{path.with_suffix('.json')}")
+
+
+def value_of(pair: tuple[str, str]) -> tuple[str, object]:
+    """NAME=VALUE with the value as JSON has it (true, 0.002), or else as a word."""
+    try:
+        return pair[0], json.loads(pair[1])
+    except json.JSONDecodeError:
+        return pair
+
+
+def device_of(name: str) -> torch.device:
+    """ValueError if there is no such device here."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used here ({reason}); cpu always can") from None
+    return torch.device(name)
+
+
+def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]:
+    """(denoiser, card, data) of --model and --data; data only as far as they are known here."""
+    given = dataset_of(options.data) if options.data else None
+    if options.model == "exact":
+        if given is None:
+            raise ValueError("the exact denoiser is one of some data; say which with --data")
+        return Exact(given.x0, make_schedule("cosine"), given.bandwidth), {"data": options.data}, given
+    if options.model in pretrained():
+        denoiser, card = load_pretrained(options.model)
+    elif options.model.endswith(".safetensors"):
+        denoiser, card = load_checkpoint(options.model)
+    else:
+        raise ValueError(f"no model {options.model!r}; pretrained are {', '.join(pretrained()) or 'none'}. Give one of "
+                         "these, a .safetensors file that `train` saved, or exact with --data")
+    dataset = given or (load(card["data"]) if card.get("data") in names() else None)
+    shape = tuple(card.get("shape") or (dataset.shape if dataset else ()))
+    if dataset and dataset.shape != shape:
+        raise ValueError(f"the model makes samples of shape {shape}, and those of {dataset.name} are {dataset.shape}; "
+                         "give --data what the model was trained on")
+    if not shape:
+        raise ValueError(f"the card of {options.model} does not say of what shape its samples are; say with --data")
+    return denoiser, card | {"shape": shape}, dataset
+
+
+def label_of(options: argparse.Namespace, denoiser, dataset: Dataset | None) -> int:
+    """The number of --label. ValueError naming those there are."""
+    known = list(dataset.label_names) if dataset else []
+    if not denoiser.labels:
+        raise ValueError(f"--label {options.label}: the model knows no labels; train one with --labels")
+    if options.label in known:
+        return known.index(options.label)
+    if options.label.isdecimal() and int(options.label) < denoiser.labels:
+        return int(options.label)
+    raise ValueError(f"--label {options.label} is none of {', '.join(known) or f'0 to {denoiser.labels - 1}'}")
+
+
+class Walk:
+    """A walk as the options say, on its way; `film` shows as much of it as `trace` has by now."""
+
+    def __init__(self, options: argparse.Namespace, command: str, every: int = 1):
+        denoiser, card, self.dataset = model_of(options)
+        shape = tuple(card.get("shape", self.dataset.shape if self.dataset else ()))
+        count = options.n or (1000 if len(shape) == 1 else 16)
+        self.options, self.schedule = options, denoiser.schedule
+        self.generator = torch.Generator().manual_seed(options.seed)
+        self.times = self.schedule.times(options.steps, options.spacing, self.schedule.start_for(denoiser.target))
+        self.update = make_sampler(options.sampler, self.schedule, options.eta)
+        if options.label is not None:
+            denoiser = condition(denoiser, torch.full((count,), label_of(options, denoiser, self.dataset)))
+        self.denoise = clip_x0(denoiser, options.clip)
+        about = {
+            "data": card.get("data"), "model": options.model, "schedule": self.schedule.name, "T": self.schedule.T,
+            "sampler": options.sampler, "steps": options.steps, "spacing": options.spacing, "eta": options.eta,
+            "clip": options.clip, "label": options.label, "samples": count, "seed": options.seed, "command": command,
+        }
+        self.trace = Trace(every=max(every, Trace.fit((count, *shape), options.steps, TRACE_BUDGET)), about=about)
+        self.start = start_noise(self.schedule, (count, *shape), self.times[0], self.generator)
+
+    def steps(self) -> Iterator[Step]:
+        """Walk, recording."""
+        with Bar(self.options.steps, f"walk {self.options.model}") as bar:
+            for step in walk(self.denoise, self.update, self.start, self.times, self.generator):
+                self.trace.add(step)
+                bar(step.index + 1)
+                yield step
+
+    def film(self) -> TraceFilm:
+        """The walk as a film. ValueError if the data that it shows beside it are not known."""
+        if self.dataset is None:
+            raise ValueError(f"{self.options.model} was trained on data of somebody's own; give them with --data")
+        return TraceFilm(self.trace, self.times, self.dataset, self.schedule, self.denoise, self.options.sampler,
+                         self.options.eta, about=self.trace.about)
+
+
+def sample(options: argparse.Namespace, command: str) -> None:
+    path = output(options.out, ".npz", ".png", ".safetensors")
+    kind = path.suffix.lower()
+    asked = Walk(options, command)
+    film = asked.film() if kind == ".png" else None
+    for _ in asked.steps():
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trace = asked.trace
+    if film is not None:
+        film.finish()
+        export(film.scene(("x0",), first=film.frames - 1), path, size=512, captions=False)
+    elif kind == ".safetensors":
+        trace.save(path)
+    else:
+        write_arrays(path, x0=trace.final.numpy(), about=np.array(json.dumps(trace.about)))
+    print(f"{path}: {len(trace.final):,} samples, {options.sampler}, {options.steps:,} steps, seed {options.seed}")
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write an .npz, by a temporary name and a rename."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def gif(options: argparse.Namespace, command: str) -> None:
+    path = output(options.out, *(f".{suffix}" for suffix in FORMATS))
+    asked = Walk(options, command, options.every)
+    film, panels = asked.film(), tuple(options.panels.split(",")) if options.panels else None
+    look = {"fps": options.fps, "pacing": options.pacing, "hold": options.hold, "size": options.size,
+            "theme": options.theme}
+    for step in asked.steps():
+        if step.index == 0:  # whatever is wrong with how it shall look shows in the first frame, and not after the walk
+            estimate(film.scene(panels), path.suffix[1:], **look)
+    film.finish()
+    scene = film.scene(panels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Bar(scene.frames, f"draw {path.name}", "frames") as bar:
+        export(scene, path, progress=lambda drawn, _: bar(drawn), **look)
+    print(f"{path}: {scene.frames} frames, {path.stat().st_size:,} bytes, seed {options.seed}")
+
+
+def show_recipe(options: argparse.Namespace, command: str) -> None:
+    print(json.dumps(read_recipe(options.file), indent=2, ensure_ascii=False))
