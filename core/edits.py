@@ -73,7 +73,9 @@ class Hooks:
             if place not in PLACES:
                 raise ValueError(f"no place called {place!r} for a hook; there are {', '.join(PLACES)}")
         if not 1 >= self.begin >= self.end >= 0:
-            raise ValueError(f"times from {self.begin} to {self.end}; a walk runs down from 1 to 0, so 1 ≥ begin ≥ end ≥ 0")
+            raise ValueError(
+                f"times from {self.begin} to {self.end}; a walk runs down from 1 to 0, so 1 ≥ begin ≥ end ≥ 0"
+            )
 
     def _ask(self, place: str, value: Tensor, t: Tensor) -> Tensor:
         hook = self.hooks.get(place)
@@ -81,8 +83,10 @@ class Hooks:
         if answer is None:
             return value
         if answer.shape != value.shape:
-            raise ValueError(f"the hook at {place!r} gave shape {tuple(answer.shape)}, it was given {tuple(value.shape)}; "
-                             "give back the same shape, or None to look only")
+            raise ValueError(
+                f"the hook at {place!r} gave shape {tuple(answer.shape)}, it was given {tuple(value.shape)}; "
+                "give back the same shape, or None to look only"
+            )
         return answer
 
     def on(self, denoise: Denoise, schedule: Schedule, edit: Edit | None = None) -> tuple[Denoise, Edit]:

@@ -19,7 +19,10 @@ def expand(a: Tensor, x: Tensor) -> Tensor:
     if a.ndim == 0:
         return a
     if a.shape != x.shape[:1]:
-        raise ValueError(f"one number a sample is wanted, shape () or ({x.shape[0]},); given {tuple(a.shape)} for x of {tuple(x.shape)}")
+        raise ValueError(
+            f"one number a sample is wanted, shape () or ({x.shape[0]},); "
+            f"given {tuple(a.shape)} for x of {tuple(x.shape)}"
+        )
     return a.reshape(-1, *[1] * (x.ndim - 1))
 
 

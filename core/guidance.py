@@ -60,8 +60,8 @@ def tell_time(denoise: Denoise, schedule: Schedule, shift: float) -> Denoise:
 def reschedule(denoise: Denoise, trained: Schedule, schedule: Schedule) -> Denoise:
     """Walk a model trained on one schedule along another: ask it at the time of equal SNR, with x scaled to match.
 
-    x_t/alpha_t = x0 + (sigma/alpha)·eps is the same variable on every schedule (Karras et al. 2022, section 2; Kingma et
-    al. 2021, section 5.1), so x0 and eps are too. Exact within the noise levels both schedules have; beyond them the
+    x_t/alpha_t = x0 + (sigma/alpha)·eps is the same variable on every schedule (Karras et al. 2022, section 2; Kingma
+    et al. 2021, section 5.1), so x0 and eps are too. Exact within the noise levels both schedules have; beyond them the
     model is asked at its nearest.
     """
     if trained.name == schedule.name and trained.T == schedule.T:

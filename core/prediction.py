@@ -3,13 +3,13 @@
 Given x_t = alpha·x0 + sigma·eps, knowing one of them is knowing all: two equations in two unknowns. What a network was
 trained to put out is a choice of coordinates, and `Prediction.of` undoes that choice.
 
-| target   | what the network puts out         | x0 from it                                    | source |
-|----------|-----------------------------------|-----------------------------------------------|--------|
-| eps      | eps                               | (x_t − sigma·eps) / alpha                      | Ho et al. 2020, eq. 9 ff. |
-| x0       | x0                                | itself                                         | |
-| v        | alpha·eps − sigma·x0              | (alpha·x_t − sigma·v) / (alpha² + sigma²)      | Salimans & Ho 2022, appendix D |
-| velocity | eps − x0                          | (x_t − sigma·velocity) / (alpha + sigma)       | Liu et al. 2022, eq. 1 (their time runs the other way) |
-| edm      | (x0 − c_skip·x_t) / c_out         | c_skip·x_t + c_out·output                      | Karras et al. 2022, eq. 7 and table 1, for any alpha |
+| target   | what the network puts out | x0 from it                                | source                                |
+|----------|---------------------------|-------------------------------------------|---------------------------------------|
+| eps      | eps                       | (x_t − sigma·eps) / alpha                 | Ho et al. 2020, below eq. 9           |
+| x0       | x0                        | itself                                    |                                       |
+| v        | alpha·eps − sigma·x0      | (alpha·x_t − sigma·v) / (alpha² + sigma²) | Salimans & Ho 2022, appendix D        |
+| velocity | eps − x0                  | (x_t − sigma·velocity) / (alpha + sigma)  | Liu et al. 2022, eq. 1, time reversed |
+| edm      | (x0 − c_skip·x_t) / c_out | c_skip·x_t + c_out·output                 | Karras et al. 2022, eq. 7, any alpha  |
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Prediction:
         return cls((x_t - sigma * eps) / alpha.clamp(min=TINY), eps, alpha, sigma)
 
     @classmethod
-    def of(cls, target: str, output: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor, sigma_data: float = 1.0) -> Prediction:
+    def of(cls, target: str, output: Tensor, x_t: Tensor, alpha: Tensor, sigma: Tensor,
+           sigma_data: float = 1.0) -> Prediction:
         """A network's output, read as `target`. All of shape (B, ...); alpha and sigma broadcast.
 
         v, velocity and edm divide by nothing that vanishes, so they are stable at both ends of time.

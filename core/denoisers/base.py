@@ -13,8 +13,8 @@ from core.schedules import Schedule
 class Denoiser(nn.Module):
     """(x_t, t) → Prediction.
 
-    The network sees x_t / √(alpha²·sigma_data² + sigma²), which has unit variance at every t (Karras et al. 2022, c_in),
-    t in [0, 1], and the noise level log(sigma/alpha)/4 (their c_noise); each network uses of the latter two what it
+    The network sees x_t / √(alpha²·sigma_data² + sigma²), of unit variance at every t (Karras et al. 2022, c_in), t in
+    [0, 1], and the noise level log(sigma/alpha)/4 (their c_noise); each network uses of the latter two what it
     likes. Signature: network(x, t, noise_level, cond) → output of x's shape.
 
     sigma_data: the data's standard deviation (a number).

@@ -79,6 +79,6 @@ class Exact:
         out = []
         for x, alpha, variance in self._chunks(x_t, t):
             logits = self._logits(x, alpha, variance) - (x**2).sum(1, keepdim=True) / (2 * variance[:, None])
-            dims = x.shape[1]
-            out.append(torch.logsumexp(logits, 1) - math.log(len(self.points)) - dims / 2 * torch.log(2 * math.pi * variance))
+            norm = x.shape[1] / 2 * torch.log(2 * math.pi * variance)
+            out.append(torch.logsumexp(logits, 1) - math.log(len(self.points)) - norm)
         return torch.cat(out)
