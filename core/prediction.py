@@ -3,13 +3,13 @@
 Given x_t = alpha·x0 + sigma·eps, knowing one of them is knowing all: two equations in two unknowns. What a network was
 trained to put out is a choice of coordinates, and `Prediction.of` undoes that choice.
 
-| target   | what the network puts out | x0 from it                                | source                             |
-|----------|---------------------------|-------------------------------------------|------------------------------------|
-| eps      | eps                       | (x_t − sigma·eps) / alpha                 | Ho et al. 2020, below eq. 9        |
-| x0       | x0                        | itself                                    |                                    |
-| v        | alpha·eps − sigma·x0      | (alpha·x_t − sigma·v) / (alpha² + sigma²) | Salimans & Ho 2022, appendix D     |
-| velocity | eps − x0                  | (x_t − sigma·velocity) / (alpha + sigma)  | Liu et al. 2022, eq. 1, reversed t |
-| edm      | (x0 − c_skip·x_t) / c_out | c_skip·x_t + c_out·output                 | Karras et al. 2022, eq. 7, any alpha |
+| target   | what the network puts out | x0 from it                                | source                            |
+|----------|---------------------------|-------------------------------------------|-----------------------------------|
+| eps      | eps                       | (x_t − sigma·eps) / alpha                 | Ho et al. 2020, below eq. 9       |
+| x0       | x0                        | itself                                    |                                   |
+| v        | alpha·eps − sigma·x0      | (alpha·x_t − sigma·v) / (alpha² + sigma²) | Salimans & Ho 2022, appendix D    |
+| velocity | eps − x0                  | (x_t − sigma·velocity) / (alpha + sigma)  | Liu et al. 2022, eq. 1, 1 − t     |
+| edm      | (x0 − c_skip·x_t) / c_out | c_skip·x_t + c_out·output                 | Karras et al. 2022, eq. 7         |
 """
 
 from __future__ import annotations
