@@ -15,10 +15,10 @@
     return ticks.map(at => ({ at, name: name(at === 0 ? 0 : at) }));
   }
 
-  // 1, 2 or 5 times a power of ten, at least `rough`
+  // 1, 2 or 5 times a power of ten, about `rough`
   N.step = rough => {
     const power = 10 ** Math.floor(Math.log10(rough));
-    return [1, 2, 5, 10].find(m => m * power >= rough * 0.999) * power;
+    return [1, 2, 5, 10].find(m => m * power >= 0.8 * rough) * power;
   };
 
   function decades(lo, hi, room) {
@@ -32,6 +32,7 @@
     let ticks = all([1]);
     if (ticks.length < 3) ticks = all([1, 3]);
     if (ticks.length < 3) ticks = all([1, 2, 5]);
+    if (ticks.length < 3) return linear(lo, hi, room);
     const every = Math.ceil(ticks.length / Math.max(2, room));
     const name = v => (v >= 1e-3 && v < 1e5 ? String(Number(v.toPrecision(1))) : '1e' + Math.round(Math.log10(v)));
     return ticks.filter((_, i) => i % every === 0).map(at => ({ at, name: name(at).replace('-', '−') }));
@@ -351,6 +352,12 @@
     };
   };
 
+  // Two or three cards a row, so that none is left alone in the last.
+  N.arrangeCards = host => {
+    const count = [...host.children].filter(card => !card.hidden).length;
+    host.style.setProperty('--columns', count <= 3 ? Math.max(1, count) : count === 4 ? 2 : 3);
+  };
+
   // The live charts of a page: the value is a base64 chunk that holds charts alone.
   N.charts = (element, props, watch, empty) => {
     const root = N.make('div', 'ns-stage ns-charts');
@@ -367,6 +374,7 @@
         cards[i].update(chart, chart.cursor);
         cards[i].view.at(0);
       });
+      N.arrangeCards(root);
     };
     element.noisescope = { get charts() { return cards.map(c => c.view.chart); } };
     watch('value', show);

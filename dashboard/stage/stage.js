@@ -111,9 +111,8 @@
       if (value.total) film.total = Math.max(film.total, value.total);
       if (value.done !== false && !this.loader.busy) film.total = film.ready; // stopped early: this is all there is
       this.arrange();
-      const newest = transport.frame >= transport.ready - 1;
       if (first) this.start();
-      else if (value.follow && !transport.held && newest) transport.wanted = film.ready - 1;
+      if (value.follow && !transport.held && !transport.playing) transport.wanted = film.ready - 1;
       transport.extent(film.total, film.ready);
       if (value.done !== false && film.ready === film.total && this.still && !transport.held) transport.go(film.total - 1);
       this.soon();
@@ -139,9 +138,11 @@
     get keys() {
       const there = this.order.filter(key => this.film && this.film.panels.has(key));
       const wanted = (this.chosen || this.options.shown).filter(key => there.includes(key));
-      const chosen = wanted.length ? wanted : there.slice(0, 2);
+      const chosen = wanted.length ? wanted : there;
       return there.filter(key => chosen.includes(key)).slice(0, MOST);
     }
+
+    get blanks() { return Math.min(MOST, this.options.shown.length || 2); }
 
     get shown() { return this.keys.map(key => this.film.panels.get(key)); }
 
@@ -151,7 +152,7 @@
       const { film } = this;
       this.node.classList.toggle('ns-nothing', !film || !film.ready);
       this.exporter.button.disabled = !film || !film.ready;
-      this.node.style.setProperty('--count', Math.max(1, this.keys.length || Math.min(MOST, this.options.shown.length)));
+      this.node.style.setProperty('--count', this.keys.length || this.blanks);
       const more = (film && film.ready && this.value.available) || [];
       const offers = film && film.ready ? [...film.panels.values()].filter(p => !more.some(o => o.key === p.key)).concat(more) : [];
       const names = new Map();
@@ -184,7 +185,7 @@
     hold(count) {
       const frames = this.panels.querySelectorAll('.ns-blank');
       if (count) frames.forEach(frame => frame.remove());
-      else for (let i = frames.length; i < Math.min(MOST, this.options.shown.length); i++) {
+      else for (let i = frames.length; i < this.blanks; i++) {
         this.panels.append(N.make('div', 'ns-blank'));
       }
     }
@@ -234,6 +235,7 @@
         this.cards[i].update(chart, this.film.cursors[i]);
       });
       this.step.hidden = !(this.film && (this.film.formula || this.film.figures.length));
+      N.arrangeCards(this.below);
     }
 
     // ---- painting ----

@@ -69,6 +69,11 @@ def url(heard):
             time.sleep(0.4)
             yield {**value, "chunks": parts[:n], "done": n == len(parts)}
 
+    def follow():
+        for value in run():
+            yield {**value, "follow": True}
+            time.sleep(0.6)
+
     def want(value, event: gr.EventData):
         heard.append(("want", event._data))
         return {**value, "chunks": [*value["chunks"], chunk(pack(PICTURES, keys=[event.key]))]}
@@ -94,6 +99,9 @@ def url(heard):
             go = gr.Button("Go", elem_id="go")
             streaming = Stage("Streams", shown=("x_t",), elem_id="streams", empty="Press Go.")
             go.click(run, None, streaming, show_progress="hidden")
+            grow = gr.Button("Grow", elem_id="grow")
+            growing = Stage("Grows", elem_id="growing", autoplay=False)
+            grow.click(follow, None, growing, show_progress="hidden")
             streaming.want(want, streaming, streaming, show_progress="hidden")
     demo.queue().launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", ssr_mode=False,
                         head=head(), css=theme.css(), theme=theme.theme())  # fmt: skip
@@ -110,7 +118,7 @@ def stage(url, open_page):
         if tab:
             page.wait_for_selector(f"button[role=tab]:visible:has-text('{tab}')").click()
         page.wait_for_selector(f"#{name} .ns-stage")
-        if name != "streams":
+        if name in ("pictures", "marks"):
             page.wait_for_function(f"{STAGE.format(name)}.painted !== null")
         return page, lambda script: page.evaluate(f"() => {{ const stage = {STAGE.format(name)}; return {script}; }}")
 
@@ -166,11 +174,11 @@ def test_a_signed_zero_is_the_background_of_the_panel(stage):
 
 
 def test_changing_the_theme_repaints(stage):
-    page, _ = stage()
+    page, js = stage()
     before = colours(page, "eps", cells()[:1])
+    paints = js("stage.paints")
     page.evaluate("document.body.classList.add('dark')")
-    page.wait_for_function("() => getComputedStyle(document.body).getPropertyValue('--ns-panel') !== ''")
-    page.wait_for_timeout(200)
+    page.wait_for_function(f"{STAGE.format('pictures')}.paints > {paints}")
     assert before[0][:3] == [255, 255, 255] and colours(page, "eps", cells()[:1])[0][:3] == [0x16, 0x19, 0x1C]
 
 
@@ -221,6 +229,7 @@ def test_keys_typed_into_a_field_move_nothing(stage):
     page.fill("#pictures .ns-jump", "610")
     page.keyboard.press("Enter")
     assert js("stage.frame") == 12
+    settled(page)
     assert page.inner_text("#pictures .ns-clock") == "t = 600 / 950"
 
 
@@ -266,6 +275,18 @@ def test_the_playhead_survives_a_new_film_of_the_same_shape(stage):
     page.wait_for_function(f"{STAGE.format('streams')}.film.id !== '{first}'")
     page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
     assert js("stage.frame") == 11 and not js("stage.playing")
+
+
+def test_the_playhead_follows_a_growing_film_until_a_hand_takes_it(stage):
+    page, js = stage("growing", "Streams")
+    page.click("#grow")
+    for ready in (5, 10):
+        page.wait_for_function(f"{STAGE.format('growing')}.frames === {ready}")
+        settled(page, "growing")
+        assert js("stage.frame") == ready - 1
+    js("stage.seek(2)")
+    page.wait_for_function(f"{STAGE.format('growing')}.frames === {FRAMES}")
+    assert js("stage.frame") == 2
 
 
 def test_a_film_plays_by_itself_unless_reduced_motion_is_asked_for(stage):
@@ -318,9 +339,8 @@ def test_a_click_on_a_picture_shows_it_alone_in_every_panel_until_the_next(stage
     canvas.hover(position={"x": box["width"] * 0.75, "y": box["height"] * 0.25})
     page.wait_for_function("document.querySelector('#pictures .ns-panel-caption').textContent.startsWith('#1 ')")
     canvas.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.25})
-    settled(page)
-    page.wait_for_timeout(100)
     assert js("stage.sample") == 1
+    js("stage.paint(stage.frame)")
     value = PICTURES.panel("x_t").data[0, 1, 0, 0, 0]
     shown = colours(page, "x_t", [(1 / 16, 1 / 16)])[0][0]
     assert abs(shown - round(255 * (np.clip(value, -1, 1) + 1) / 2)) <= 1
@@ -342,7 +362,7 @@ def test_marks_are_painted_where_they_are(stage):
 
 
 def test_hovering_a_point_names_it_and_rings_it_in_every_panel(stage):
-    page, _ = stage("marks", "Marks")
+    page, js = stage("marks", "Marks")
     count = """() => {
         const c = document.querySelector('#marks figure[data-key=paths] canvas');
         const { data } = c.getContext('2d').getImageData(0, 0, c.width, c.height);
@@ -353,7 +373,7 @@ def test_hovering_a_point_names_it_and_rings_it_in_every_panel(stage):
     box = canvas.bounding_box()
     canvas.hover(position={"x": box["width"] * 0.1, "y": box["height"] * 0.9})
     page.wait_for_function("document.querySelector('#marks .ns-panel-caption').textContent.startsWith('#0 ')")
-    page.wait_for_timeout(100)
+    js("stage.paint(stage.frame)")
     assert page.evaluate(count) > before
 
 
@@ -403,8 +423,6 @@ def test_controls_have_names_for_those_who_cannot_see(stage):
 
 def test_live_charts_draw_their_curves(stage):
     page, _ = stage()
-    page.wait_for_selector("#charts .ns-plot")
-    page.wait_for_timeout(300)
-    drawn = page.evaluate("""() => [...document.querySelectorAll('#charts canvas')].map(c =>
+    assert page.locator("#charts .ns-chart").count() == 2
+    page.wait_for_function("""() => [...document.querySelectorAll('#charts canvas')].every(c =>
         c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v))""")
-    assert drawn == [True, True]
