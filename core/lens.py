@@ -68,10 +68,14 @@ class Glance:
 
 
 def lens_times(schedule: Schedule, count: int) -> Tensor:
-    """`count` times from 1 (or the last with any signal) down to 1/T, evenly; t = 0 has no noise to predict."""
+    """`count` times from 1 (or the last with any signal) down to 1/T, evenly; t = 0 has no noise to predict.
+
+    On a discrete schedule they are timesteps k/T. ValueError for a count that is not within 2 … T.
+    """
     if not 2 <= count <= schedule.T:
         raise ValueError(f"{count} timesteps under the lens; between 2 and T = {schedule.T} are possible")
-    return torch.linspace(schedule.start_for("eps"), 1 / schedule.T, count, dtype=torch.float64)
+    t = torch.linspace(schedule.start_for("eps"), 1 / schedule.T, count, dtype=torch.float64)
+    return (t * schedule.T).round() / schedule.T if schedule.discrete else t
 
 
 @torch.no_grad()
@@ -84,7 +88,10 @@ def look(denoise: Denoise, exact: Denoise, schedule: Schedule, x0: Tensor, eps: 
 
 @torch.no_grad()
 def loss_floor(exact: Denoise, schedule: Schedule, draw, times: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """The irreducible E|ε − ε_exact|² at each time, (K,): a mean over `count` samples of draw(count, generator)[0]."""
+    """The irreducible E|ε − ε_exact|² of each row of `times`, (K,): a mean over `count` samples.
+
+    draw(count, generator)[0] gives the data; times: (K,), or (K, count) with a time for each sample.
+    """
     x0 = draw(count, generator)[0]
     eps = torch.randn(x0.shape, generator=generator).to(x0)
     return torch.tensor([mse(exact(noised(schedule, x0, t, eps).x_t, t).eps, eps) for t in times])

@@ -107,9 +107,11 @@ def density(points: Tensor, bandwidth: float, alpha: Tensor, sigma: Tensor, view
     """p_t on the cells of the view over its own maximum, (K, H, W), row 0 at the top; alpha and sigma (K,).
 
     p_t = (1/N) Σ_i N(x; alpha·y_i, alpha²h² + sigma²) is a sum of products of an x and a y part, hence one matrix product.
-    Cells are as blurred as a cell is wide, so that a point smaller than a cell is seen.
+    Values are those at the cells' centres, blurred by half a cell (one standard deviation), so that a point smaller than
+    a cell is seen.
     """
-    axis = torch.linspace(-view, view, DENSITY_CELLS)
+    edge = view * (1 - 1 / DENSITY_CELLS)
+    axis = torch.linspace(-edge, edge, DENSITY_CELLS)
     out = []
     for a, s in zip(alpha.float(), sigma.float()):
         width = torch.sqrt(a**2 * bandwidth**2 + s**2 + (view / DENSITY_CELLS) ** 2)

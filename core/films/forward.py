@@ -12,7 +12,7 @@ from core.scene import Chart, Scene, Series
 class ForwardFilm(Film):
     """Frames at `frames` times from 0 to 1: x_t by the closed form, and x_t by small steps with fresh noise in each.
 
-    ValueError if the schedule cannot be walked (see `Schedule.check`).
+    On a discrete schedule the times are timesteps k/T; there are then no more than T + 1.
     """
 
     def __init__(self, dataset, schedule, samples: int, seed: int, frames: int = 101, about: dict | None = None):
@@ -20,7 +20,6 @@ class ForwardFilm(Film):
         generator = torch.Generator().manual_seed(seed)
         self.x0 = dataset.draw(samples, generator)[0]
         self.eps = torch.randn(self.x0.shape, generator=generator)
-        # Step by step is told with T steps of which `frames` are shown, on a discrete schedule: its own timesteps.
         self.t = torch.linspace(0, 1, frames, dtype=torch.float64)
         if schedule.discrete:
             self.t = (self.t * schedule.T).round().div(schedule.T).unique()
@@ -81,7 +80,7 @@ class ForwardFilm(Film):
         t, alpha, sigma = self.t, self.alpha, self.sigma
         inner = t > 0
         log_snr = self.schedule.log_snr(t)
-        beta = self.schedule.beta(t.clamp(min=1 / self.schedule.T))
+        beta = inner * self.schedule.beta(t.clamp(min=1 / self.schedule.T))  # nothing is lost at the data itself
         numbers = dict(t=t, k=t * self.schedule.T, T=torch.full_like(t, self.schedule.T), alpha=alpha, sigma=sigma,
                        alpha_bar=alpha**2, snr=alpha**2 / sigma**2, log_snr=log_snr, beta=beta)
         finite = inner & log_snr.isfinite()
@@ -90,7 +89,7 @@ class ForwardFilm(Film):
         charts = (
             Chart("α, the signal · σ, the noise", (Series("α", x, alpha.numpy(), palette="ink"), Series("σ", x, sigma.numpy())), x, ends=ends),
             Chart("log SNR = log α²/σ²", (Series("log SNR", t[finite].numpy(), log_snr[finite].numpy()),), x, ends=ends),
-            Chart("β, the share of the signal lost in each of T steps", (Series("β", t[inner].numpy(), beta[inner].numpy()),), x, ends=ends),
+            Chart("β, the share of the signal's variance lost in each of T steps", (Series("β", t[inner].numpy(), beta[inner].numpy()),), x, ends=ends),
         )
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
@@ -98,5 +97,5 @@ class ForwardFilm(Film):
             sentence="At t = {t:.3f} it is {alpha:.3f} times the data plus {sigma:.3f} times noise: SNR = {snr:.3g}.",
             formula="x_{t} = α_{t} x_{0} + σ_{t} ε",
             figures=("xₜ = {alpha:.4f} · x₀ + {sigma:.4f} · ε", "ᾱₜ = {alpha_bar:.4f}   log SNR = {log_snr:.2f}   βₜ = {beta:.5f}"),
-            source="core/forward.py · x_t = alpha * x0 + sigma * eps", charts=charts, about=self.about,
+            source="core/forward.py · alpha * x0 + sigma * eps", charts=charts, about=self.about,
         )

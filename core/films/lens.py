@@ -20,6 +20,7 @@ class LensFilm(Film):
         self._rows: dict[str, list[torch.Tensor]] = {name: [] for name in ("x_t", "eps", "x0", "eps_exact", "x0_exact")}
         self._figures: dict[str, list[float]] = {name: [] for name in ("mse", "floor", "excess", "cosine", "exact_cosine")}
         self._true: dict[str, torch.Tensor] = {}
+        self._count = 0
         self.offers = {}
         (self._offer_points if dataset.kind == "points" else self._offer_pictures)()
 
@@ -32,10 +33,11 @@ class LensFilm(Film):
             self._rows[name].append(value[:n].cpu())
         for name, figures in self._figures.items():
             figures.append(getattr(glance, name))
+        self._count += 1  # last: another thread may be looking
 
     @property
     def frames(self) -> int:
-        return len(self._rows["x_t"])
+        return self._count
 
     @property
     def total(self) -> int:
@@ -100,10 +102,11 @@ class LensFilm(Film):
         self.offer("x0_exact", "x̂_{0} exact", "the exact denoiser's guess: a mean of training pictures", shown("x0_exact"), **state)
 
     def shell(self, first: int, end: int) -> Scene:
-        t = self.times[: self.frames]
+        count = self.frames
+        t = self.times[:count]
         alpha, sigma = self.schedule(t)
-        figures = {name: np.array(values) for name, values in self._figures.items()}
-        numbers = dict(t=t.numpy(), k=(t * self.schedule.T).numpy(), T=np.full(self.frames, self.schedule.T), alpha=alpha.numpy(), sigma=sigma.numpy(),
+        figures = {name: np.array(values[:count]) for name, values in self._figures.items()}
+        numbers = dict(t=t.numpy(), k=(t * self.schedule.T).numpy(), T=np.full(count, self.schedule.T), alpha=alpha.numpy(), sigma=sigma.numpy(),
                        log_snr=self.schedule.log_snr(t).numpy(), explained=100 * (1 - figures["mse"]), possible=100 * (1 - figures["floor"]), **figures)
         cursor, x = self.times.numpy(), t.numpy()
         ends = ("t=1 noise", "t=0 data")
@@ -126,5 +129,5 @@ class LensFilm(Film):
             figures=("xₜ = {alpha:.3f} · x₀ + {sigma:.3f} · ε",
                      "mean (ε̂−ε)²  {mse:.4f}   exact {floor:.4f}   cosine {cosine:.4f}   exact {exact_cosine:.4f}",
                      "mean (ε̂−ε exact)²  {excess:.5f}"),
-            source="core/lens.py · mse(predicted.eps, noised.eps)", charts=charts, about=self.about,
+            source="core/lens.py · mse(self.predicted.eps, self.noised.eps)", charts=charts, about=self.about,
         )

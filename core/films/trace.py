@@ -24,15 +24,15 @@ EQUATIONS = {
 class TraceFilm(Film):
     """The trace may still be growing: steps of `times` that are not there yet are not among `frames`.
 
-    times: the grid of the walk, (K+1,); denoise: asked for fields (not for what is in the trace); eta and sampler: for
-    the equation. When the walk is over, `finish` adds the last frame, at t = times[-1], whose panels that show a
-    prediction hold the last one made.
+    times: the grid of the walk, (K+1,); denoise: asked for fields (not for what is in the trace); sampler, eta and push
+    (what an edit added to each mean): for the equation. When the walk is over, `finish` adds the last frame, at
+    t = times[-1], whose panels that show a prediction hold the last one made.
     """
 
     def __init__(self, trace: Trace, times: torch.Tensor, dataset, schedule, denoise: Denoise, sampler: str = "ddim",
-                 eta: float = 0.0, about: dict | None = None):
+                 eta: float = 0.0, push: float = 0.0, about: dict | None = None):
         self.trace, self.times, self.dataset, self.schedule, self.denoise = trace, times, dataset, schedule, denoise
-        self.sampler, self.eta, self.about = sampler, 1.0 if sampler == "ddpm" else eta, about or {}
+        self.sampler, self.eta, self.push, self.about = sampler, 1.0 if sampler == "ddpm" else eta, push, about or {}
         self.finished = False
         self.kept = times[:-1][:: trace.every]
         stds = [self.eta * posterior_std(schedule, t, s) if sampler != "heun" else 0.0 for t, s in zip(times, times[1:])]
@@ -41,6 +41,7 @@ class TraceFilm(Film):
         self._stds = torch.tensor(stds, dtype=torch.float64)[:: trace.every]
         self._added_view, self._removed_view = max(3 * max(stds), 1e-3), max(max(moves), 1e-3)
         self._exact: Exact | None = None
+        self._spread = spread(dataset)
         self.offers = {}
         (self._offer_points if dataset.kind == "points" else self._offer_pictures)()
 
@@ -93,9 +94,8 @@ class TraceFilm(Film):
 
     def error(self, first: int, end: int) -> torch.Tensor:
         """ε̂ − ε_exact at the states of the walk."""
-        x, eps = self.quantity("x_t", first, end), self.quantity("eps", first, end)
-        if end > len(self.trace):
-            x[-1] = self.trace.part("x_t", len(self.trace) - 1, len(self.trace))[0]
+        eps = self.quantity("eps", first, end)
+        x = [self.trace.part("x_t", k, k + 1)[0] for k in torch.arange(first, end).clamp(max=len(self.trace) - 1)]
         return eps - torch.stack([self.exact(row, t).eps for row, t in zip(x, self.frame_times(first, end))])
 
     def _offer_points(self):
@@ -151,10 +151,11 @@ class TraceFilm(Film):
         The forward process has E|x_t − alpha·μ|²/D = alpha²·Var + sigma²; with a = x0 − μ and B samples that mean square
         has the variance (alpha⁴·Var|a|² + 4·alpha²sigma²·E|a|² + 2D·sigma⁴) / (B·D²).
         """
-        mean, square, variance, d = spread(self.dataset)
-        t = torch.cat([self.kept, self.times[-1:]])[: self.frames]
+        mean, square, variance, d = self._spread
+        frames = self.frames  # once: a walk may add to it meanwhile
+        t = torch.cat([self.kept, self.times[-1:]])[:frames]
         alpha, sigma = self.schedule(t)
-        x = self.quantity("x_t", 0, self.frames).flatten(2).double()
+        x = self.quantity("x_t", 0, frames).flatten(2).double()
         walked = (x - alpha[:, None, None] * mean).square().mean((1, 2))
         forward = alpha**2 * square / d + sigma**2
         error = (alpha**4 * variance + 4 * alpha**2 * sigma**2 * square + 2 * d * sigma**4).div(x.shape[1]).sqrt() / d
@@ -164,25 +165,29 @@ class TraceFilm(Film):
         t = torch.cat([self.kept, self.times[-1:]])
         at = (torch.arange(len(self.kept)) * self.trace.every).clamp(max=len(self.times) - 2)
         s = torch.cat([self.times[at + 1], self.times[-1:]])
-        std = torch.cat([self._stds, torch.zeros(1, dtype=torch.float64)])
+        # The rule's std gives the weight of ε̂; what was really added, after edits, is what the trace says.
+        rule = torch.cat([self._stds, torch.zeros(1, dtype=torch.float64)])
+        std = torch.cat([self.trace.std, rule[len(self.trace):]])
         (alpha_t, sigma_t), (alpha_s, sigma_s) = self.schedule(t), self.schedule(s)
-        steps = len(self.times) - 1
+        steps, (_, square, _, d) = len(self.times) - 1, self._spread
         numbers = dict(t=t, s=s, step=torch.cat([at, torch.tensor([steps])]), steps=torch.full_like(t, steps), alpha_t=alpha_t,
                        sigma_t=sigma_t, alpha_s=alpha_s, sigma_s=sigma_s, std=std,
-                       direction=(sigma_s**2 - std**2).clamp(min=0).sqrt(), log_snr=self.schedule.log_snr(t),
+                       direction=(sigma_s**2 - rule**2).clamp(min=0).sqrt(), log_snr=self.schedule.log_snr(t),
                        scale_t=1 / (alpha_t + sigma_t), scale_s=alpha_s + sigma_s, dr=sigma_s / (alpha_s + sigma_s) - sigma_t / (alpha_t + sigma_t),
-                       left=100 * sigma_t**2 / (alpha_t**2 * spread(self.dataset)[1] / spread(self.dataset)[3] + sigma_t**2))
+                       left=100 * sigma_t**2 / (alpha_t**2 * square / d + sigma_t**2))
         formula, source = EQUATIONS["heun" if self.sampler == "heun" else "ddim"]
-        figures = (("xₛ = {scale_s:.3f} [ {scale_t:.3f} · xₜ + ({dr:+.4f}) · ½(uₜ + uₛ) ]", "from t = {t:.3f} to s = {s:.3f}, u = ε̂ − x̂₀")
+        push = f" {self.push:+.4f}" if self.push else ""
+        figures = (("xₛ = {scale_s:.3f} [ {scale_t:.3f} · xₜ + ({dr:+.4f}) · ½(uₜ + uₛ) ]" + push,
+                    "from t = {t:.3f} to s = {s:.3f}, u = ε̂ − x̂₀; the last step, to 0, takes uₜ alone")
                    if self.sampler == "heun" else
-                   ("xₛ = {alpha_s:.3f} · x̂₀ + {direction:.3f} · ε̂ + {std:.3f} · z", "from t = {t:.3f} to s = {s:.3f}, std = η · posterior std"))
+                   ("xₛ = {alpha_s:.3f} · x̂₀ + {direction:.3f} · ε̂ + {std:.3f} · z" + push, "from t = {t:.3f} to s = {s:.3f}, std = η · posterior std unless dropped"))
         count = len(self._any())
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
             clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
             sentence=f"{count:,} {'points' if self.dataset.kind == 'points' else 'pictures'} on their way: at t = {{t:.3f}}, {{left:.0f}} % of "
                      "the state's variance is still noise.",
-            formula=formula, figures=figures, source=source, charts=self._charts(), about=self.about,
+            formula=formula + (" + nudge" if push else ""), figures=figures, source=source, charts=self._charts(), about=self.about,
         )
 
     def _charts(self) -> tuple[Chart, ...]:
@@ -194,8 +199,10 @@ class TraceFilm(Film):
         band = Chart("is the walk where the forward process would be? std of x_t, walk over theory",
                      (Series("±2 s.e.", t, 1 + error, style="band", low=1 - error), Series("walk / theory", t, ratio)),
                      cursor, ends=ends, flip=True)
-        x0, final = self.quantity("x0", 0, len(self.trace)), self.trace.final
+        if not self.finished:
+            return (band,)
+        x0, final = self.trace["x0"], self.trace.final
         away = (x0 - final).flatten(1).square().mean(1).sqrt().numpy()
         settle = Chart("how far is the guess x̂₀ from where it ends? root mean square", (Series("x̂₀ − end", t[: len(away)], away),), cursor,
                        ends=ends, flip=True)
-        return (band, settle) if self.finished else (band,)
+        return band, settle

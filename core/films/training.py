@@ -12,7 +12,7 @@ from core.films.base import DATA_VIEW, STATE_VIEW, Film, pictures
 from core.scene import Chart, Scene, Series
 from core.trace import Trace
 
-#: The time at which a training's score field and one-step guesses are looked at: half way up in amplitude, for most schedules.
+#: The time at which a training's score field and one-step guesses are looked at: σ is 0.4 (flow) to 0.9 (linear β) there.
 LOOK_AT = 0.4
 #: Points of a loss curve that are sent to the page; a screen has no more columns to draw them in.
 CURVE_POINTS = 400
@@ -53,9 +53,8 @@ def thin(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array([g.mean() for g in groups]), np.array([values[g].mean() for g in groups])
 
 
-def smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
-    """A running mean over the last `share` of all steps so far (at least 10), the same length."""
-    width = max(10, int(share * len(values)))
+def smooth(values: np.ndarray, width: int) -> np.ndarray:
+    """The mean of each value and those before it, `width` at most; the same length."""
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     begin = np.maximum(0, np.arange(len(values)) + 1 - width)
     return (total[1:] - total[begin]) / (np.arange(len(values)) + 1 - begin)
@@ -69,7 +68,7 @@ class TrainingFilm(Film):
 
     def __init__(self, dataset, target: str, steps: int, moments: list[int], floor: tuple[Tensor, Tensor], about: dict | None = None):
         self.dataset, self.target, self.steps, self.moments, self.floor = dataset, target, steps, moments, floor
-        self.about = about or {}
+        self.about, self.window = about or {}, max(10, steps // 20)
         self.previews: list[Preview] = []
         self.progress: Progress | None = None
         self.offers = {}
@@ -98,7 +97,9 @@ class TrainingFilm(Film):
 
     @property
     def frames(self) -> int:
-        return len(self.previews)
+        """Previews beside which the loss is known by now; that of the untrained network is known after one step."""
+        known = len(self.progress.losses) if self.progress else 0
+        return sum(p.step <= known for p in self.previews) if known else 0
 
     @property
     def total(self) -> int:
@@ -109,18 +110,17 @@ class TrainingFilm(Film):
         return sum(p.samples.nbytes + p.guess.nbytes for p in self.previews)
 
     def shell(self, first: int, end: int) -> Scene:
-        step = np.array([p.step for p in self.previews], float)
+        step = np.array([p.step for p in self.previews[first:end]], int)
         losses = self.progress.losses.numpy() if self.progress else np.empty(0)
-        smoothed = smooth(losses) if len(losses) else losses
-        at = np.clip(step.astype(int) - 1, 0, max(len(smoothed) - 1, 0))
-        numbers = dict(t=np.zeros(len(step)), step=step, steps=np.full(len(step), self.steps),
-                       loss=smoothed[at] if len(smoothed) else np.full(len(step), np.nan))
+        smoothed = smooth(losses, self.window)
+        numbers = dict(t=np.zeros(len(step)), step=step.astype(float), steps=np.full(len(step), float(self.steps)),
+                       loss=smoothed[np.maximum(step - 1, 0)])
         return Scene(
-            (), {name: values[first:end] for name, values in numbers.items()},
+            (), numbers,
             clock="training step {step:.0f} / {steps:.0f}",
             sentence="After {step:.0f} steps of training the same noise becomes this. Loss, smoothed: {loss:.4f}.",
-            formula=LOSSES[self.target], figures=("smoothed over the last 5 % of the steps: L = {loss:.5f}",),
-            source="core/training.py · loss = (output − target)²", charts=self._charts(losses, smoothed), about=self.about,
+            formula=LOSSES[self.target], figures=(f"mean over the last {self.window:,} steps: L = {{loss:.5f}}",),
+            source="core/training.py · (output.float() - batch.wanted).square()", charts=self._charts(losses, smoothed), about=self.about,
         )
 
     def _charts(self, losses: np.ndarray, smoothed: np.ndarray) -> tuple[Chart, ...]:
@@ -192,5 +192,5 @@ class ClocksFilm(Film):
             (), {name: values[first:end] for name, values in numbers.items()}, clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
             sentence="The same noise, denoised by the network as it was at {moments:.0f} moments of its training; now t = {t:.3f}.".replace(
                 "{moments:.0f}", str(len(self.traces))),
-            formula="x_{s} = α_{s} x̂_{0} + σ_{s} ε̂", source="core/samplers.py · ddim(schedule, eta=0)", charts=charts, about=self.about,
+            formula="x_{s} = α_{s} x̂_{0} + σ_{s} ε̂", source="core/samplers.py · alpha_s * prediction.x0 + direction * prediction.eps", charts=charts, about=self.about,
         )
