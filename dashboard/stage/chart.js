@@ -186,8 +186,8 @@
       context.scale(look.scale, look.scale);
       context.font = FONT;
       const wide = extent(chart, 'x') || [0, 1];
-      const ends = this.cursor ? finite([...this.cursor]) : [];
-      this.xs = [Math.min(wide[0], ...ends.slice(0, 1), ...ends.slice(-1)), Math.max(wide[1], ...ends.slice(0, 1), ...ends.slice(-1))];
+      const run = this.cursor ? finite([...this.cursor]) : [], ends = [...wide, ...run.slice(0, 1), ...run.slice(-1)];
+      this.xs = [Math.min(...ends), Math.max(...ends)];
       if (this.xs[0] === this.xs[1]) this.xs = [this.xs[0] - 0.5, this.xs[1] + 0.5];
       const room = Math.max(3, Math.floor(height / (chart.log ? 30 : 45)));
       this.ys = span(chart, room);
@@ -327,15 +327,16 @@
 
     nearest(series, value) {
       let best = NaN, near = Infinity;
-      series.x.forEach((x, i) => { if (Math.abs(x - value) < near) [near, best] = [Math.abs(x - value), series.y[i]]; });
+      series.x.forEach((x, i) => {
+        if (Math.abs(x - value) < near) [near, best] = [Math.abs(x - value), series.y[i]];
+      });
       return near <= (this.xs[1] - this.xs[0]) / 20 + 1e-9 ? best : NaN;
     }
 
     say(value) {
-      const words = Number.isFinite(value)
-        ? [N.short(value), ...this.chart.series.map(s => [s, this.nearest(s, value)]).filter(([, y]) => Number.isFinite(y))
-          .map(([s, y]) => `${N.plain(s.label)} ${N.short(y)}`.trim())].join(' · ')
-        : '';
+      const here = Number.isFinite(value) ? this.chart.series.map(s => [s.label, this.nearest(s, value)]) : [];
+      const read = here.filter(([, y]) => Number.isFinite(y)).map(([label, y]) => `${N.plain(label)} ${N.short(y)}`.trim());
+      const words = Number.isFinite(value) ? [N.short(value), ...read].join(' · ') : '';
       if (this.readout.textContent !== words) this.readout.textContent = words;
     }
   }

@@ -170,7 +170,8 @@
   };
   const FRESH = 0.75, TRACE = 0.22; // a trail at its head, and what remains of it
 
-  // Points, and paths: a trail shows a pixel from the frame in which a point first came by, so any frame costs the same.
+  // Points, and paths: a trail shows a pixel from the frame in which a point first came by, so that any frame costs
+  // the same.
   class Points {
     constructor() { this.buffer = new Buffer(); }
 
@@ -224,7 +225,9 @@
       const width = Math.min(2, Math.max(0.8, size / look.scale / 260)) * Math.min(1, (300 / panel.shape[0]) ** 0.25);
       const faded = new Float32Array(k + 1); // by the frame in which a pixel was first crossed
       const forget = 5 / Math.max(look.frames, 5);
-      for (let born = 0; born <= k; born++) faded[born] = width * Math.max(TRACE, FRESH * Math.exp((born - k) * forget));
+      for (let born = 0; born <= k; born++) {
+        faded[born] = width * Math.max(TRACE, FRESH * Math.exp((born - k) * forget));
+      }
       const { words } = this.buffer;
       for (let i = 0; i < words.length; i++) {
         if (this.birth[i] <= k) words[i] = colour | (Math.min(255, this.cover[i] * faded[this.birth[i]]) << 24);
@@ -314,5 +317,4 @@
   }
 
   N.painter = kind => new { images: Pixels, heat: Pixels, points: Points, paths: Points, field: Field }[kind]();
-  N.bytes = bytes;
 })(window.Noisescope = window.Noisescope || {});

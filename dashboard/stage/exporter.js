@@ -41,7 +41,8 @@
       this.message = N.make('span', 'ns-message', { role: 'status' });
       this.fields = [field('size of a panel', this.size), field('frames a second', this.fps),
         field('frames', this.every), field('pace', this.pacing)];
-      this.button = N.make('button', 'ns-pill', { type: 'button', 'aria-haspopup': 'dialog', 'aria-expanded': false }, 'export');
+      const opens = { type: 'button', 'aria-haspopup': 'dialog', 'aria-expanded': false };
+      this.button = N.make('button', 'ns-pill', opens, 'export');
       this.popover = N.make('div', 'ns-popover', { role: 'dialog', 'aria-label': 'export' },
         field('format', this.format), ...this.fields,
         N.make('div', 'ns-asked', {}, this.expected, this.go), this.bar, this.message);

@@ -3,7 +3,9 @@
   'use strict';
 
   N.Loader = class {
-    constructor({ arrived, failed }) { Object.assign(this, { arrived, failed, film: null, known: new Set(), listed: 0, busy: 0 }); }
+    constructor({ arrived, failed }) {
+      Object.assign(this, { arrived, failed, film: null, known: new Set(), listed: 0, busy: 0 });
+    }
 
     // `value` is {film, chunks: [{url}…], …} as the server sends it.
     load(value) {

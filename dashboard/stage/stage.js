@@ -18,7 +18,8 @@
     constructor(element, options, { props, trigger, watch, events }) {
       this.trigger = (event, data) => { if (events.includes(event)) trigger(event, data); };
       Object.assign(this, { element, options, props, views: new Map(), cards: [], paints: 0, painted: null });
-      Object.assign(this, { film: null, sample: null, marked: null, chosen: null, pending: new Set(), order: [], seen: true });
+      Object.assign(this, { film: null, sample: null, marked: null, chosen: null });
+      Object.assign(this, { pending: new Set(), order: [], seen: true });
       this.transport = new N.Transport({
         show: frame => this.show(frame),
         moved: frame => this.tell('seek', { frame }),
@@ -69,7 +70,9 @@
       this.below = N.make('div', 'ns-below', {}, this.step);
       this.node = N.make('div', 'ns-stage', { tabindex: -1 },
         N.make('header', 'ns-head', {}, this.question, this.sentence), this.chips,
-        N.make('section', 'ns-card ns-screen', {}, N.make('div', 'ns-view', {}, this.panels, this.empty), this.transport.node, this.note), this.below);
+        N.make('section', 'ns-card ns-screen', {},
+          N.make('div', 'ns-view', {}, this.panels, this.empty), this.transport.node, this.note),
+        this.below);
       this.question.textContent = this.options.question;
       this.empty.append(N.make('span', '', {}, this.options.empty));
       this.element.querySelector('.ns-root').replaceChildren(this.node);
@@ -114,7 +117,8 @@
       if (first) this.start();
       if (value.follow && !transport.held && !transport.playing) transport.wanted = film.ready - 1;
       transport.extent(film.total, film.ready);
-      if (value.done !== false && film.ready === film.total && this.still && !transport.held) transport.go(film.total - 1);
+      const whole = value.done !== false && film.ready === film.total;
+      if (whole && this.still && !transport.held) transport.go(film.total - 1);
       this.soon();
     }
 
@@ -153,8 +157,9 @@
       this.node.classList.toggle('ns-nothing', !film || !film.ready);
       this.exporter.button.disabled = !film || !film.ready;
       this.node.style.setProperty('--count', this.keys.length || this.blanks);
-      const more = (film && film.ready && this.value.available) || [];
-      const offers = film && film.ready ? [...film.panels.values()].filter(p => !more.some(o => o.key === p.key)).concat(more) : [];
+      const sent = film && film.ready ? [...film.panels.values()] : [];
+      const more = (sent.length && this.value.available) || [];
+      const offers = [...sent.filter(panel => !more.some(offer => offer.key === panel.key)), ...more];
       const names = new Map();
       for (const offer of offers) names.set(offer.key, offer);
       this.order = [...names.keys()];
@@ -197,7 +202,8 @@
         if (!chip) this.chips.append(chip = N.make('button', 'ns-chip', { type: 'button' }));
         const { title, note } = names.get(key);
         N.rich(chip, title);
-        chip.title = on.size >= MOST && !on.has(key) ? `${note} (${MOST} panels are the most: switch one off)` : note || '';
+        const full = on.size >= MOST && !on.has(key);
+        chip.title = full ? `${note} (${MOST} panels are the most: switch one off)` : note || '';
         chip.setAttribute('aria-pressed', on.has(key));
         chip.classList.toggle('ns-pending', this.pending.has(key) && !on.has(key));
         chip.dataset.key = key;

@@ -77,7 +77,7 @@
 
   const SPEC = /^([<>^])?([+\- ])?(0)?(\d*)([,_])?(?:\.(\d+))?([feg%])?$/;
 
-  // A float as Python's format() writes it for f, e, g and %; what is no number is a dash, so that columns keep their calm.
+  // A float as Python's format() writes it for f, e, g and %; what is no number is a dash.
   function format(value, spec) {
     const [, align, sign, zero, width, comma, dot, type] = SPEC.exec(spec || '') || [];
     let text;

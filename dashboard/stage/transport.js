@@ -13,7 +13,8 @@
       Object.assign(this, { show, moved, frame: 0, wanted: 0, total: 0, ready: 0 });
       Object.assign(this, { playing: false, awake: true, speed: 1, loop: true, held: false });
       this.button = N.make('button', 'ns-play', { type: 'button' });
-      this.slider = N.make('input', 'ns-seek', { type: 'range', min: 0, max: 0, step: 1, value: 0, 'aria-label': 'frame' });
+      const range = { type: 'range', min: 0, max: 0, step: 1, value: 0, 'aria-label': 'frame' };
+      this.slider = N.make('input', 'ns-seek', range);
       this.clock = N.make('button', 'ns-clock', { type: 'button', title: 'Jump: click and type' });
       this.jump = N.make('input', 'ns-jump', { type: 'number', step: 'any', 'aria-label': 'jump to' });
       this.jump.hidden = true;
