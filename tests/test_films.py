@@ -93,7 +93,8 @@ def clocked(dataset) -> ClocksFilm:
     noise = torch.randn(5, *dataset.shape, generator=torch.Generator().manual_seed(3))
 
     def record(factor):
-        return Trace.record(walk(scale_eps(exact, factor), ddim(schedule), noise, times, torch.Generator()), ("x_t", "x0"))
+        steps = walk(scale_eps(exact, factor), ddim(schedule), noise, times, torch.Generator())
+        return Trace.record(steps, ("x_t", "x0"))
 
     return ClocksFilm(dataset, {0: record(0.0), 50: record(0.7), 100: record(1.0)}, times)
 

@@ -16,7 +16,7 @@ from core.trace import Trace
 
 #: sampler → its equation, and the line of code that it is.
 EQUATIONS = {
-    "ddim": ("x_{s} = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std · z", "core/samplers.py · alpha_s * prediction.x0 + direction * prediction.eps"),
+    "ddim": ("x_{s} = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std · z", "core/samplers.py · mean = alpha_s·x0 + √(sigma_s² − std²)·eps"),
     "heun": ("x_{s} = (α_{s}+σ_{s}) [ x_{t}/(α_{t}+σ_{t}) + Δr · ½(u_{t} + u_{s}) ]", "core/samplers.py · scale_s * (z + dr * slope)"),
 }
 
