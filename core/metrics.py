@@ -12,6 +12,8 @@ from core.denoisers.base import Denoiser
 from core.samplers import heun
 from core.walk import start_noise, walk
 
+STRAY = 4.5  #: a normal sample in 2-D lies farther out with probability exp(−4.5²/2) = 4e-5
+
 
 def sliced_wasserstein(a: Tensor, b: Tensor, directions: int = 512, seed: int = 0) -> float:
     """Mean over random directions of the 1-D Wasserstein distance between a and b, in the data's units.
@@ -51,6 +53,7 @@ def sample_quality(denoiser: Denoiser, dataset: Dataset, n: int | None = None, s
     n           samples; 2000 points or 256 images unless told, and no more images than were held out
     sliced_wasserstein, nearest             samples against unseen data; `nearest` is a median
     real_sliced_wasserstein, real_nearest   training data against unseen data
+    stray       points: share of samples farther than STRAY bandwidths from every row; of the data one in 25,000 is
     copies      images: samples' `nearest` training image over that of unseen images; far below 1, the model repeats
                 what it was shown
     """
@@ -73,4 +76,6 @@ def sample_quality(denoiser: Denoiser, dataset: Dataset, n: int | None = None, s
     if dataset.kind == "images":
         own, fair = (nearest_distances(x, dataset.x0).median() for x in (samples, unseen))
         figures["copies"] = float(own / fair)
+    elif dataset.bandwidth:
+        figures["stray"] = float((nearest_distances(samples, dataset.x0) > STRAY * dataset.bandwidth).float().mean())
     return {"samples": n, "seed": seed} | {name: round(value, 5) for name, value in figures.items()}

@@ -1,0 +1,62 @@
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from core.checkpoints import load_pretrained
+from core.datasets import Dataset, load
+from core.denoisers.exact import Exact
+from core.metrics import draw_samples, nearest_distances, sample_quality, sliced_wasserstein
+from core.schedules import make_schedule
+
+
+def normal(n, seed):
+    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_a_shift_by_d_is_a_sliced_wasserstein_distance_of_d_times_the_mean_of_the_absolute_cosine():
+    x = normal(500, 0)
+    d = torch.tensor([0.3, 0.4], dtype=torch.float64)
+    assert sliced_wasserstein(x, x) == 0
+    assert sliced_wasserstein(x, x + d, directions=20_000) == pytest.approx(0.5 * 2 / math.pi, rel=0.02)
+
+
+def test_sliced_wasserstein_does_not_depend_on_the_order_and_needs_equal_numbers():
+    x, y = normal(100, 0), normal(100, 1)
+    assert sliced_wasserstein(x.flip(0), y) == pytest.approx(sliced_wasserstein(x, y))
+    with pytest.raises(ValueError, match=r"\(100, 2\) and \(99, 2\)"):
+        sliced_wasserstein(x, y[1:])
+
+
+def test_nearest_distances_are_those_of_a_loop_for_any_rank():
+    a, b = normal(600, 0).float().reshape(300, 1, 2, 2), normal(40, 1).float().reshape(20, 1, 2, 2)
+    expected = torch.tensor([min(float((x - y).square().sum().sqrt()) for y in b) for x in a])
+    assert_close(nearest_distances(a, b), expected)
+
+
+def test_samples_of_the_exact_denoiser_are_as_good_as_data():
+    data = load("moons")
+    exact = Exact(data.x0, make_schedule("cosine"), data.bandwidth)
+    figures = sample_quality(exact, data, n=200)
+    assert figures["nearest"] < 1.2 * figures["real_nearest"]
+    assert figures["sliced_wasserstein"] < 2.5 * figures["real_sliced_wasserstein"] and figures["stray"] < 0.01
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_seed_others():
+    denoiser, _ = load_pretrained("trex")
+    a, b, c = (draw_samples(denoiser, (2,), 8, steps=4, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(a, b) and not torch.allclose(a, c)
+
+
+def test_a_model_that_repeats_its_pictures_is_seen_to():
+    g = torch.Generator().manual_seed(0)
+    pictures = torch.rand(60, 1, 8, 8, generator=g) * 2 - 1
+    data = Dataset("noise", "", "images", pictures[:40], held_out=pictures[40:])
+    assert sample_quality(Exact(data.x0, make_schedule("cosine")), data)["copies"] < 0.05
+    assert sample_quality(Exact(data.held_out, make_schedule("cosine")), data)["copies"] > 0.9
+
+
+def test_pictures_without_any_held_out_have_no_figures():
+    data = Dataset("few", "", "images", torch.zeros(2, 1, 8, 8))
+    assert sample_quality(Exact(data.x0, make_schedule("cosine")), data) == {}
