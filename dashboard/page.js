@@ -82,10 +82,17 @@
     });
   }
 
-  // A stage's playhead or chips have come to rest.
-  function seen(id) {
-    const stage = document.getElementById(id).noisescope;
-    write({ panels: stage.keys.join(','), frame: String(stage.frame) });
+  // Gradio gives the id to a frame around the element that the stage lives in.
+  function stageOf(id) {
+    const frame = document.getElementById(id);
+    return frame && [frame, ...frame.querySelectorAll('*')].map(node => node.noisescope).find(Boolean);
+  }
+
+  // A stage's playhead, or its chips, have come to rest.
+  function seen(id, what) {
+    const stage = stageOf(id);
+    if (!stage) return;
+    write(what === 'frame' ? { frame: String(stage.frame) } : { panels: stage.chosen.join(',') });
   }
 
   document.addEventListener('click', event => {
@@ -96,6 +103,6 @@
     if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
   });
 
-  Object.assign(N, { address: write, decorate, picker, front, arrived, seen });
+  Object.assign(N, { address: write, decorate, picker, front, arrived, seen, stageOf });
   document.addEventListener('DOMContentLoaded', () => { document.body.dataset.tab = new URLSearchParams(location.search).get('tab') || 'denoise'; });
 })(window.Noisescope = window.Noisescope || {});

@@ -338,6 +338,7 @@
         get took() { return stage.took; },
         get film() { return stage.film; },
         get keys() { return stage.keys; },
+        get chosen() { return stage.chosen || stage.keys; },
         get sample() { return stage.sample; },
         seek: frame => transport.seek(frame),
         pause: () => transport.pause(),

@@ -11,4 +11,4 @@ growing = denoise
 
 def stage() -> Stage:
     """The tab's stage."""
-    return new_stage("denoise", "How does structure emerge?", "Press Denoise to walk from noise to data.", shown=("x_t", "x0", "field", "paths"))
+    return new_stage("denoise", "How does structure emerge?", "Press Denoise to walk from noise to data.", shown=())

@@ -9,7 +9,7 @@ from dashboard.tabs.stages import new_stage
 
 def stage() -> Stage:
     """The tab's stage."""
-    return new_stage("forward", "How does data become noise?", "Pick a data set and press Dissolve.", shown=("x_t", "walked"))
+    return new_stage("forward", "How does data become noise?", "Pick a data set and press Dissolve.", shown=())
 
 
 def growing(recipe, visitor):

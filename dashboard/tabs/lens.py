@@ -11,5 +11,4 @@ growing = lens
 
 def stage() -> Stage:
     """The tab's stage."""
-    return new_stage("lens", "Is the predicted noise the true noise?", "Press Look to noise some data and ask the model what was added.",
-                     shown=("eps", "eps_hat", "error"))
+    return new_stage("lens", "Is the predicted noise the true noise?", "Press Look to noise some data and ask the model what was added.", shown=())

@@ -68,8 +68,8 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
     stage.want(want, token, stage, **QUIET)
     stage.export(save, token, stage, **QUIET)
     stage.stop(halt, token, stage, **QUIET)
-    stage.seek(None, None, None, js=f"() => Noisescope.seen('stage-{tab}')", api_visibility="private")
-    stage.shown(None, None, None, js=f"() => Noisescope.seen('stage-{tab}')", api_visibility="private")
+    for event, what in ((stage.seek, "frame"), (stage.shown, "panels")):
+        event(None, None, None, js=f"() => Noisescope.seen('stage-{tab}', '{what}')", api_visibility="private")
 
 
 def recipe_from(controls: Controls, values) -> Recipe:

@@ -41,8 +41,7 @@ class TrainTab:
 
 def layout(controls: Controls, status: gr.HTML) -> TrainTab:
     """Two stages: training time, and below it denoising time for the network as it was at some moments."""
-    stage = new_stage("train", "What does the network learn, and when?", "Press Train: the loss and the samples appear while it learns.",
-                      shown=("samples", "guess", "field", "data"), autoplay=False)
+    stage = new_stage("train", "What does the network learn, and when?", "Press Train: the loss and the samples appear while it learns.", shown=(), autoplay=False)
     clocks = new_stage("clocks", "And at every one of these moments: how was the same noise denoised?",
                        "When a training has ended, the same noise is denoised with the weights of six moments of it.", shown=())
     return TrainTab(stage, clocks, status, controls)
