@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import threading
 import time
@@ -30,6 +31,7 @@ class Reel:
         self.chunks: list[dict] = []
         self.latest: list[dict] = []  # charts that a later look replaces
         self.sent = 0
+        self._lock = threading.RLock()  # a panel may be wanted while the film streams
 
     @property
     def nbytes(self) -> int:
@@ -38,29 +40,32 @@ class Reel:
 
     def value(self, done: bool) -> dict:
         """The stage's value, with the frames that have come since the last look."""
-        end = self.film.frames
-        if end > self.sent:
-            self.chunks.append(self._pack(tuple(self.keys), self.sent, end))
-            self.sent, self.latest = end, []
         offers = [{"key": o.key, "title": o.title, "note": o.note} for o in self.film.offers.values()]
-        return stage_value(self.chunks + self.latest, name=self.name, done=done, total=self.film.total, available=offers, frame=self.frame,
-                           shown=self.shown, follow=self.follow)
+        with self._lock:
+            end = self.film.frames
+            if end > self.sent:
+                self.chunks.append(self._pack(tuple(self.keys), self.sent, end))
+                self.sent, self.latest = end, []
+            return stage_value(self.chunks + self.latest, name=self.name, done=done, total=self.film.total,
+                               available=offers, frame=self.frame, shown=self.shown, follow=self.follow)
 
     def refreshed(self, done: bool) -> dict:
         """The same, with the charts as they are now even if no frame has come: the last frame is sent again."""
-        if self.film.frames == self.sent and self.sent:
-            self.latest = [self._pack((), self.sent - 1, self.sent)]
-        return self.value(done)
+        with self._lock:
+            if self.film.frames == self.sent and self.sent:
+                self.latest = [self._pack((), self.sent - 1, self.sent)]
+            return self.value(done)
 
     def want(self, key: str) -> None:
         """Send a panel that was not among those shown, and keep sending it. ValueError if the film has none such."""
-        if key in self.keys:
-            return
         if key not in self.film.offers:
             raise ValueError(f"no panel {key!r} here; there are {', '.join(self.film.offers)}")
-        self.keys.append(key)
-        if self.sent:
-            self.chunks.append(self._pack((key,), 0, self.sent))
+        with self._lock:
+            if key in self.keys:
+                return
+            self.keys.append(key)
+            if self.sent:
+                self.chunks.append(self._pack((key,), 0, self.sent))
 
     def scene(self, keys: Iterable[str]) -> Scene:
         """The whole film so far with these panels, for an export."""
@@ -90,11 +95,12 @@ class Turns:
     def __init__(self):
         self._lock = threading.Lock()
         self._newest: dict[tuple[str, str], int] = {}
+        self._count = itertools.count(1)  # over all stages: a turn once taken never comes back
 
     def take(self, session: str, tab: str) -> int:
         """Begin a run; what was running there is no longer the newest."""
         with self._lock:
-            turn = self._newest[session, tab] = self._newest.get((session, tab), 0) + 1
+            turn = self._newest[session, tab] = next(self._count)
             return turn
 
     def holds(self, session: str, tab: str, turn: int) -> bool:

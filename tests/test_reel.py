@@ -1,0 +1,293 @@
+"""From a film to a stage: each frame is sent once, late wishes are met in full, and a newer run ends the older."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dashboard.reel
+from core.films import Film
+from core.scene import Chart, Scene, Series
+from dashboard.lab import while_newest
+from dashboard.reel import Reel, Turns, play
+
+TOTAL = 9
+
+
+@pytest.fixture(autouse=True)
+def files_go_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+
+
+class Growing(Film):
+    """A film whose frame k shows the number k in each of its panels; it has as many frames as it is told."""
+
+    def __init__(self, frames: int = 0):
+        self.offers, self.default, self._frames, self.version = {}, ("a", "b"), frames, 0
+        look = dict(kind="heat", range=(0.0, 254.0), palette="magnitude")
+        for key in ("a", "b", "c"):
+            self.offer(key, key.upper(), f"panel {key}", self.maker(ord(key)), **look)
+        self.offer("still", "STILL", "stands still", lambda first, end: numbered(7, 8), **look)
+
+    def maker(self, shift: int):
+        return lambda first, end: numbered(first, end) + shift
+
+    def grow(self, frames: int) -> Growing:
+        self._frames = frames
+        return self
+
+    @property
+    def frames(self) -> int:
+        return self._frames
+
+    @property
+    def total(self) -> int:
+        return TOTAL
+
+    @property
+    def nbytes(self) -> int:
+        return 1234
+
+    def shell(self, first: int, end: int) -> Scene:
+        t = np.linspace(1, 0, TOTAL)
+        chart = Chart("version", (Series("v", np.arange(3.0), np.full(3, float(self.version))),), t)
+        return Scene((), {"t": t[first:end]}, charts=(chart,))
+
+
+def numbered(first: int, end: int) -> np.ndarray:
+    return np.repeat(np.arange(first, end, dtype=np.float32), 4).reshape(-1, 2, 2)
+
+
+def read(entry: dict) -> tuple[dict, callable]:
+    """(header, function from a reference in it to its array) of a chunk, as the browser reads it."""
+    raw = Path(entry["path"]).read_bytes()
+    length = int.from_bytes(raw[:4], "little")
+    header = json.loads(raw[4 : 4 + length])
+
+    def array(ref):
+        size = int(np.prod(ref["shape"]))
+        return np.frombuffer(raw, "<" + ref["dtype"], size, 4 + length + ref["offset"]).reshape(ref["shape"])
+
+    return header, array
+
+
+def sent(value: dict) -> dict[str, dict[int, list]]:
+    """panel → frame → the numbers it was sent with, each as often as it was sent."""
+    found: dict[str, dict[int, list]] = {}
+    for entry in value["chunks"]:
+        header, array = read(entry)
+        for panel in header["panels"]:
+            for k, codes in enumerate(array(panel["codes"])):
+                assert (codes == codes[0, 0]).all()
+                number = int(codes[0, 0]) - 1 - (ord(panel["key"]) if len(panel["key"]) == 1 else 0)
+                found.setdefault(panel["key"], {}).setdefault(header["first"] + k, []).append(number)
+    return found
+
+
+def all_once(frames: int) -> dict[int, list]:
+    return {k: [k] for k in range(frames)}
+
+
+def test_every_frame_of_every_shown_panel_is_sent_once():
+    film = Growing()
+    reel = Reel(film)
+    for frames in (1, 2, 2, 6, TOTAL):
+        value = reel.value(done=frames == TOTAL)
+        film.grow(frames)
+    value = reel.value(done=True)
+    assert sent(value) == {"a": all_once(TOTAL), "b": all_once(TOTAL)}
+    assert reel.sent == TOTAL and value["done"] and value["total"] == TOTAL
+
+
+def test_looking_again_without_a_new_frame_sends_nothing_new():
+    reel = Reel(Growing(4))
+    first, again = reel.value(done=False), reel.value(done=False)
+    assert first["chunks"] == again["chunks"] and len(again["chunks"]) == 1
+    assert first["film"] == again["film"] == reel.name
+    assert Reel(Growing()).value(done=False)["chunks"] == []
+
+
+def test_the_value_tells_what_else_could_be_shown():
+    value = Reel(Growing(4)).value(done=False)
+    assert [offer["key"] for offer in value["available"]] == ["a", "b", "c", "still"]
+    assert value["available"][2] == {"key": "c", "title": "C", "note": "panel c"}
+
+
+def test_a_panel_that_is_wanted_comes_whole_and_goes_on_coming():
+    film = Growing(4)
+    reel = Reel(film)
+    reel.value(done=False)
+    reel.want("c")
+    assert sent(reel.value(done=False))["c"] == all_once(4)
+    film.grow(7)
+    reel.value(done=False)
+    film.grow(TOTAL)
+    assert sent(reel.value(done=True)) == {key: all_once(TOTAL) for key in "abc"}
+
+
+def test_wanting_twice_or_what_is_there_already_sends_nothing_more():
+    reel = Reel(Growing(4))
+    reel.value(done=False)
+    for key in ("a", "c", "c"):
+        reel.want(key)
+    assert sent(reel.value(done=False)) == {key: all_once(4) for key in "abc"}
+
+
+def test_a_panel_wanted_before_the_first_frame_comes_with_it():
+    reel = Reel(film := Growing())
+    reel.want("c")
+    film.grow(3)
+    assert sent(reel.value(done=False)) == {key: all_once(3) for key in "abc"}
+
+
+def test_a_panel_that_stands_still_is_sent_with_the_first_frames():
+    reel = Reel(Growing(4))
+    reel.value(done=False)
+    reel.want("still")
+    assert sent(reel.value(done=False))["still"] == {0: [7]}
+
+
+def test_an_unknown_panel_is_refused_and_changes_nothing():
+    reel = Reel(Growing(4))
+    before = reel.value(done=False)
+    with pytest.raises(ValueError, match="no panel 'd' here; there are a, b, c, still"):
+        reel.want("d")
+    assert reel.value(done=False) == before
+
+
+def test_nothing_is_missed_if_a_panel_is_wanted_while_the_film_streams():
+    wishes = []
+
+    class Interrupted(Growing):
+        def shell(self, first, end):  # the visitor's wish comes in the middle of packing frames 4 and 5
+            if first == 4 and not wishes:
+                wishes.append(threading.Thread(target=reel.want, args=("c",)))
+                wishes[0].start()
+                wishes[0].join(0.1)
+            return super().shell(first, end)
+
+    film = Interrupted(4)
+    reel = Reel(film)
+    for frames in (4, 6, TOTAL):
+        film.grow(frames)
+        reel.value(done=False)
+    wishes[0].join()
+    assert sent(reel.value(done=True)) == {key: all_once(TOTAL) for key in "abc"}
+
+
+def test_what_a_link_asks_for_is_shown_and_what_was_on_before_is_sent_as_well():
+    reel = Reel(Growing(2), shown=("c", "gone"), frame=5, also=("still", "gone"))
+    value = reel.value(done=False)
+    assert value["shown"] == ["c"] and value["frame"] == 5
+    assert set(sent(value)) == {"a", "b", "c", "still"}
+    plain = Reel(Growing(2)).value(done=False)
+    assert "shown" not in plain and "frame" not in plain  # they stay where the visitor has left them
+
+
+def charts_of(entry) -> float:
+    header, array = read(entry)
+    return float(array(header["charts"][0]["series"][0]["y"])[0])
+
+
+def test_refreshing_replaces_the_charts_and_adds_no_chunk_to_those_before():
+    film = Growing(4)
+    reel = Reel(film)
+    reel.value(done=False)
+    for version in range(1, 6):
+        film.version = version
+        value = reel.refreshed(done=False)
+        assert len(value["chunks"]) == 2 and charts_of(value["chunks"][-1]) == version
+        header, _ = read(value["chunks"][-1])
+        assert header["panels"] == [] and header["first"] == 3 and header["count"] == 1
+    film.grow(6)
+    value = reel.refreshed(done=True)  # a new frame brings the charts itself
+    assert len(value["chunks"]) == 2 and charts_of(value["chunks"][-1]) == 5
+    assert sent(value) == {"a": all_once(6), "b": all_once(6)}
+
+
+def test_refreshing_before_the_first_frame_is_no_error():
+    assert Reel(Growing()).refreshed(done=False)["chunks"] == []
+
+
+def test_cursors_belong_to_the_frames_they_come_with():
+    film = Growing(4)
+    reel = Reel(film)
+    reel.value(done=False)
+    film.grow(TOTAL)
+    for entry in reel.value(done=True)["chunks"]:
+        header, array = read(entry)
+        wanted = np.linspace(1, 0, TOTAL)[header["first"] : header["first"] + header["count"]]
+        np.testing.assert_array_equal(array(header["charts"][0]["cursor"]), wanted)
+        np.testing.assert_array_equal(array(header["numbers"]["t"]), wanted)
+
+
+def test_an_export_has_the_whole_film_so_far():
+    reel = Reel(Growing(5))
+    scene = reel.scene(["c", "a"])
+    assert [panel.key for panel in scene.panels] == ["c", "a"] and scene.frames == 5
+    assert [panel.key for panel in reel.scene([]).panels] == ["a", "b"]
+    assert reel.nbytes == 1234
+
+
+def test_playing_shows_the_first_frame_at_once_and_all_of_them_at_the_end(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(dashboard.reel.time, "monotonic", lambda: now[0])
+
+    def growing():
+        film = Growing()
+        for frames in range(TOTAL + 1):
+            now[0] += 0.05
+            yield film.grow(frames)
+
+    values = [value for _, value in play(growing())]
+    assert set(sent(values[0])["a"]) == {0} and not values[0]["done"]
+    assert sent(values[-1]) == {"a": all_once(TOTAL), "b": all_once(TOTAL)} and values[-1]["done"]
+    assert 3 <= len(values) <= 5  # a look every 0.12 s of 0.45 s
+    assert len({value["film"] for value in values}) == 1
+
+
+def test_playing_nothing_shows_nothing():
+    assert list(play(iter(()))) == []
+
+
+def test_a_newer_run_ends_the_older_on_the_same_stage_only():
+    turns = Turns()
+    old = turns.take("page", "denoise")
+    other = turns.take("page", "lens")
+    elsewhere = turns.take("another page", "denoise")
+    assert turns.holds("page", "denoise", old)
+    new = turns.take("page", "denoise")
+    assert not turns.holds("page", "denoise", old) and turns.holds("page", "denoise", new)
+    assert turns.holds("page", "lens", other) and turns.holds("another page", "denoise", elsewhere)
+
+
+def test_what_ran_for_a_page_that_is_gone_never_runs_again():
+    turns = Turns()
+    old, elsewhere = turns.take("page", "denoise"), turns.take("other", "denoise")
+    turns.forget("page")
+    assert not turns.holds("page", "denoise", old)
+    new = turns.take("page", "denoise")  # the page is found again
+    assert turns.holds("page", "denoise", new) and not turns.holds("page", "denoise", old)
+    assert turns.holds("other", "denoise", elsewhere)
+
+
+def test_a_run_stops_asking_for_frames_when_a_newer_one_begins():
+    class Lab:
+        turns = Turns()
+
+    asked = []
+
+    def films():
+        for k in range(100):
+            asked.append(k)
+            yield k
+
+    turn = Lab.turns.take("page", "denoise")
+    running = while_newest(Lab, "page", "denoise", turn, films())
+    assert [next(running), next(running)] == [0, 1]
+    Lab.turns.take("page", "denoise")
+    assert list(running) == [] and len(asked) <= 3
