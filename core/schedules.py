@@ -32,15 +32,19 @@ class Schedule:
     def at(self, t: Tensor | float) -> tuple[float, float]:
         """(alpha, sigma) at one time, as Python floats in full precision: what a step's coefficients are made of."""
         t = float(t)
-        if t not in self._seen:
-            alpha, sigma = self(torch.tensor(t, dtype=torch.float64))
-            self._seen[t] = float(alpha), float(sigma)
-        return self._seen[t]
+        seen = self._seen
+        if t not in seen:
+            alpha, sigma = self(torch.tensor([t], dtype=torch.float64))
+            seen[t] = float(alpha), float(sigma)
+        return seen[t]
 
     @cached_property
     def _seen(self) -> dict[float, tuple[float, float]]:
         # A walk asks for the same few times again and again, and a table look-up with tensors costs as much as a step.
-        return {}
+        # All T timesteps together cost no more than two of them one by one.
+        t = torch.arange(self.T + 1, dtype=torch.float64) / self.T
+        alpha, sigma = self(t)
+        return dict(zip(t.tolist(), zip(alpha.tolist(), sigma.tolist())))
 
     def log_snr(self, t: Tensor) -> Tensor:
         """log(alpha² / sigma²); +inf at t = 0, and −inf where no signal is left."""
@@ -172,6 +176,9 @@ class Discrete(Schedule):
         self._sigma2_first = float(-torch.expm1(log_alpha_bar[0]))
 
     def __call__(self, t):
+        if t.ndim == 0:  # one time for all samples, as every step of a walk has it
+            alpha, sigma = self.at(t)
+            return t.new_full((), alpha), t.new_full((), sigma)
         position = t.to(torch.float64) * self.T - 1  # 0 at the first timestep of the table
         log_snr = self._log_snr.to(t.device)
         k = position.floor().clamp(0, self.T - 2).long()

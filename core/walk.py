@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ class Step:
     std: Tensor  #: ()
     noise: Tensor  #: (B, ...), standard normal
 
-    @property
+    @cached_property  # the walk, the trace and the hooks all ask for it
     def x_s(self) -> Tensor:
         """mean + std·noise: where the step arrives."""
         return self.mean + self.std * self.noise
