@@ -37,11 +37,12 @@ def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFil
     """Walk from noise to data as the recipe says. Yields the film after each step, the last time when it is finished."""
     subject = tampered(subject_of(recipe, visitor), recipe)
     dataset, schedule, generator = subject.dataset, subject.schedule, generator_of(recipe)
-    times = schedule.times(recipe.steps, recipe.spacing)
+    times = schedule.times(recipe.steps, recipe.spacing, subject.start)
     shape = (recipe.sample_count(dataset.kind), *dataset.x0.shape[1:])
     trace = Trace(every=Trace.fit(shape, recipe.steps, TRACE_BUDGET), about=recipe.to_dict())
     x = start_noise(schedule, shape, times[0], generator)
-    film = TraceFilm(trace, times, dataset, schedule, subject.denoise, recipe.sampler, recipe.eta, about=recipe.to_dict())
+    film = TraceFilm(trace, times, dataset, schedule, subject.denoise, recipe.sampler, recipe.eta,
+                     push=recipe.nudge / recipe.steps, about=recipe.to_dict())
     for step in walk(subject.denoise, make_sampler(recipe.sampler, schedule, recipe.eta), x, times, generator, edit_of(recipe)):
         trace.add(step)
         yield film

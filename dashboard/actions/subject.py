@@ -30,7 +30,7 @@ class Subject:
     schedule: Schedule
     denoise: Denoise
     exact: Exact
-    name: str  #: of the model, for people
+    start: float = 1.0  #: the time at which a walk with this denoiser can start
 
 
 def dataset_of(recipe: Recipe, visitor: Visitor | None) -> Dataset:
@@ -51,7 +51,10 @@ def model_choices(recipe: Recipe, visitor: Visitor | None) -> list[str]:
 
 
 def _has_own(recipe: Recipe, visitor: Visitor | None) -> bool:
-    return visitor is not None and visitor.denoiser is not None and visitor.card["data"] == recipe.data
+    if visitor is None or visitor.denoiser is None or visitor.card["data"] != recipe.data:
+        return False
+    # Of data of one's own there can be a new set by now.
+    return recipe.data != OWN or visitor.data is not None and visitor.card["hash"] == visitor.data.hash
 
 
 def subject_of(recipe: Recipe, visitor: Visitor | None) -> Subject:
@@ -59,16 +62,17 @@ def subject_of(recipe: Recipe, visitor: Visitor | None) -> Subject:
     dataset, schedule = dataset_of(recipe, visitor), make_schedule(recipe.schedule, recipe.T)
     exact = Exact(dataset.x0, schedule, dataset.bandwidth)
     if recipe.model == "exact":
-        return Subject(dataset, schedule, exact, exact, "exact denoiser")
+        return Subject(dataset, schedule, exact, exact)
     if recipe.model == "mine":
         if not _has_own(recipe, visitor):
             raise CannotShow(f"No model of yours for “{dataset.title}” is here. Train one in the Train tab, or pick another model.")
-        denoiser, name = visitor.denoiser, f"yours, {visitor.card['steps']:,} steps"
+        denoiser = visitor.denoiser
     else:
         if recipe.data not in pretrained():
             raise CannotShow(f"No trained model is shipped for “{dataset.title}”. Train one in the Train tab, or pick the exact denoiser.")
-        denoiser, name = load_pretrained(recipe.data)[0], "pretrained"
-    return Subject(dataset, schedule, reschedule(denoiser, denoiser.schedule, schedule), exact, name)
+        denoiser = load_pretrained(recipe.data)[0]
+    moved = reschedule(denoiser, denoiser.schedule, schedule)
+    return Subject(dataset, schedule, moved, exact, schedule.start_for(denoiser.target))
 
 
 def tampered(subject: Subject, recipe: Recipe) -> Subject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from core.recipes import TrainingConfig, recipe as training_recipe
 from core.samplers import ddim
 from core.schedules import make_schedule
 from core.trace import Trace
-from core.training import BUCKETS, Trainer
+from core.training import BUCKETS, Trainer, draw_times
 from core.walk import walk
 from dashboard.actions.subject import dataset_of
 from dashboard.recipe import Recipe
@@ -53,13 +53,42 @@ def moments(steps: int, count: int) -> list[int]:
     return sorted({round(steps * (i / (count - 1)) ** 2) for i in range(count)})
 
 
-@lru_cache(maxsize=32)
-def _floor(dataset: Dataset, schedule_name: str, T: int) -> tuple[torch.Tensor, torch.Tensor]:
-    schedule = make_schedule(schedule_name, T)
-    times = ((torch.arange(BUCKETS, dtype=torch.float64) + 0.5) / BUCKETS)
-    exact = Exact(dataset.x0, schedule, dataset.bandwidth)
-    count = FLOOR_SAMPLES[dataset.kind]
-    return times, loss_floor(exact, schedule, dataset.draw, times, count, torch.Generator().manual_seed(0))
+#: Floors that were worked out, for as long as their data are there.
+_floors: WeakKeyDictionary[Dataset, dict[tuple, torch.Tensor]] = WeakKeyDictionary()
+
+
+def floor_by_bucket(dataset: Dataset, config: TrainingConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """(centres, floor), (BUCKETS,) each: the exact denoiser's mean (ε̂ − ε)² in each interval of t.
+
+    A mean over the times that this training draws there, as the losses are that it is held against: within the first
+    interval alone the floor varies several times over.
+    """
+    known = _floors.setdefault(dataset, {})
+    key = (config.schedule, config.T, config.time_sampling, config.level_mean, config.level_std)
+    if key not in known:
+        schedule, generator = make_schedule(config.schedule, config.T), torch.Generator().manual_seed(0)
+        exact, count = Exact(dataset.x0, schedule, dataset.bandwidth), FLOOR_SAMPLES[dataset.kind]
+        times = _bucket_times(dataset, config, count, generator)
+        known[key] = loss_floor(exact, schedule, dataset.draw, times, count, generator)
+    return bucket_centres(), known[key]
+
+
+def bucket_centres() -> torch.Tensor:
+    """(BUCKETS,), float64."""
+    return (torch.arange(BUCKETS, dtype=torch.float64) + 0.5) / BUCKETS
+
+
+def _bucket_times(dataset: Dataset, config: TrainingConfig, count: int, generator: torch.Generator) -> torch.Tensor:
+    """(BUCKETS, count): times of the training sorted by interval; even ones where it draws next to none."""
+    drawn = draw_times(100_000, config, make_schedule(config.schedule, config.T), dataset.std, generator)
+    bucket = (drawn * BUCKETS).long().clamp(max=BUCKETS - 1)
+    rows = []
+    for k in range(BUCKETS):
+        mine = drawn[bucket == k]
+        if not len(mine):
+            mine = (k + (torch.arange(count, dtype=torch.float64) + 0.5) / count) / BUCKETS
+        rows.append(mine[torch.randint(len(mine), (count,), generator=generator)])
+    return torch.stack(rows)
 
 
 class Training:
@@ -69,13 +98,13 @@ class Training:
     """
 
     def __init__(self, recipe: Recipe, visitor: Visitor | None = None):
-        self.recipe, self.dataset = recipe, dataset_of(recipe, visitor)
+        self.recipe, self.dataset, self.visitor = recipe, dataset_of(recipe, visitor), visitor
         self.config = config_of(recipe, self.dataset)
         self.moments = moments(self.config.steps, PREVIEWS)
         self.keep_at = set(moments(self.config.steps, CLOCKS))
         self.kept: dict[int, Denoiser] = {}
         self.trainer: Trainer | None = None
-        floor = _floor(self.dataset, self.config.schedule, self.config.T)
+        floor = floor_by_bucket(self.dataset, self.config)
         self.film = TrainingFilm(self.dataset, self.config.target, self.config.steps, self.moments, floor, about=recipe.to_dict())
         self._prepare_previews()
 
@@ -87,13 +116,23 @@ class Training:
         self._eps = torch.randn(self._x0.shape, generator=generator)
 
     def run(self) -> Iterator[None]:
-        """Train to the end, a step at a time, taking previews at the film's moments."""
+        """Train to the end, a step at a time, taking previews at the film's moments. The model is then the visitor's.
+
+        So it is when the training is stopped on the way; but not when the visitor has let go of it.
+        """
         self.trainer = trainer = Trainer(self.dataset, self.config)
         self._look(0)
-        yield
-        for step in trainer.run():
-            self._look(step.index + 1)
+        try:
             yield
+            for step in trainer.run():
+                self._look(step.index + 1)
+                yield
+        except GeneratorExit:
+            if self.visitor is not None and self.visitor.job is not None and trainer.step:
+                self.give(self.visitor)
+            raise
+        if self.visitor is not None:
+            self.give(self.visitor)
 
     def _look(self, step: int) -> None:
         if step in self.keep_at:
@@ -123,8 +162,7 @@ class Training:
         trainer = self.trainer
         if trainer is None:
             return Progress(torch.empty(0), torch.empty(0), torch.empty(0), seconds)
-        centres = (torch.arange(BUCKETS, dtype=torch.float64) + 0.5) / BUCKETS
-        self.film.progress = Progress(torch.from_numpy(np.array(trainer.losses.loss)), centres,
+        self.film.progress = Progress(torch.from_numpy(np.array(trainer.losses.loss)), bucket_centres(),
                                       torch.from_numpy(np.array(trainer.losses.eps_mse)), seconds)
         return self.film.progress
 
@@ -132,7 +170,8 @@ class Training:
         """Make what has been learned so far, with averaged weights, the visitor's own model."""
         with visitor.lock:
             visitor.denoiser = copy.deepcopy(self.trainer.ema).eval()
-            visitor.card = {"data": self.recipe.data, "steps": self.trainer.step, "training": self.config.to_dict()}
+            visitor.card = {"data": self.recipe.data, "hash": self.dataset.hash, "steps": self.trainer.step,
+                            "training": self.config.to_dict()}
 
     @property
     def nbytes(self) -> int:
