@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from dashboard.picker import Picker
-from dashboard.recipe import DEFAULTS, SPECS, Choice, Real, Recipe, Whole
+from dashboard.recipe import DEFAULTS, SPECS, Choice, Invalid, Real, Recipe, Whole
 
 #: What people read for the values of a field; the values themselves where nothing is said.
 WORDS = {
@@ -42,7 +42,10 @@ class Controls:
         read = {}
         for name, value in zip(self.fields, values):
             if name == "drop_noise":
-                value = SPECS[name].parse(value or "off")
+                try:
+                    value = SPECS[name].parse(str(value or "off"))
+                except ValueError:
+                    raise Invalid(name, value, SPECS[name].allowed) from None
             elif isinstance(SPECS[name], Whole) and value in ("", None):
                 value = DEFAULTS[name]
             read[name] = value

@@ -1,0 +1,117 @@
+"""The sidebar and the recipe say the same, and what a hand gets wrong is named."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+
+from core.datasets import load, names
+from core.recipes import RECIPES, recipe as training_recipe
+from dashboard.controls import RECIPE_SETS, SELECTED_TIMES, WORDS, build_controls
+from dashboard.recipe import DEFAULTS, HELP, SPECS, Choice, Invalid, Recipe, Whole
+
+#: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
+ELSEWHERE = {"tab", "panels", "frame", "network"}
+
+SOME = [
+    Recipe(),
+    Recipe(data="digits8", model="exact", schedule="flow", T=500, sampler="heun", steps=30, samples=9, seed=7),
+    Recipe(spacing="log_snr", batch=4096, sampler="ddpm"),
+    Recipe(eta=0.25, clip="dynamic", drop_noise=(0.5, 0.0), tell=-0.05, nudge=0.3, scale_eps=-1.0, lens_samples=50),
+    Recipe(recipe="textbook", target="eps", train_steps=500, batch=64, drop_noise=True),
+]
+
+
+@pytest.fixture(scope="module")
+def controls():
+    with gr.Blocks():
+        return build_controls()
+
+
+def changed(controls, **changes) -> list:
+    """The values of the sidebar, some of them set by hand."""
+    values = dict(zip(controls.fields, controls.show(Recipe())))
+    return list((values | changes).values())
+
+
+@pytest.mark.parametrize("recipe", SOME)
+def test_a_recipe_shown_and_read_again_is_the_same(controls, recipe):
+    assert controls.recipe(controls.show(recipe)) == recipe
+
+
+def test_untouched_controls_are_the_default_recipe(controls):
+    assert controls.recipe([component.value for component in controls.inputs]) == Recipe()
+
+
+def test_every_setting_has_one_control_and_a_tooltip(controls):
+    assert set(controls.fields) == set(SPECS) - ELSEWHERE
+    assert all(HELP[name] for name in controls.fields)
+    ids = [component.elem_id for component in controls.inputs]
+    assert ids == [f"field-{name}" for name in controls.fields]
+    assert len(controls.inputs) == len(controls.fields)
+
+
+def test_a_control_offers_what_its_field_allows_and_nothing_else(controls):
+    for name, component in controls.fields.items():
+        spec = SPECS[name]
+        if isinstance(spec, Choice) and name != "data":
+            assert tuple(value for _, value in component.choices) == spec.choices
+            assert set(WORDS.get(name, {})) <= set(spec.choices)
+        if isinstance(component, gr.Slider):
+            assert (component.minimum, component.maximum) == (spec.low, spec.high)
+    for text in SELECTED_TIMES:
+        assert controls.recipe(changed(controls, drop_noise=text)).to_query() in ("", f"drop_noise={text}")
+
+
+WHOLE = [name for name, spec in SPECS.items() if isinstance(spec, Whole) and name not in ELSEWHERE]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_an_emptied_number_is_its_default(controls, name):
+    for nothing in (None, ""):
+        assert getattr(controls.recipe(changed(controls, **{name: nothing})), name) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize("name, value", [
+    ("steps", 0), ("steps", 1001), ("steps", 2.5), ("T", 5), ("seed", -1), ("samples", 0), ("batch", 0), ("eta", 1.5),
+    ("eta", None), ("data", "nothing"), ("data", None), ("sampler", "euler"), ("train_steps", 10**9),
+    ("drop_noise", "sometimes"), ("drop_noise", "0.2-0.8"), ("drop_noise", 3), ("drop_noise", "<b>"),
+])  # fmt: skip
+def test_what_cannot_be_is_named_with_what_can(controls, name, value):
+    with pytest.raises(Invalid) as error:
+        controls.recipe(changed(controls, **{name: value}))
+    assert error.value.field == name
+    assert str(error.value) == f"{name} is {str(value).replace('<b>', '·b·')}; it can be {SPECS[name].allowed}"
+
+
+def test_more_steps_than_timesteps_are_refused(controls):
+    with pytest.raises(Invalid, match="steps is 500; it can be 1…100, the T of the schedule"):
+        controls.recipe(changed(controls, T=100, steps=500))
+
+
+def test_a_custom_range_of_times_can_be_typed(controls):
+    assert controls.recipe(changed(controls, drop_noise="0.75-0.5")).drop_noise == (0.75, 0.5)
+    assert controls.recipe(changed(controls, drop_noise=None)).drop_noise is None
+
+
+def test_every_control_that_changes_what_is_shown_says_when_a_hand_has_come_to_rest(controls):
+    settled = controls.settled()
+    assert len(settled) == len({id(event) for event in settled}) > 0
+    quiet = {"data", "recipe", "target", "train_steps", "batch"}
+    numbers = [name for name, c in controls.fields.items() if isinstance(c, gr.Number) and name not in quiet]
+    assert len(settled) == len(controls.fields) - len(quiet) + len(numbers)  # Enter, and leaving the field
+
+
+def test_a_training_recipe_one_click_away_is_the_papers_or_the_tuned_one_for_points():
+    assert set(RECIPE_SETS) == set(RECIPES)
+    for name, sets in RECIPE_SETS.items():
+        config = training_recipe(name, load("trex"))
+        assert sets == {"target": config.target, "schedule": config.schedule}
+        assert SPECS["target"].check(sets["target"]) and SPECS["schedule"].check(sets["schedule"])
+    assert {"target": DEFAULTS["target"], "schedule": DEFAULTS["schedule"]} == RECIPE_SETS[DEFAULTS["recipe"]]
+
+
+def test_the_picker_has_a_picture_of_every_data_set(controls):
+    items = controls.fields["data"].props["items"]
+    assert [item["name"] for item in items] == list(names())
+    assert all(item["image"].startswith("data:image/png;base64,") and item["title"] for item in items)
