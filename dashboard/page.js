@@ -68,7 +68,7 @@
 
   function front(tab) {
     document.body.dataset.tab = tab;
-    write({ tab, panels: '', frame: '' });
+    if (tab !== address.tab) write({ tab, panels: '', frame: '' });
   }
 
   // The link has been read: from now on the address follows what is shown.

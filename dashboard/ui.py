@@ -67,8 +67,8 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
     inputs = [token, *controls.inputs]
     write = dict(fn=None, inputs=query, outputs=None, js="q => Noisescope.address({ recipe: q })", api_visibility="private")
 
-    def refresh(tab: str, token: str, session: str, values, force: bool) -> Iterator[dict]:
-        visitor, recipe = lab.visitor(token), recipe_from(controls, values)
+    def refresh(tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
+        visitor, recipe = lab.visitor(token), recipe_from(controls, values).with_(**view)
         yield {current: tab, query: recipe.to_query()}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):
@@ -102,13 +102,19 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
     _wire_data(lab, controls, token, own, changed=lambda event: event.success(
         on_change, [current, *inputs], outputs, **QUIET).success(**write))
     _wire_settings(controls, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET).success(**write))
-    _wire_arrival(lab, page, controls, token, current, query, tabs, inputs, outputs, on_change, again, training)
+
+    def on_open(tab: str, view: dict, token: str, request: gr.Request, *values) -> Iterator[dict]:
+        yield from refresh(tab, token, request.session_hash, values, force=True, **view)
+
+    _wire_arrival(lab, page, controls, token, current, query, tabs, inputs, outputs, on_open, again, training)
 
 
 def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
     """Whether this page's stage already shows just that, made by the very same model from the very same data."""
     reel = visitor.trace(f"{tab}/{session}")
-    return reel is not None and reel.film.about == recipe.to_dict() and recipe.model != "mine" and recipe.data != OWN
+    if reel is None or recipe.model == "mine" or recipe.data == OWN:
+        return False
+    return Recipe.from_dict(reel.film.about).with_(tab=tab, panels=(), frame=0) == recipe.with_(tab=tab, panels=(), frame=0)
 
 
 def _wire_data(lab: Lab, controls: Controls, token, own, changed) -> None:
@@ -167,7 +173,9 @@ def _wire_settings(controls: Controls, changed) -> None:
     changed(controls.buttons["dice"].click(lambda: random.SystemRandom().randrange(100_000), None, fields["seed"], **QUIET))
 
 
-def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, tabs, inputs, outputs, on_change, again, training) -> None:
+def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, tabs, inputs, outputs, on_open, again, training) -> None:
+    view = gr.State({})  # what a link says of panels and playhead; for the first film alone
+
     def arrive(known: str | None, request: gr.Request) -> list:
         try:
             mine = lab.arrive(known, request.session_hash)
@@ -180,11 +188,12 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
             gr.Warning(complaint)
         values = controls.show(recipe)
         values[list(controls.fields).index("model")] = train.weights(recipe, visitor)
-        return [mine, recipe.tab, recipe.to_query(), gr.update(selected=recipe.tab), *values]
+        shown = {"panels": recipe.panels, "frame": recipe.frame}
+        return [mine, recipe.tab, recipe.to_query(), gr.update(selected=recipe.tab), shown, *values]
 
-    loaded = page.load(arrive, token, [token, current, query, tabs, *controls.inputs], **QUIET)
+    loaded = page.load(arrive, token, [token, current, query, tabs, view, *controls.inputs], **QUIET)
     loaded.success(None, current, None, js="() => Noisescope.arrived()", api_visibility="private")
-    loaded.success(on_change, [current, *inputs], outputs, **QUIET)
+    loaded.success(on_open, [current, view, *inputs], outputs, **QUIET)
     loaded.success(again, inputs, training.outputs, **{**QUIET, "concurrency_limit": None})
     page.unload(lab.depart)
 

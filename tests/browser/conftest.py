@@ -38,16 +38,18 @@ def browser():
 
 @pytest.fixture
 def open_page(browser):
-    """(url, width, height, theme, **context options) → a page in a context of its own; script errors fail the test."""
+    """(url, width, height, theme, query, **context options) → a page in a context of its own; script errors fail the test."""
     contexts, errors = [], []
 
-    def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", **options):
+    def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
+               **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{url}?__theme={theme}", wait_until="domcontentloaded")
+        query = "&".join(filter(None, (query, f"__theme={theme}")))
+        page.goto(f"{url}?{query}", wait_until="domcontentloaded")
         return page
 
     yield opened

@@ -1,0 +1,234 @@
+"""The whole page in a real browser, used as a visitor would use it."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from core.export import read_recipe
+
+STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
+
+
+@pytest.fixture(scope="module")
+def url():
+    from dashboard.serve import serve
+
+    with serve(host="127.0.0.1") as address:
+        yield address
+
+
+def stage(page, tab: str) -> dict:
+    return page.evaluate(f"(() => {{ const s = {STAGE.format(tab)}; return {{ frame: s.frame, frames: s.frames, total: s.total, "
+                         "playing: s.playing, keys: s.keys, film: s.film && s.film.id }; })()")
+
+
+def wait(page, tab: str, condition: str) -> dict:
+    """Until `condition` on the stage `s` holds; the stage then."""
+    page.wait_for_function(f"(() => {{ const s = {STAGE.format(tab)}; return s && ({condition}); }})()")
+    return stage(page, tab)
+
+
+def whole(page, tab: str) -> dict:
+    return wait(page, tab, "s.total > 1 && s.frames === s.total")
+
+
+def go(page, title: str) -> None:
+    page.click(f"button[role=tab]:has-text('{title}')")
+
+
+def toast(page) -> str:
+    return page.wait_for_selector("[data-testid=toast-body]").inner_text()
+
+
+def choose(page, field: str, words: str) -> None:
+    page.click(f"#field-{field} input")
+    page.click(f"ul[role=listbox] li:has-text('{words}')")
+
+
+def number(page, field: str, value) -> None:
+    page.fill(f"#field-{field} input", str(value))
+    page.press(f"#field-{field} input", "Enter")
+
+
+def text(page, selector: str) -> str:
+    return page.inner_text(selector)
+
+
+def test_the_page_greets_with_a_pretrained_trace_that_already_plays(open_page, url):
+    page = open_page(url)
+    wait(page, "denoise", "s.playing && s.frame > 2")
+    assert stage(page, "denoise")["keys"] == ["x_t", "x0", "field", "paths"]
+    assert page.query_selector("[data-testid=toast-body]") is None
+    assert "1,000 points" in text(page, "#stage-denoise .ns-sentence")
+
+
+def test_a_change_of_the_recipe_makes_another_film_and_another_address(open_page, url):
+    page = open_page(url)
+    first = whole(page, "denoise")["film"]
+    choose(page, "sampler", "DDPM")
+    number(page, "steps", 20)
+    wait(page, "denoise", f"s.film.id !== '{first}' && s.total === 21 && s.frames === 21")
+    page.wait_for_function("location.search.includes('sampler=ddpm') && location.search.includes('steps=20')")
+
+
+def test_a_link_opens_the_same_recipe_panels_and_playhead(open_page, url):
+    page = open_page(url, query="data=moons&model=exact&sampler=heun&steps=30&seed=5&panels=x_t,eps&frame=17")
+    now = whole(page, "denoise")
+    assert (now["total"], now["keys"], now["frame"], now["playing"]) == (31, ["x_t", "eps"], 17, False)
+    assert page.input_value("#field-seed input") == "5"
+    assert page.input_value("#field-sampler input") == "Heun"
+    assert page.get_attribute(".ns-pick[aria-checked=true]", "title") == "Moons"
+
+
+def test_what_a_link_asks_for_in_vain_is_named_and_replaced(open_page, url):
+    page = open_page(url, query="steps=5000&sampler=magic&colour=red")
+    said = toast(page)
+    assert "steps = 5000" in said and "magic" in said and "colour" in said
+    assert whole(page, "denoise")["total"] == 101
+
+
+def test_no_steps_are_refused_in_words_and_the_film_stays(open_page, url):
+    page = open_page(url)
+    before = whole(page, "denoise")["film"]
+    number(page, "steps", 0)
+    assert "steps is 0; it can be 1…1000" in toast(page)
+    assert stage(page, "denoise")["film"] == before
+
+
+def test_each_tab_answers_its_question_at_once(open_page, url):
+    page = open_page(url, query="steps=10")
+    whole(page, "denoise")
+    go(page, "Forward")
+    assert whole(page, "forward")["total"] == 101
+    assert "times the data plus" in text(page, "#stage-forward .ns-sentence")
+    go(page, "Noise lens")
+    whole(page, "lens")
+    assert "explains" in text(page, "#stage-lens .ns-sentence")
+    page.wait_for_function("location.search.includes('tab=lens')")
+
+
+def test_the_lens_shows_the_exact_denoiser_at_its_own_floor(open_page, url):
+    page = open_page(url, query="model=exact&tab=lens&data=gaussians8")
+    whole(page, "lens")
+    numbers = page.evaluate(f"(() => {{ const n = {STAGE.format('lens')}.film.numbers; return [n.mse, n.floor, n.excess].map(a => [...a]); }})()")
+    assert numbers[0] == numbers[1] and max(numbers[2]) < 1e-9
+    assert 0 < min(numbers[1]) and max(numbers[1]) <= 1.2
+
+
+def test_an_exported_gif_is_the_film_on_the_stage_and_knows_its_recipe(open_page, url, tmp_path):
+    page = open_page(url, query="steps=12&seed=3", accept_downloads=True)
+    whole(page, "denoise")
+    page.click("#stage-denoise .ns-export > button")
+    with page.expect_download() as download:
+        page.click("#stage-denoise .ns-popover .ns-primary")
+    path = tmp_path / "film.gif"
+    download.value.save_as(path)
+    with Image.open(path) as gif:
+        assert gif.n_frames == 13
+    made_from = read_recipe(path)
+    assert (made_from["data"], made_from["seed"], made_from["steps"]) == ("trex", 3, 12)
+
+
+def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, url):
+    page = open_page(url, query="tab=train&train_steps=3000&data=gaussians8&steps=10")
+    page.click("#train")
+    wait(page, "train", "s.frames > 2")
+    page.click("#pause")
+    page.wait_for_selector("#resume:visible")
+    paused = text(page, "#training-status")
+    page.wait_for_timeout(700)
+    assert text(page, "#training-status") == paused and "paused" in paused
+    page.click("#resume")
+    wait(page, "clocks", "s.total === 51 && s.frames === 51")
+    assert "3,000 of 3,000" in text(page, "#training-status").replace("\n", " ")
+    assert len(stage(page, "clocks")["keys"]) == 6
+    assert page.evaluate(f"{STAGE.format('train')}.film.charts.length") == 2
+    go(page, "Denoise")
+    whole(page, "denoise")
+    assert page.input_value("#field-model input") == "my training"
+
+
+def test_a_reload_finds_its_training_again(open_page, url):
+    page = open_page(url, query="tab=train&train_steps=3000")
+    page.click("#train")
+    wait(page, "train", "s.frames > 1")
+    page.reload(wait_until="domcontentloaded")
+    wait(page, "train", "s.frames > 1")
+    page.click("#stop")
+    page.wait_for_selector("#reset:visible")
+    assert "stopped" in text(page, "#training-status")
+    page.click("#reset")
+    page.wait_for_function("document.querySelector('#training-status').innerText.trim() === ''")
+
+
+def test_two_visitors_see_only_their_own_things(open_page, url):
+    mine, yours = (open_page(url, query="tab=train&train_steps=300") for _ in range(2))
+    mine.click("#train")
+    wait(mine, "train", "s.frames > 2")
+    assert yours.evaluate(f"({STAGE.format('train')}.film || null)") is None
+    assert not yours.is_visible("#pause") and text(yours, "#training-status").strip() == ""
+    yours.click(".ns-pick[title='Moons']")
+    yours.wait_for_function("location.search.includes('data=moons')")
+    assert "moons" not in mine.url
+    wait(mine, "clocks", "s.total === 51 && s.frames === 51")
+    go(yours, "Denoise")
+    whole(yours, "denoise")
+    choose(yours, "model", "my training")
+    assert "No model of yours" in toast(yours)
+
+
+def test_points_of_ones_own_come_from_a_csv_and_what_is_none_is_refused(open_page, url):
+    page = open_page(url, query="steps=10")
+    first = whole(page, "denoise")["film"]
+    page.click(".ns-own button")
+    rows = "\n".join(f"{i % 7},{i % 5}" for i in range(40))
+    page.set_input_files("#own-file input[type=file]", {"name": "p.csv", "mimeType": "text/csv", "buffer": f"x,y\n{rows}".encode()})
+    wait(page, "denoise", f"s.film && s.film.id !== '{first}' && s.total > 1 && s.frames === s.total")
+    assert "own" in text(page, "#own-note")
+    page.click("#own-file button[aria-label=Clear], #own-file button[aria-label='Remove this file']")
+    page.set_input_files("#own-file input[type=file]", {"name": "x.zip", "mimeType": "application/zip", "buffer": b"no zip at all"})
+    assert "zip" in toast(page)
+
+
+def test_pictures_of_ones_own_come_from_a_zip(open_page, url, tmp_path):
+    import zipfile
+
+    page = open_page(url, query="steps=5")
+    first = whole(page, "denoise")["film"]
+    path = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(8):
+            file = io.BytesIO()
+            Image.new("RGB", (20, 20), (i * 30, 90, 200)).save(file, "PNG")
+            archive.writestr(f"{i}.png", file.getvalue())
+    page.click(".ns-own button")
+    page.set_input_files("#own-file input[type=file]", str(path))
+    now = wait(page, "denoise", f"s.film && s.film.id !== '{first}' && s.total > 1 && s.frames === s.total")
+    assert now["keys"] == ["x_t", "x0", "eps"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_never_scrolls_sideways_and_can_start_things(open_page, url, theme):
+    page = open_page(url, width=390, height=844, theme=theme, query="steps=10")
+    whole(page, "denoise")
+    for title, button in (("Forward", "#dissolve"), ("Noise lens", "#look"), ("Train", "#train"), ("Denoise", "#denoise")):
+        go(page, title)
+        page.wait_for_selector(f"{button}:visible")
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, title
+        box = page.locator(button).bounding_box()
+        assert box and 0 <= box["y"] and box["y"] + box["height"] <= 844, title
+    page.click(".ns-recipe-button")
+    assert page.is_visible("#field-seed")
+
+
+def test_every_control_has_a_tooltip(open_page, url):
+    page = open_page(url, query="steps=5")
+    whole(page, "denoise")
+    names = ["schedule", "sampler", "steps", "eta", "seed", "clip", "model"]
+    page.wait_for_function("document.querySelector('#field-seed').title !== ''")
+    assert all(page.get_attribute(f"#field-{name}", "title") for name in names), json.dumps(names)
