@@ -9,7 +9,7 @@ from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.guidance import CLIPPINGS, clip_x0, condition, reschedule, scale_eps, tell_time
 from core.prediction import Prediction
-from core.samplers import ddim
+from core.samplers import ddim, make_sampler
 from core.schedules import SCHEDULES, make_schedule
 from core.walk import walk
 
@@ -127,6 +127,52 @@ def test_walking_on_another_schedule_asks_the_model_at_the_same_noise(schedule, 
         torch.testing.assert_close(p.x0, truth.x0, rtol=1e-3, atol=1e-3)  # the inverse of the log-SNR is interpolated
         torch.testing.assert_close(p.eps, truth.eps, rtol=1e-3, atol=1e-3)
         assert p.alpha == other(t)[0]
+
+
+@pytest.mark.parametrize("shape", [(2,), (3, 4, 4)])
+@pytest.mark.parametrize("walked", SCHEDULES)
+def test_where_both_schedules_reach_a_noise_level_nothing_is_lost_between_them(schedule, walked, shape, generator):
+    other = make_schedule(walked, 400)
+    points = 0.5 * torch.randn(6, *shape, generator=generator, dtype=torch.float64)
+    eps = torch.randn(6, *shape, generator=generator, dtype=torch.float64)
+    asked, truth = reschedule(Exact(points, schedule, 0.1), schedule, other), Exact(points, other, 0.1)
+    ends = schedule.log_snr(torch.tensor([1.0, 1 / schedule.T], dtype=torch.float64))
+    for t in (0.999, 0.99, 0.8, 0.3, 0.05, 0.01, 0.0025):
+        t = torch.tensor(t, dtype=torch.float64)
+        alpha, sigma = other.at(t)
+        p, q = (denoise(alpha * points + sigma * eps, t) for denoise in (asked, truth))
+        within = ends[0] <= other.log_snr(t) <= ends[1]
+        torch.testing.assert_close(p.x0, q.x0, rtol=0, atol=1e-6 if within else 0.02)
+        torch.testing.assert_close(p.eps, q.eps, rtol=0, atol=1e-5 if within else 0.02)
+        assert (p.alpha, p.sigma) == (alpha, sigma)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun"])
+@pytest.mark.parametrize("walked", SCHEDULES)
+def test_a_walk_along_another_schedule_arrives_where_that_ones_own_model_does(schedule, walked, sampler, generator):
+    other = make_schedule(walked, 400)
+    points = 0.5 * torch.randn(6, 2, generator=generator, dtype=torch.float64)
+    x = other.at(1.0)[1] * torch.randn(20, 2, generator=generator, dtype=torch.float64)
+
+    def arrives(denoise):
+        noise = torch.Generator().manual_seed(1)
+        *_, last = walk(denoise, make_sampler(sampler, other), x, other.times(40), noise)
+        return last.x_s
+
+    asked = reschedule(Exact(points, schedule, 0.1), schedule, other)
+    # The few levels that one schedule has and the other has not, at the very start, move a sample by less than this.
+    torch.testing.assert_close(arrives(asked), arrives(Exact(points, other, 0.1)), rtol=0, atol=5e-3)
+    assert (arrives(Exact(points, schedule, 0.1)) - arrives(asked)).abs().max() > 0.01 or schedule.name == walked
+
+
+def test_each_sample_can_have_a_time_of_its_own_on_another_schedule(schedule, generator):
+    other = make_schedule("flow")
+    asked = reschedule(Exact(torch.eye(2, dtype=torch.float64), schedule, 0.1), schedule, other)
+    x = torch.randn(3, 2, generator=generator, dtype=torch.float64)
+    t = torch.tensor([0.9, 0.5, 0.2], dtype=torch.float64)
+    together = asked(x, t)
+    for k in range(3):
+        torch.testing.assert_close(together.eps[k], asked(x[k : k + 1], t[k]).eps[0], rtol=1e-9, atol=1e-9)
 
 
 def test_on_its_own_schedule_a_model_is_asked_as_it_is(schedule, far):
