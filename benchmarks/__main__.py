@@ -1,0 +1,54 @@
+"""python -m benchmarks [--only trex,walk] [--quick] [--full]: measure, print the table and write RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from benchmarks.measure import table
+
+COMPARISONS = {"trex": "trex", "walk": "walking", "gif": "gif", "images": "images",
+               "digits": "legible", "sharing": "sharing"}
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+NOTE = """# Noisescope beside its peers
+
+Measured {date} with Python {python} and PyTorch {torch} on {cores} cores, one thread; `make bench` measures again.
+Times are processor time, the two sides took turns in small rounds, and a ratio is the median of the rounds with the
+smallest and the largest: how many times as much the peer needs.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", default=",".join(COMPARISONS), help="comma-separated: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter films, one seed; writes no file")
+    parser.add_argument("--full", action="store_true", help="train the T-Rex's peer to its end too, 2 CPU-minutes")
+    given = parser.parse_args()
+    chosen = given.only.split(",")
+    unknown = [name for name in chosen if name not in COMPARISONS]
+    if unknown:
+        parser.error(f"--only {given.only}: there is no {', '.join(unknown)}; choose of {', '.join(COMPARISONS)}")
+    torch.set_num_threads(1)
+    rows = []
+    for name in chosen:
+        print(f"measuring {name} …", flush=True)
+        options = {"full": True} if given.full and name == "trex" else {}
+        rows += import_module(f"benchmarks.{COMPARISONS[name]}").run(quick=given.quick, **options)
+    text = NOTE.format(date=date.today(), python=platform.python_version(), torch=torch.__version__,
+                       cores=os.cpu_count()) + "\n" + table(rows) + "\n"
+    print(text)
+    if not given.quick and len(chosen) == len(COMPARISONS):
+        part = RESULTS.with_suffix(".part")
+        part.write_text(text)
+        os.replace(part, RESULTS)
+
+
+if __name__ == "__main__":
+    main()
