@@ -151,7 +151,7 @@ def _fast(dataset: Dataset) -> TrainingConfig:
                               level_std=1.6, steps=800, batch=256, lr=1e-2, warmup=50, ema=0.995, grad_clip=0.0)
     # At 16×16 and more the first thing worth folding away is half the resolution.
     return TrainingConfig("unet", width=48, depth=2, patch=2 if dataset.side >= 16 else 1, target="v",
-                          time_sampling="uniform", steps=4000, batch=64, lr=2e-3, warmup=100, ema=0.999, bf16=True)
+                          time_sampling="uniform", steps=2000, batch=64, lr=2e-3, warmup=100, ema=0.999, bf16=True)
 
 
 def _textbook(dataset: Dataset) -> TrainingConfig:
