@@ -3,7 +3,11 @@
   'use strict';
 
   // What the address says: the recipe's fields as the server writes them, and what only this page knows.
-  const address = { recipe: '', tab: 'denoise', panels: '', frame: '' };
+  const asked = new URLSearchParams(location.search);
+  const address = {
+    recipe: new URLSearchParams([...asked].filter(([name]) => !/^__|^(tab|panels|frame)$/.test(name))).toString(),
+    tab: asked.get('tab') || 'denoise', panels: asked.get('panels') || '', frame: asked.get('frame') || '',
+  };
 
   function write(changes) {
     Object.assign(address, changes);
@@ -71,15 +75,14 @@
     if (tab !== address.tab) write({ tab, panels: '', frame: '' });
   }
 
-  // The link has been read: from now on the address follows what is shown.
-  function arrived() {
-    const asked = new URLSearchParams(location.search);
-    document.body.dataset.tab = asked.get('tab') || 'denoise';
-    const recipe = [...asked].filter(([name]) => !name.startsWith('__') && !['tab', 'panels', 'frame'].includes(name));
-    Object.assign(address, {
-      recipe: new URLSearchParams(recipe).toString(), tab: document.body.dataset.tab,
-      panels: asked.get('panels') || '', frame: asked.get('frame') || '',
-    });
+  // Which tab is in front is read off the page itself: Gradio's own event waits for whatever else is under way.
+  function tabs(titles) {
+    const names = Object.fromEntries(Object.entries(titles).map(([name, title]) => [title, name]));
+    new MutationObserver(changes => {
+      for (const { target } of changes) {
+        if (target.getAttribute('aria-selected') === 'true' && names[target.textContent.trim()]) front(names[target.textContent.trim()]);
+      }
+    }).observe(document.body, { subtree: true, attributes: true, attributeFilter: ['aria-selected'] });
   }
 
   // Gradio gives the id to a frame around the element that the stage lives in.
@@ -103,6 +106,6 @@
     if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
   });
 
-  Object.assign(N, { address: write, decorate, picker, front, arrived, seen, stageOf });
-  document.addEventListener('DOMContentLoaded', () => { document.body.dataset.tab = new URLSearchParams(location.search).get('tab') || 'denoise'; });
+  Object.assign(N, { address: write, decorate, picker, tabs, seen, stageOf });
+  document.addEventListener('DOMContentLoaded', () => { document.body.dataset.tab = address.tab; });
 })(window.Noisescope = window.Noisescope || {});

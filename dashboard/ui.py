@@ -35,7 +35,7 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
     script, style = ((HERE / name).read_text("utf-8") for name in ("page.js", "page.css"))
-    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\nNoisescope.decorate({options(**HELP)});\n</script>"
+    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\nNoisescope.decorate({options(**HELP)});\nNoisescope.tabs({options(**TITLES)});\n</script>"
 
 
 def build(lab: Lab) -> gr.Blocks:
@@ -89,7 +89,6 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
             yield from refresh(name, token, request.session_hash, values, force=False)
 
         item.select(on_tab, inputs, outputs, trigger_mode="multiple", js=None, **QUIET)
-        item.select(None, None, None, js=f"() => Noisescope.front('{name}')", api_visibility="private")
 
     for name in LOOKS:
         def on_press(token: str, request: gr.Request, *values, name=name) -> Iterator[dict]:
@@ -192,7 +191,6 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
         return [mine, recipe.tab, recipe.to_query(), gr.update(selected=recipe.tab), shown, *values]
 
     loaded = page.load(arrive, token, [token, current, query, tabs, view, *controls.inputs], **QUIET)
-    loaded.success(None, current, None, js="() => Noisescope.arrived()", api_visibility="private")
     loaded.success(on_open, [current, view, *inputs], outputs, **QUIET)
     loaded.success(again, inputs, training.outputs, **{**QUIET, "concurrency_limit": None})
     page.unload(lab.depart)

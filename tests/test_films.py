@@ -578,10 +578,10 @@ def test_thinning_takes_means_of_equal_groups():
     assert at.tolist() == [0, 1] and mean.tolist() == [1, 3]
 
 
-def test_smoothing_is_the_mean_of_the_last_few_and_of_fewer_at_the_start():
-    assert smooth(np.array([4.0, 2.0, 6.0, 0.0]), 2).tolist() == [4, 3, 4, 3]
-    assert smooth(np.array([4.0, 2.0]), 10).tolist() == [4, 3]
-    assert smooth(np.empty(0), 10).tolist() == []
+def test_smoothing_is_the_mean_of_the_last_share_and_of_at_least_a_few():
+    assert smooth(np.array([4.0, 2.0, 6.0, 0.0]), 0.1, 2).tolist() == [4, 3, 4, 3]
+    assert smooth(np.array([4.0, 2.0, 6.0, 0.0]), 0.75, 1).tolist() == [4, 3, 4, 8 / 3]
+    assert smooth(np.empty(0)).tolist() == []
 
 
 def test_previews_are_shown_as_soon_as_the_loss_beside_them_is_known():

@@ -53,11 +53,15 @@ def thin(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array([g.mean() for g in groups]), np.array([values[g].mean() for g in groups])
 
 
-def smooth(values: np.ndarray, width: int) -> np.ndarray:
-    """The mean of each value and those before it, `width` at most; the same length."""
+def smooth(values: np.ndarray, share: float = 0.1, least: int = 10) -> np.ndarray:
+    """At each step, the mean of the last `share` of the steps so far, `least` of them at least; the same length.
+
+    A window that grows follows the steep beginning and still calms the long end.
+    """
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    begin = np.maximum(0, np.arange(len(values)) + 1 - width)
-    return (total[1:] - total[begin]) / (np.arange(len(values)) + 1 - begin)
+    so_far = np.arange(1, len(values) + 1)
+    begin = np.maximum(0, so_far - np.maximum(least, np.ceil(share * so_far)).astype(int))
+    return (total[1:] - total[begin]) / (so_far - begin)
 
 
 class TrainingFilm(Film):
@@ -68,7 +72,7 @@ class TrainingFilm(Film):
 
     def __init__(self, dataset, target: str, steps: int, moments: list[int], floor: tuple[Tensor, Tensor], about: dict | None = None):
         self.dataset, self.target, self.steps, self.moments, self.floor = dataset, target, steps, moments, floor
-        self.about, self.window = about or {}, max(10, steps // 20)
+        self.about = about or {}
         self.previews: list[Preview] = []
         self.progress: Progress | None = None
         self.offers = {}
@@ -112,14 +116,14 @@ class TrainingFilm(Film):
     def shell(self, first: int, end: int) -> Scene:
         step = np.array([p.step for p in self.previews[first:end]], int)
         losses = self.progress.losses.numpy() if self.progress else np.empty(0)
-        smoothed = smooth(losses, self.window)
+        smoothed = smooth(losses)
         numbers = dict(t=np.zeros(len(step)), step=step.astype(float), steps=np.full(len(step), float(self.steps)),
                        loss=smoothed[np.maximum(step - 1, 0)])
         return Scene(
             (), numbers,
             clock="training step {step:.0f} / {steps:.0f}",
             sentence="After {step:.0f} steps of training the same noise becomes this. Loss, smoothed: {loss:.4f}.",
-            formula=LOSSES[self.target], figures=(f"mean over the last {self.window:,} steps: L = {{loss:.5f}}",),
+            formula=LOSSES[self.target], figures=("mean over the last tenth of its steps: L = {loss:.5f}",),
             source="core/training.py · (output.float() - batch.wanted).square()", charts=self._charts(losses, smoothed), about=self.about,
         )
 
