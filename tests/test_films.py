@@ -238,6 +238,12 @@ def test_each_state_less_what_was_removed_plus_what_was_added_is_the_next(data, 
         assert not added.any()
 
 
+def test_at_the_end_of_a_walk_of_which_some_steps_are_kept_nothing_more_is_removed_or_added(data):
+    film = walked(data, "ddpm", every=5)
+    assert len(film.trace) == 3 and shown(film, "removed")[-2].any() and shown(film, "added")[-2].any()
+    assert not shown(film, "removed")[-1].any() and not shown(film, "added")[-1].any()
+
+
 def test_what_is_removed_and_added_stays_within_the_panels_range(data):
     film = walked(data, "ddpm", steps=30, count=50)
     for key in ("removed", "added"):
@@ -602,9 +608,9 @@ def test_the_loss_beside_a_preview_is_the_mean_of_the_steps_before_it_whenever_i
     film.progress = replace(film.progress, losses=losses)
     late = film.scene(()).numbers["loss"]
     np.testing.assert_array_equal(early, late[:3])
-    wanted = [losses[0], losses[:10].mean(), losses[30:40].mean(), losses[80:90].mean(), losses[190:200].mean()]
+    wanted = [losses[0], losses[:10].mean(), losses[30:40].mean(), losses[80:90].mean(), losses[180:200].mean()]
     np.testing.assert_allclose(late, wanted)
-    assert "mean over the last 10 steps" in film.scene(()).figures[0]
+    assert "mean over the last tenth" in film.scene(()).figures[0]
 
 
 def test_training_panels_are_the_previews(data):
