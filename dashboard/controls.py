@@ -16,7 +16,8 @@ WORDS = {
     "model": {"pretrained": "pretrained", "mine": "my training", "exact": "exact"},
     "schedule": {"linear": "linear β", "flow": "rectified flow"},
     "target": {"eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀", "edm": "EDM's F"},
-    "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "heun": "Heun"},
+    "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM, variance β", "heun": "Heun",
+                "heun_edm": "Heun in σ/α"},
     "spacing": {"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR"},
 }
 #: What a training recipe sets besides itself.

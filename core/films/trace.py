@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 
 from core.denoisers.exact import Exact
 from core.films.base import (DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, Film, density, pictures, signed_pictures, spread,
                              vector_field)
-from core.samplers import Denoise, posterior_std
+from core.films.equations import EQUATIONS, SPAN
+from core.samplers import Denoise, make_sampler
 from core.scene import Chart, Scene, Series
 from core.trace import Trace
-
-#: sampler → its equation, and the line of code that it is.
-EQUATIONS = {
-    "ddim": ("x_{s} = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std · z", "core/samplers.py · mean = alpha_s·x0 + √(sigma_s² − std²)·eps"),
-    "heun": ("x_{s} = (α_{s}+σ_{s}) [ x_{t}/(α_{t}+σ_{t}) + Δr · ½(u_{t} + u_{s}) ]", "core/samplers.py · scale_s * (z + dr * slope)"),
-}
-
 
 class TraceFilm(Film):
     """The trace may still be growing: steps of `times` that are not there yet are not among `frames`.
@@ -32,14 +24,17 @@ class TraceFilm(Film):
     def __init__(self, trace: Trace, times: torch.Tensor, dataset, schedule, denoise: Denoise, sampler: str = "ddim",
                  eta: float = 0.0, push: float = 0.0, about: dict | None = None):
         self.trace, self.times, self.dataset, self.schedule, self.denoise = trace, times, dataset, schedule, denoise
-        self.sampler, self.eta, self.push, self.about = sampler, 1.0 if sampler == "ddpm" else eta, push, about or {}
+        self.sampler, self.push, self.about = sampler, push, about or {}
         self.finished = False
         self.kept = times[:-1][:: trace.every]
-        stds = [self.eta * posterior_std(schedule, t, s) if sampler != "heun" else 0.0 for t, s in zip(times, times[1:])]
-        moves = [abs(schedule.at(s)[0] - schedule.at(t)[0]) + 3 * abs(schedule.at(t)[1] - math.sqrt(max(0, schedule.at(s)[1] ** 2 - d**2)))
-                 for t, s, d in zip(times, times[1:], stds)]
-        self._stds = torch.tensor(stds, dtype=torch.float64)[:: trace.every]
-        self._added_view, self._removed_view = max(3 * max(stds), 1e-3), max(max(moves), 1e-3)
+        rule = make_sampler(sampler, schedule, eta)
+        steps = [rule.numbers(*step) for step in zip(times[:-1], times[1:], [None, *times[:-2]])]
+        #: the rule's numbers, name → one a step
+        self.rule = {name: torch.tensor([step[name] for step in steps], dtype=torch.float64) for name in steps[0]}
+        (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(times[:-1]), schedule(times[1:])
+        std = self.rule["std"]
+        moves = (alpha_s - alpha_t).abs() + 3 * (sigma_t - (sigma_s**2 - std**2).clamp(min=0).sqrt()).abs()
+        self._added_view, self._removed_view = max(3 * float(std.max()), 1e-3), max(float(moves.max()), 1e-3)
         self._exact: Exact | None = None
         self._spread = spread(dataset)
         self.offers = {}
@@ -165,29 +160,24 @@ class TraceFilm(Film):
         t = torch.cat([self.kept, self.times[-1:]])
         at = (torch.arange(len(self.kept)) * self.trace.every).clamp(max=len(self.times) - 2)
         s = torch.cat([self.times[at + 1], self.times[-1:]])
-        # The rule's std gives the weight of ε̂; what was really added, after edits, is what the trace says.
-        rule = torch.cat([self._stds, torch.zeros(1, dtype=torch.float64)])
-        std = torch.cat([self.trace.std, rule[len(self.trace):]])
-        (alpha_t, sigma_t), (alpha_s, sigma_s) = self.schedule(t), self.schedule(s)
+        alpha, sigma = self.schedule(t)
         steps, (_, square, _, d) = len(self.times) - 1, self._spread
-        numbers = dict(t=t, s=s, step=torch.cat([at, torch.tensor([steps])]), steps=torch.full_like(t, steps), alpha_t=alpha_t,
-                       sigma_t=sigma_t, alpha_s=alpha_s, sigma_s=sigma_s, std=std,
-                       direction=(sigma_s**2 - rule**2).clamp(min=0).sqrt(), log_snr=self.schedule.log_snr(t),
-                       scale_t=1 / (alpha_t + sigma_t), scale_s=alpha_s + sigma_s, dr=sigma_s / (alpha_s + sigma_s) - sigma_t / (alpha_t + sigma_t),
-                       left=100 * sigma_t**2 / (alpha_t**2 * square / d + sigma_t**2))
-        formula, source = EQUATIONS["heun" if self.sampler == "heun" else "ddim"]
+        numbers = dict(t=t, s=s, step=torch.cat([at, torch.tensor([steps])]), steps=torch.full_like(t, steps), alpha_t=alpha,
+                       sigma_t=sigma, log_snr=self.schedule.log_snr(t), left=100 * sigma**2 / (alpha**2 * square / d + sigma**2))
+        # The last frame stands at the data, where there is no step any more: it keeps the last one's numbers.
+        numbers |= {name: torch.cat([values[at], values[-1:]]) for name, values in self.rule.items()}
+        # What the rule weighs the prediction with is its own; what was really added, after edits, is what the trace says.
+        numbers["std"] = torch.cat([self.trace.std, numbers["std"][len(self.trace):]])
+        equation = EQUATIONS[self.sampler]
         push = f" {self.push:+.4f}" if self.push else ""
-        figures = (("xₛ = {scale_s:.3f} [ {scale_t:.3f} · xₜ + ({dr:+.4f}) · ½(uₜ + uₛ) ]" + push,
-                    "from t = {t:.3f} to s = {s:.3f}, u = ε̂ − x̂₀; the last step, to 0, takes uₜ alone")
-                   if self.sampler == "heun" else
-                   ("xₛ = {alpha_s:.3f} · x̂₀ + {direction:.3f} · ε̂ + {std:.3f} · z" + push, "from t = {t:.3f} to s = {s:.3f}, std = η · posterior std unless dropped"))
+        figures = (equation.figures + push, f"{SPAN}; {equation.note}")
         count = len(self._any())
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
             clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
             sentence=f"{count:,} {'points' if self.dataset.kind == 'points' else 'pictures'} on their way: at t = {{t:.3f}}, {{left:.0f}} % of "
                      "the state's variance is still noise.",
-            formula=formula + (" + nudge" if push else ""), figures=figures, source=source, charts=self._charts(), about=self.about,
+            formula=equation.formula + (" + nudge" if push else ""), figures=figures, source=equation.source, charts=self._charts(), about=self.about,
         )
 
     def _charts(self) -> tuple[Chart, ...]:

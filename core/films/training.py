@@ -196,5 +196,5 @@ class ClocksFilm(Film):
             (), {name: values[first:end] for name, values in numbers.items()}, clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
             sentence="The same noise, denoised by the network as it was at {moments:.0f} moments of its training; now t = {t:.3f}.".replace(
                 "{moments:.0f}", str(len(self.traces))),
-            formula="x_{s} = α_{s} x̂_{0} + σ_{s} ε̂", source="core/samplers.py · mean = alpha_s·x0 + √(sigma_s² − std²)·eps", charts=charts, about=self.about,
+            formula="x_{s} = α_{s} x̂_{0} + σ_{s} ε̂", source="core/samplers/ancestral.py · mean = alpha_s·x0 + √(sigma_s² − std²)·eps", charts=charts, about=self.about,
         )
