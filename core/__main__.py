@@ -164,7 +164,9 @@ def make_parser() -> Parser:
                        help="learn the data's labels too, so that one can be asked for")
     train.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE", dest="settings",
                        help="any other setting of the recipe, such as width, depth, batch or lr; can be given often")
-    train.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
+    train.add_argument("--device", default="auto", metavar="NAME",
+                       help="cpu, cuda, cuda:1 or mps (default: auto, a GPU for pictures where there is one)")
+    train.add_argument("--note", metavar="TEXT", help="what its users should know of it, for the card: where it is weak")
     add_common(train)
 
     sample = commands.add_parser("sample", help="make samples with a model", description=SAMPLE,

@@ -15,9 +15,11 @@ import torch
 from core.checkpoints import load_checkpoint, load_pretrained, pretrained, save_checkpoint
 from core.datasets import Dataset, load, load_dataset, names
 from core.denoisers.exact import Exact
+from core.devices import best_device
 from core.export import FORMATS, estimate, export, read_recipe
 from core.films import TraceFilm
 from core.guidance import clip_x0, condition
+from core.metrics import sample_quality
 from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
 from core.progress import Bar
 from core.recipes import recipe
@@ -100,7 +102,8 @@ def output(name: str, *suffixes: str) -> Path:
 
 
 def train(options: argparse.Namespace, command: str) -> None:
-    path, dataset, device = output(options.save, ".safetensors"), dataset_of(options.data), device_of(options.device)
+    path, dataset = output(options.save, ".safetensors"), dataset_of(options.data)
+    device = device_of(options.device, dataset.kind)
     changes = dict(map(value_of, options.settings))
     own = {"steps": options.steps, "target": options.target, "schedule": options.schedule, "seed": options.seed,
            "labels": options.labels or None}
@@ -112,7 +115,8 @@ def train(options: argparse.Namespace, command: str) -> None:
             # One batch's loss jumps about; an average over some fifty of them can be read.
             loss += (step.loss - loss) * max(0.02, 1 / (step.index + 1))
             bar(step.index + 1, f"loss {loss:.4f}")
-    save_checkpoint(path, trainer, {"command": command})
+    card = {"command": command, "recipe": options.recipe, "quality": sample_quality(trainer.ema.cpu(), dataset)}
+    save_checkpoint(path, trainer, card | ({"notes": options.note} if options.note else {}))
     print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4f}; its card is "
           f"{path.with_suffix('.json')}")
 
@@ -125,8 +129,10 @@ def value_of(pair: tuple[str, str]) -> tuple[str, object]:
         return pair
 
 
-def device_of(name: str) -> torch.device:
-    """ValueError if there is no such device here."""
+def device_of(name: str, kind: str) -> torch.device:
+    """The device of that name, or for "auto" the one that suits this kind of data. ValueError if it is not here."""
+    if name == "auto":
+        return best_device(kind)
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -84,7 +84,7 @@ class Losses:
         """One step's loss, each sample's squared error of eps (B,) and its bucket (B,)."""
         self._loss[self.count] = loss
         self.count += 1
-        both = torch.stack([eps_errors, torch.ones_like(eps_errors)]).to(self.sums)
+        both = torch.stack([eps_errors, torch.ones_like(eps_errors)]).cpu().to(self.sums)
         self.sums.mul_(self.fade).index_add_(1, buckets.to(self.sums.device), both)
 
     def restore(self, loss: np.ndarray, sums: Tensor) -> None:

@@ -303,7 +303,7 @@ def test_a_config_is_the_training_recipe_with_the_visitors_changes():
     trex = load("trex")
     plain = config_of(Recipe(), trex)
     assert plain == training_recipe("fast", trex)
-    textbook = config_of(Recipe(recipe="textbook", target="eps", schedule="linear"), trex)
+    textbook = config_of(Recipe(recipe="textbook", schedule="linear"), trex)
     assert textbook == training_recipe("textbook", trex)
     changed = config_of(Recipe(target="v", schedule="sigmoid", T=400, seed=9, train_steps=77, batch=13), trex)
     assert (changed.target, changed.schedule, changed.T, changed.seed) == ("v", "sigmoid", 400, 9)

@@ -106,7 +106,7 @@ def test_a_training_recipe_one_click_away_is_the_papers_or_the_tuned_one_for_poi
     assert set(RECIPE_SETS) == set(RECIPES)
     for name, sets in RECIPE_SETS.items():
         config = training_recipe(name, load("trex"))
-        assert sets == {"target": config.target, "schedule": config.schedule}
+        assert sets == {"target": "auto", "schedule": config.schedule}
         assert SPECS["target"].check(sets["target"]) and SPECS["schedule"].check(sets["schedule"])
     assert {"target": DEFAULTS["target"], "schedule": DEFAULTS["schedule"]} == RECIPE_SETS[DEFAULTS["recipe"]]
 

@@ -12,6 +12,7 @@ import torch
 from core.datasets import Dataset
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
+from core.devices import best_device
 from core.films import ClocksFilm, TrainingFilm
 from core.films.base import FIELD_CELLS, STATE_VIEW, field_points
 from core.films.training import LOOK_AT, Preview, Progress
@@ -36,7 +37,9 @@ FLOOR_SAMPLES = {"points": 2000, "images": 64}
 
 def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
     """The training that a recipe describes, on this data. ValueError says what cannot be."""
-    changes = dict(target=recipe.target, schedule=recipe.schedule, T=recipe.T, seed=recipe.seed)
+    changes = dict(schedule=recipe.schedule, T=recipe.T, seed=recipe.seed)
+    if recipe.target != "auto":
+        changes["target"] = recipe.target
     if recipe.train_steps is not None:
         changes["steps"] = recipe.train_steps
     if recipe.batch is not None:
@@ -120,7 +123,7 @@ class Training:
 
         So it is when the training is stopped on the way; but not when the visitor has let go of it.
         """
-        self.trainer = trainer = Trainer(self.dataset, self.config)
+        self.trainer = trainer = Trainer(self.dataset, self.config, best_device(self.dataset.kind))
         self._look(0)
         try:
             yield
@@ -136,13 +139,17 @@ class Training:
 
     def _look(self, step: int) -> None:
         if step in self.keep_at:
-            self.kept[step] = copy.deepcopy(self.trainer.ema).eval()
+            self.kept[step] = self._averaged()
         if step in self.moments:
             self.film.add(self._preview(step))
 
+    def _averaged(self) -> Denoiser:
+        """A copy of the averaged weights as they are now, on the CPU: whoever looks does so there."""
+        return copy.deepcopy(self.trainer.ema).eval().cpu()
+
     @torch.no_grad()
     def _preview(self, step: int) -> Preview:
-        denoiser = self.trainer.ema
+        denoiser = self.trainer.ema if self.trainer.device.type == "cpu" else self._averaged()
         trace = self._walk(denoiser, PREVIEW_STEPS, keep=("x_t",))
         at = torch.tensor(LOOK_AT, dtype=torch.float64)
         guess = denoiser(noised(denoiser.schedule, self._x0, at, self._eps).x_t, at).x0
@@ -169,7 +176,7 @@ class Training:
     def give(self, visitor: Visitor) -> None:
         """Make what has been learned so far, with averaged weights, the visitor's own model."""
         with visitor.lock:
-            visitor.denoiser = copy.deepcopy(self.trainer.ema).eval()
+            visitor.denoiser = self._averaged()
             visitor.card = {"data": self.recipe.data, "hash": self.dataset.hash, "steps": self.trainer.step,
                             "training": self.config.to_dict()}
 
@@ -184,7 +191,7 @@ class Training:
         """The same noise denoised by the network as it was at the kept moments of its training."""
         kept = dict(self.kept)
         if self.trainer.step not in kept:  # stopped on the way: its last state is a moment too
-            kept[self.trainer.step] = copy.deepcopy(self.trainer.ema).eval()
+            kept[self.trainer.step] = self._averaged()
         kept = dict(list(kept.items())[-CLOCKS:])
         traces = {step: self._walk(denoiser, steps) for step, denoiser in kept.items()}
         schedule = self.trainer.denoiser.schedule
