@@ -51,6 +51,7 @@ class Trace:
         self._std: list[float] = []
         self._kept: dict[str, list[Tensor]] = {name: [] for name in self.keep}
         self.final: Tensor | None = None
+        self.end: float = 0.0  #: the time at which it arrived
 
     @classmethod
     def record(cls, steps: Iterable[Step], keep: Iterable[str] = QUANTITIES, every: int = 1, budget: int | None = None,
@@ -77,7 +78,7 @@ class Trace:
 
     def add(self, step: Step) -> None:
         """Take one step in, if it is one of every `every`-th; the end of the walk is always known afterwards."""
-        self.final = step.x_s.cpu()
+        self.final, self.end = step.x_s.cpu(), float(step.s)
         if step.index % self.every:
             return
         values = {name: _READ[name](step).cpu() for name in self.keep}
@@ -130,7 +131,7 @@ class Trace:
         path = Path(path)
         tensors = {name: self[name].contiguous() for name in self.keep}
         tensors |= {"t": self.t, "s": self.s, "std": self.std, "final": self.final.contiguous()}
-        header = {"format": FORMAT, "every": str(self.every), "about": json.dumps(self.about)}
+        header = {"format": FORMAT, "every": str(self.every), "end": repr(self.end), "about": json.dumps(self.about)}
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         try:
             part.touch()
@@ -163,7 +164,7 @@ class Trace:
             held = ", ".join(f"{name} {tuple(value.shape)}" for name, value in sorted(tensors.items()))
             raise ValueError(f"{path} is not a whole trace; it holds {held or 'nothing'}")
         try:
-            every, about = int(header["every"]), json.loads(header["about"])
+            every, end, about = int(header["every"]), float(header["end"]), json.loads(header["about"])
             if not isinstance(about, dict):
                 raise ValueError(f"about is {header['about']!r}, wanted a JSON object")
         except (KeyError, ValueError) as error:
@@ -171,5 +172,5 @@ class Trace:
         trace = cls(keep, every, None, about)
         trace._t, trace._s, trace._std = (tensors[name].tolist() for name in ("t", "s", "std"))
         trace._kept = {name: list(tensors[name]) for name in keep}
-        trace.final = tensors["final"]
+        trace.final, trace.end = tensors["final"], end
         return trace

@@ -9,12 +9,10 @@ A recipe is a link's query ("data=mnist16&sampler=ddpm&steps=50"): whatever the 
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import gradio as gr
 from gradio.data_classes import FileData
-from gradio.utils import get_upload_folder
 
 from core.checkpoints import pretrained, save_checkpoint
 from core.datasets import load, names
@@ -24,6 +22,7 @@ from dashboard.actions.looks import denoise, forward_film, lens
 from dashboard.actions.trainings import Training
 from dashboard.lab import Lab, plainly
 from dashboard.recipe import Recipe
+from dashboard.stage.stage import new_folder
 
 #: One at a time from outside, so that programs leave the machine to people.
 SHARED = dict(concurrency_limit=1, concurrency_id="api")
@@ -45,13 +44,6 @@ def _film(recipe: Recipe, what: str):
     except Exception as error:
         raise plainly(error) from None
     return film
-
-
-def _folder() -> Path:
-    """A folder that nobody can guess, where Gradio serves files from and clears them away in time."""
-    folder = Path(get_upload_folder()) / secrets.token_hex(20)
-    folder.mkdir(parents=True)
-    return folder
 
 
 def _file(path: Path) -> dict:
@@ -77,7 +69,7 @@ def noise_lens(recipe: str = "") -> dict:
 
 def trace(recipe: str = "") -> dict:
     """A walk from noise to data with every timestep, as one safetensors file that `core.trace.Trace.load` reads."""
-    return _file(_film(_recipe(recipe), "denoise").trace.save(_folder() / "trace.safetensors"))
+    return _file(_film(_recipe(recipe), "denoise").trace.save(new_folder() / "trace.safetensors"))
 
 
 def gif(recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format: str = "gif", size: int = 224, fps: int = 20,
@@ -89,7 +81,7 @@ def gif(recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format:
             raise ValueError("format 'trace'; ask for it at /trace")
         kind, keys = wish.pop("format"), wish.pop("panels")
         scene = _film(_recipe(recipe), film).scene(keys or None)
-        return _file(export(scene, _folder() / f"noisescope.{kind}", **wish))
+        return _file(export(scene, new_folder() / f"noisescope.{kind}", **wish))
     except Exception as error:
         raise plainly(error) from None
 
@@ -108,7 +100,7 @@ def expose(lab: Lab) -> None:
             job.wait()
             if job.error:
                 raise ValueError(job.error)
-            path = save_checkpoint(_folder() / "model.safetensors", training.trainer)
+            path = save_checkpoint(new_folder() / "model.safetensors", training.trainer)
         except Exception as error:
             raise plainly(error) from None
         return [_file(path), _file(path.with_suffix(".json"))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import tempfile
 import weakref
 
 import gradio as gr
@@ -502,10 +501,11 @@ def test_a_long_value_does_not_fill_the_message():
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    """Exports go into folders of their own under this one."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
+def here(tmp_path):
+    """The folder that an export is given for its own."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -515,41 +515,41 @@ def reel():
 
 @pytest.mark.parametrize("kind", ["gif", "mp4", "webp", "png"])
 def test_what_stands_on_a_stage_becomes_a_file_with_its_recipe(reel, here, kind):
-    told = list(export_reel(reel, {"format": kind, "size": 64, "panels": ["x_t", "x0"]}, "a/../b c"))
+    told = list(export_reel(reel, {"format": kind, "size": 64, "panels": ["x_t", "x0"]}, here, "a/../b c"))
     *shares, (done, path) = told
-    assert done == 1 and path.parent.parent == here and path.name == f"a----b-c.{kind}" and path.stat().st_size > 100
+    assert done == 1 and path.parent == here and path.name == f"a----b-c.{kind}" and path.stat().st_size > 100
     assert all(0 <= share < 1 and nothing is None for share, nothing in shares)
     assert [share for share, _ in shares] == sorted(share for share, _ in shares)
     assert read_recipe(path)["seed"] == 0 and read_recipe(path)["model"] == "exact"
 
 
 def test_a_trace_is_exported_whole_and_only_where_there_is_one(reel, here, training):
-    (done, path), = export_reel(reel, {"format": "trace"})
+    (done, path), = export_reel(reel, {"format": "trace"}, here)
     loaded = Trace.load(path)
     assert done == 1 and torch.equal(loaded.final, reel.film.trace.final)
     assert Recipe.from_dict(loaded.about) == EXACT.with_(samples=5)
     with pytest.raises(CannotShow, match="Denoise tab"):
-        list(export_reel(Reel(training.film), {"format": "trace"}))
+        list(export_reel(Reel(training.film), {"format": "trace"}, here))
 
 
 def test_a_training_is_exported_moment_by_moment_since_it_has_no_t_to_be_even_in(training, here):
-    *_, (_, path) = export_reel(Reel(training.film), {"size": 64, "panels": ["samples"], "pacing": "t"})
+    *_, (_, path) = export_reel(Reel(training.film), {"size": 64, "panels": ["samples"], "pacing": "t"}, here)
     with Image.open(path) as picture:
         assert picture.n_frames == training.film.frames
 
 
 def test_an_unknown_panel_is_refused_and_leaves_nothing_behind(reel, here):
     with pytest.raises(ValueError, match="no panel 'nonsense' here"):
-        list(export_reel(reel, {"panels": ["nonsense"]}))
-    assert not any(here.iterdir())
+        list(export_reel(reel, {"panels": ["nonsense"]}, here))
+    assert not here.exists()
 
 
 def test_an_export_that_is_stopped_leaves_nothing_behind(reel, here):
-    running = export_reel(reel, {"size": 512})
+    running = export_reel(reel, {"size": 512}, here)
     share, path = next(running)
     assert share < 1 and path is None
     running.close()
-    assert not any(here.iterdir())
+    assert not here.exists()
 
 
 def test_an_export_that_fails_tells_why_and_leaves_nothing_behind(reel, here, monkeypatch):
@@ -558,5 +558,5 @@ def test_an_export_that_fails_tells_why_and_leaves_nothing_behind(reel, here, mo
 
     monkeypatch.setattr(exports, "export", broken)
     with pytest.raises(ValueError, match="the disk is full"):
-        list(export_reel(reel, {}))
-    assert not any(here.iterdir())
+        list(export_reel(reel, {}, here))
+    assert not here.exists()

@@ -174,7 +174,7 @@ def test_a_truncated_file_is_refused(steps, tmp_path, share):
 
 
 def header(**other) -> dict[str, str]:
-    return {"format": FORMAT, "every": "1", "about": "{}"} | other
+    return {"format": FORMAT, "every": "1", "end": "0.0", "about": "{}"} | other
 
 
 TIMES = {name: torch.ones(3) for name in ("t", "s", "std")}
@@ -238,4 +238,17 @@ def test_the_header_is_plain_json(steps, tmp_path):
     path = Trace.record(steps(3), about={"seed": 1}).save(tmp_path / "t.safetensors")
     raw = path.read_bytes()
     said = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    assert said["__metadata__"] == {"format": FORMAT, "every": "1", "about": '{"seed": 1}'}
+    assert said["__metadata__"] == {"format": FORMAT, "every": "1", "end": "0.0", "about": '{"seed": 1}'}
+
+
+def test_a_thinned_trace_knows_where_it_arrived_and_shows_that_in_a_notebook(steps, tmp_path):
+    from core.films.bare import bare_scene
+    from core.notebook import gif
+
+    walked = list(steps(5))
+    trace = Trace.load(Trace.record(walked, every=3).save(tmp_path / "t.safetensors"))
+    assert trace.end == float(walked[-1].s) != float(walked[3].s)
+    scene = bare_scene(trace)
+    assert scene.numbers["t"].tolist() == [float(walked[0].t), float(walked[3].t), trace.end]
+    torch.testing.assert_close(torch.from_numpy(scene.panel("x_t").data[-1]), trace.final.float())
+    assert gif(trace, size=32)[:6] == b"GIF89a"

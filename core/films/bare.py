@@ -31,5 +31,5 @@ def bare_scene(trace: Trace, samples: int = 1000) -> Scene:
     panels = [panel("x_t", "x_{t}", "the state", trace.final[None])]
     if "x0" in trace.keep:
         panels.append(panel("x0", "x̂_{0}", "the guess of the data", trace["x0"][-1:]))
-    t = torch.cat([trace.t, trace.s[-1:]]).numpy()
+    t = np.append(trace.t.numpy(), trace.end)
     return Scene(tuple(panels), {"t": t, "step": np.arange(len(t), dtype=float)}, about=trace.about)

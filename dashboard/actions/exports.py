@@ -5,9 +5,9 @@ from __future__ import annotations
 import queue
 import re
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -45,27 +45,33 @@ def options_of(wish: dict) -> dict:
     return dict(format=kind, pacing=pacing, panels=tuple(panels), theme=theme, **numbers)
 
 
-def export_reel(reel: Reel, wish: dict, name: str = "noisescope") -> Iterator[tuple[float, Path | None]]:
-    """(share done, None) while the file is written, at the end (1.0, its path). ValueError for what cannot be."""
-    options = options_of(wish)
+def export_reel(reel: Reel, wish: dict, folder: Path, name: str = "noisescope") -> Iterator[tuple[float, Path | None]]:
+    """(share done, None) while the file is written, at the end (1.0, its path in `folder`). ValueError for what cannot be.
+
+    The folder is this export's own: it goes again if nothing comes of it.
+    """
+    path = None
+    try:
+        with closing(_exported(reel, options_of(wish), folder, name)) as running:  # the writer has ended before the folder goes
+            for done, path in running:
+                yield done, path
+    finally:
+        if path is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _exported(reel: Reel, options: dict, folder: Path, name: str) -> Iterator[tuple[float, Path | None]]:
     name = re.sub(r"[^\w-]", "-", name)
     kind, panels = options.pop("format"), options.pop("panels")
     if kind == "trace" and not isinstance(reel.film, TraceFilm):
         raise CannotShow("A trace is the record of a walk: export it from the Denoise tab.")
-    scene = None if kind == "trace" else reel.scene(panels)
-    folder, path = Path(tempfile.mkdtemp(prefix="noisescope-")), None
-    try:
-        if scene is None:
-            path = reel.film.trace.save(folder / f"{name}.safetensors")
-            yield 1.0, path
-            return
-        if np.ptp(scene.numbers.get(options["pacing"], 0)) == 0:
-            options["pacing"] = "frame"  # a film over training steps has no t to be even in
-        for done, path in _written(scene, folder / f"{name}.{kind}", options):
-            yield done, path
-    finally:
-        if path is None:
-            shutil.rmtree(folder, ignore_errors=True)
+    if kind == "trace":
+        yield 1.0, reel.film.trace.save(folder / f"{name}.safetensors")
+        return
+    scene = reel.scene(panels)
+    if np.ptp(scene.numbers.get(options["pacing"], 0)) == 0:
+        options["pacing"] = "frame"  # a film over training steps has no t to be even in
+    yield from _written(scene, folder / f"{name}.{kind}", options)
 
 
 def _written(scene, path: Path, options: dict) -> Iterator[tuple[float, Path | None]]:

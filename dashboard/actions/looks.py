@@ -52,7 +52,8 @@ def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFil
 
 def lens(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[LensFilm]:
     """Predicted against true noise on data of the recipe, from noise to data. Yields the film after each timestep."""
-    subject = tampered(subject_of(recipe, visitor), recipe)
+    # Unclipped: what the model itself says is in question here.
+    subject = tampered(subject_of(recipe, visitor), recipe.with_(clip="none"))
     dataset, schedule, generator = subject.dataset, subject.schedule, generator_of(recipe)
     shown = recipe.lens_count(dataset.kind)
     # More than are shown are counted, so that the curves are smooth; of pictures, which cost more, only some.

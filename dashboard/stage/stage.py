@@ -53,10 +53,16 @@ def options(**values) -> str:
     return json.dumps(values).replace("<", "\\u003c")
 
 
-def cached(name: str, content: bytes) -> str:
-    """Write a file into Gradio's cache under a directory nobody can guess; returns its path."""
+def new_folder() -> Path:
+    """A folder in Gradio's cache that nobody can guess: served from there, and cleared away in time."""
     folder = Path(get_upload_folder()) / secrets.token_hex(20)
     folder.mkdir(parents=True)
+    return folder
+
+
+def cached(name: str, content: bytes) -> str:
+    """Write a file into a new folder of Gradio's cache; returns its path."""
+    folder = new_folder()
     part, path = folder / f"{name}.part", folder / name
     part.write_bytes(content)
     part.rename(path)

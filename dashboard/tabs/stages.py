@@ -14,6 +14,7 @@ from dashboard.lab import Lab, kept_reel, plainly, while_newest
 from dashboard.recipe import Recipe
 from dashboard.reel import play
 from dashboard.stage import Stage, export_state
+from dashboard.stage.stage import new_folder
 from dashboard.visitors import Visitor
 
 #: Events of the page are no API; what makes sense without a page is in dashboard/api.py.
@@ -56,7 +57,7 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
         visitor = lab.visitor(token)
         try:
             reel = kept_reel(visitor, request.session_hash, tab)
-            for done, path in export_reel(reel, event._data, f"noisescope-{tab}-{reel.film.about.get('data', '')}"):
+            for done, path in export_reel(reel, event._data, new_folder(), f"noisescope-{tab}-{reel.film.about.get('data', '')}"):
                 yield export_state(done, "ready" if path else f"{100 * done:.0f} %", path)
         except Exception as error:
             yield export_state(1.0, str(plainly(error).message))
