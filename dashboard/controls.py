@@ -17,7 +17,9 @@ WORDS = {
     "schedule": {"linear": "linear β", "flow": "rectified flow"},
     "target": {"eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀", "edm": "EDM's F"},
     "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM, variance β", "heun": "Heun",
-                "heun_edm": "Heun in σ/α"},
+                "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM-Solver++ 2M", "euler_maruyama": "Euler–Maruyama",
+                "langevin": "Langevin", "predictor_corrector": "predict–correct", "ascent": "fails: no noise",
+                "ascent_adam": "fails: Adam"},
     "spacing": {"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR"},
 }
 #: What a training recipe sets besides itself.

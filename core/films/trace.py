@@ -34,6 +34,8 @@ class TraceFilm(Film):
         (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(times[:-1]), schedule(times[1:])
         std = self.rule["std"]
         moves = (alpha_s - alpha_t).abs() + 3 * (sigma_t - (sigma_s**2 - std**2).clamp(min=0).sqrt()).abs()
+        inner = self.rule.get("inner", torch.ones_like(std))  # what a rule does within a step, it takes away too
+        moves = moves + 3 * inner.sqrt() * self.rule.get("inner_std", 0) + 3 * inner * self.rule.get("rate", 0)
         self._added_view, self._removed_view = max(3 * float(std.max()), 1e-3), max(float(moves.max()), 1e-3)
         self._exact: Exact | None = None
         self._spread = spread(dataset)
