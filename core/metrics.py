@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,6 +14,8 @@ from core.denoisers.base import Denoiser
 from core.samplers import heun
 from core.walk import start_noise, walk
 
+#: Blocks that a set of samples is split into, to see how far a distance varies from set to set.
+BLOCKS = 8
 STRAY = 4.5  #: a normal sample in 2-D lies farther out with probability exp(−4.5²/2) = 4e-5
 
 
@@ -37,6 +41,35 @@ def nearest_distances(a: Tensor, b: Tensor) -> Tensor:
     # Differences, not inner products: small distances between large numbers would be lost in rounding.
     mode, b = "donot_use_mm_for_euclid_dist", b.flatten(1)
     return torch.cat([torch.cdist(part.flatten(1), b, compute_mode=mode).min(1)[0] for part in a.split(256)])
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its sampling error: one standard error, in the figure's own units."""
+
+    value: float
+    error: float
+
+
+def estimated(measure: Callable[[Tensor, Tensor], float], a: Tensor, b: Tensor, pairs: bool) -> Estimate:
+    """measure(a, b), with the error that comes from a (and b, if `pairs`) being samples.
+
+    The error is std/√BLOCKS over disjoint blocks of the rows: a block's figure varies √BLOCKS times as much as that of
+    the whole. With `pairs` b is split along with a, for measures of two sets of one size; else each block is held
+    against all of b. Blocks, not a bootstrap: rows drawn twice would lie nearer together than samples do.
+    ValueError for fewer than two rows a block.
+    """
+    if len(a) < 2 * BLOCKS or pairs and len(a) != len(b):
+        raise ValueError(f"sets of {len(a)} and {len(b)} samples; take {2 * BLOCKS} or more"
+                         + (", as many of each" if pairs else ""))
+    parts = zip(a.tensor_split(BLOCKS), b.tensor_split(BLOCKS) if pairs else [b] * BLOCKS)
+    blocks = torch.tensor([measure(x, y) for x, y in parts], dtype=torch.float64)
+    return Estimate(measure(a, b), float(blocks.std()) / BLOCKS**0.5)
+
+
+def nearest(a: Tensor, b: Tensor) -> float:
+    """The median of `nearest_distances`."""
+    return float(nearest_distances(a, b).median())
 
 
 def draw_samples(denoiser: Denoiser, shape: tuple[int, ...], n: int, steps: int = 25, seed: int = 0) -> Tensor:

@@ -10,12 +10,13 @@ import gradio as gr
 
 from dashboard.picker import Picker
 from dashboard.recipe import DEFAULTS, SPECS, Choice, Invalid, Real, Recipe, Whole
+from dashboard.rows import VersusRows
 
 #: What people read for the values of a field; the values themselves where nothing is said.
 WORDS = {
     "model": {"pretrained": "pretrained", "mine": "my training", "exact": "exact"},
     "schedule": {"linear": "linear β", "flow": "rectified flow"},
-    "target": {"eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀", "edm": "EDM's F"},
+    "target": {"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀", "edm": "EDM's F"},
     "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM, variance β", "heun": "Heun",
                 "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM-Solver++ 2M", "euler_maruyama": "Euler–Maruyama",
                 "langevin": "Langevin", "predictor_corrector": "predict–correct", "ascent": "fails: no noise",
@@ -23,7 +24,7 @@ WORDS = {
     "spacing": {"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR"},
 }
 #: What a training recipe sets besides itself.
-RECIPE_SETS = {"fast": {"target": "edm", "schedule": "cosine"}, "textbook": {"target": "eps", "schedule": "linear"}}
+RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"target": "auto", "schedule": "linear"}}
 
 SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
 
@@ -49,6 +50,11 @@ class Controls:
                     value = SPECS[name].parse(str(value or "off"))
                 except ValueError:
                     raise Invalid(name, value, SPECS[name].allowed) from None
+            elif name == "versus":
+                try:
+                    value = SPECS[name].parse(str(value or ""))
+                except ValueError as wrong:
+                    raise ValueError(f"what B, C or D does differently {wrong}") from None
             elif isinstance(SPECS[name], Whole) and value in ("", None):
                 value = DEFAULTS[name]
             read[name] = value
@@ -56,7 +62,7 @@ class Controls:
 
     def show(self, recipe: Recipe) -> list:
         """The values of `inputs` for a recipe: what a handler returns to set the whole sidebar."""
-        return [SPECS[name].text(value) if name == "drop_noise" else value
+        return [SPECS[name].text(value) if name in ("drop_noise", "versus") else value
                 for name in self.fields for value in [getattr(recipe, name)]]
 
     def settled(self) -> list:
@@ -98,7 +104,7 @@ def build_controls() -> Controls:
         c.groups["own"] = gr.Accordion("your own data", open=False, elem_classes=["ns-own"])
     with gr.Column(elem_classes=["ns-group"], min_width=0):
         gr.HTML("<h3>Model</h3>", padding=False)
-        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-lens"], min_width=0):
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-lens", "ns-for-compare"], min_width=0):
             c.add("model", "weights")
         c.add("schedule", "schedule")
         c.add("T", "timesteps T")
@@ -109,7 +115,10 @@ def build_controls() -> Controls:
         c.add("target", "predicts")
         c.add("train_steps", "steps")
         c.add("batch", "batch")
-    with gr.Column(elem_classes=["ns-group", "ns-for-denoise"], min_width=0):
+    with gr.Column(elem_classes=["ns-group", "ns-for-compare"], min_width=0):
+        gr.HTML("<h3>The same noise, but</h3>", padding=False)
+        c.fields["versus"] = VersusRows(SPECS["versus"].text(DEFAULTS["versus"]), WORDS, elem_id="field-versus")
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare"], min_width=0):
         gr.HTML("<h3>Sampling</h3>", padding=False)
         c.add("sampler", "sampler")
         c.add("steps", "steps")
@@ -117,21 +126,24 @@ def build_controls() -> Controls:
         c.add("eta", "η")
         c.add("clip", "clip x̂₀")
     with gr.Column(elem_classes=["ns-group"], min_width=0):
-        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-forward"], min_width=0):
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-forward", "ns-for-compare"], min_width=0):
             c.add("samples", "samples")
         with gr.Column(elem_classes=["ns-for-lens"], min_width=0):
             c.add("lens_samples", "samples")
         c.add("seed", "seed")
         c.buttons["dice"] = gr.Button("another seed", size="sm", elem_classes=["ns-dice"])
-    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens"], min_width=0):
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens", "ns-for-compare"], min_width=0):
         gr.HTML("<h3>Edit on the way</h3>", padding=False)
-        with gr.Column(elem_classes=["ns-for-denoise"], min_width=0):
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-compare"], min_width=0):
             c.add("drop_noise", "drop noise")
             c.add("nudge", "nudge x by")
         c.add("tell", "tell it t +")
         c.add("scale_eps", "ε̂ times")
     with gr.Row(elem_classes=["ns-actions", "ns-for-denoise"]):
         c.buttons["denoise"] = gr.Button("Denoise", variant="primary", elem_id="denoise")
+        c.buttons["branch"] = gr.Button("Branch here", elem_id="branch")
+    with gr.Row(elem_classes=["ns-actions", "ns-for-compare"]):
+        c.buttons["compare"] = gr.Button("Compare", variant="primary", elem_id="compare")
     with gr.Row(elem_classes=["ns-actions", "ns-for-forward"]):
         c.buttons["forward"] = gr.Button("Dissolve", variant="primary", elem_id="dissolve")
     with gr.Row(elem_classes=["ns-actions", "ns-for-lens"]):

@@ -77,6 +77,7 @@
 
   // Which tab is in front is read off the page itself: Gradio's own event waits for whatever else is under way.
   function tabs(titles) {
+    document.body.dataset.tab = address.tab;
     const names = Object.fromEntries(Object.entries(titles).map(([name, title]) => [title, name]));
     new MutationObserver(changes => {
       for (const { target } of changes) {
@@ -107,5 +108,4 @@
   });
 
   Object.assign(N, { address: write, decorate, picker, tabs, seen, stageOf });
-  document.addEventListener('DOMContentLoaded', () => { document.body.dataset.tab = address.tab; });
 })(window.Noisescope = window.Noisescope || {});

@@ -21,10 +21,11 @@ from core.prediction import TARGETS
 from core.recipes import NETWORKS, RECIPES
 from core.samplers import SAMPLERS
 from core.schedules import SCHEDULES, SPACINGS
+from dashboard.versus import LETTERS, Change, Versus
 
 OWN = "own"  #: the data set that a visitor brought; it lives with the visitor, not in the link
 MODELS = ("pretrained", "exact", "mine")
-TABS = ("forward", "train", "denoise", "lens")
+TABS = ("forward", "train", "denoise", "lens", "compare")
 MOST_IMAGES = 64  #: images side by side; points can be more
 MAX_QUERY = 2000  #: characters of a link that are read
 MAX_COMPLAINTS = 8
@@ -180,7 +181,25 @@ class Keys:
         return ",".join(value)
 
 
-Spec = Choice | Whole | Real | Times | Keys
+@dataclass(frozen=True)
+class Weights:
+    """Which weights of a training of one's own: averaged over its steps, raw, or averaged as they were after a step."""
+
+    allowed = "averaged, raw, or a training step at which they were kept, as 120"
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(r"averaged|raw|0|[1-9][0-9]{0,5}", value):
+            raise ValueError(f"is none of {self.allowed}")
+        return value
+
+    def parse(self, text: str) -> str:
+        return self.check(text)
+
+    def text(self, value: str) -> str:
+        return value
+
+
+Spec = Choice | Whole | Real | Times | Keys | Weights | Versus
 
 
 def _is(default: Any, spec: Spec, help: str) -> Any:
@@ -194,11 +213,13 @@ class Recipe:
     data: str = _is("trex", Choice((*names(), OWN)), "What the model is to make: points in the plane, or small images")
     model: str = _is("pretrained", Choice(MODELS),
                      "Who says what the noise is: a trained network, the exact answer, or the one you trained")
+    weights: str = _is("averaged", Weights(),
+                       "Which weights of your own training: averaged, raw, or those after a step")
     network: str = _is("auto", Choice(("auto", *NETWORKS)),
                       "The network that you train; auto takes the one that suits the data")
     recipe: str = _is("fast", Choice(tuple(RECIPES)), "How you train: fast is tuned, textbook is DDPM as in the paper")
-    target: str = _is("edm", Choice(TARGETS),
-                      "What your network puts out: eps is the noise, x0 the data, v and velocity mix the two")
+    target: str = _is("auto", Choice(("auto", *TARGETS)),
+                      "What your network puts out; auto is what the training recipe says, eps for textbook")
     schedule: str = _is("cosine", Choice(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1")
     T: int = _is(1000, Whole(100, 4000), "Timesteps that the schedule has in training")
     train_steps: int | None = _is(None, Whole(1, 200_000, "the training recipe's own"), "Optimizer steps of a training")
@@ -220,6 +241,8 @@ class Recipe:
     scale_eps: float = _is(1.0, Real(-2.0, 2.0), "Multiply the predicted noise: 0 removes it, −1 turns it round")
     lens_samples: int | None = _is(None, Whole(1, 2000, "500 points or 16 images"),
                                    "Samples under the noise lens; at most 64 images")
+    versus: tuple[str, ...] = _is(("sampler:ddpm",), Versus(lambda: SPECS),
+                                  "The same noise, but: what the runs B, C and D do differently from A")
     tab: str = _is("denoise", Choice(TABS), "The tab in front")
     panels: tuple[str, ...] = _is((), Keys(6), "The panels on the stage, in order")
     frame: int = _is(0, Whole(0, 100_000), "Where the playhead stands, counted in frames")
@@ -247,6 +270,11 @@ class Recipe:
         """How many samples to put under the lens of this kind of data."""
         return _count(self.lens_samples, kind, points=500)
 
+    @property
+    def changes(self) -> dict[str, Change]:
+        """What each of the runs that are compared with this one does differently, by its letter."""
+        return {letter: SPECS["versus"].read(text) for letter, text in zip(LETTERS, self.versus) if text}
+
     def with_(self, **changes: Any) -> Recipe:
         """The same recipe with these fields changed. Invalid names the field, the value given and what is allowed."""
         return Recipe.from_dict({**vars(self), **changes})
@@ -267,7 +295,7 @@ class Recipe:
         """What differs from the defaults, in the order of the fields, as the query of an address: "steps=50&seed=7"."""
         pairs = [(f.name, SPECS[f.name].text(getattr(self, f.name)))
                  for f in fields(self) if getattr(self, f.name) != f.default]  # fmt: skip
-        return urlencode(pairs, safe=",")
+        return urlencode(pairs, safe=",:@")
 
     @classmethod
     def from_query(cls, query: str | Mapping[str, Any] | None) -> tuple[Recipe, list[str]]:

@@ -86,7 +86,7 @@ def play(growing: Iterable[Film], shown: Iterable[str] = (), frame: int | None =
             looked = now
             yield reel, reel.value(done=False)
     if reel is not None:
-        yield reel, reel.value(done=True)
+        yield reel, reel.refreshed(done=True)  # the charts may know more by now than when the last frame came
 
 
 class Turns:

@@ -18,14 +18,14 @@ from dashboard.own import build_own, read
 from dashboard.recipe import HELP, OWN, Recipe
 from dashboard.stage import Stage, head as stage_head
 from dashboard.stage.stage import options
-from dashboard.tabs import denoise, forward, lens, train
+from dashboard.tabs import compare, denoise, forward, lens, train
 from dashboard.tabs.stages import QUIET, recipe_from, show, wire_stage
 from dashboard.visitors import Busy, Visitor
 
 HERE = Path(__file__).parent
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
-LOOKS = {"forward": forward, "denoise": denoise, "lens": lens}
-TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens"}
+LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare}
+TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare"}
 BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</b></a><span class="ns-tools">
 <button type="button" data-ns="recipe" class="ns-recipe-button">Recipe</button>
 <button type="button" data-ns="copy">Copy link</button>
@@ -34,8 +34,8 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 
 def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
-    script, style = ((HERE / name).read_text("utf-8") for name in ("page.js", "page.css"))
-    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\nNoisescope.decorate({options(**HELP)});\nNoisescope.tabs({options(**TITLES)});\n</script>"
+    script, rows, style = ((HERE / name).read_text("utf-8") for name in ("page.js", "versus.js", "page.css"))
+    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\n{rows}\nNoisescope.decorate({options(**HELP)});\nNoisescope.tabs({options(**TITLES)});\n</script>"
 
 
 def build(lab: Lab) -> gr.Blocks:
@@ -97,6 +97,8 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
         controls.buttons[name].click(on_press, inputs, outputs, trigger_mode="multiple", **QUIET).success(**write)
         wire_stage(lab, name, stages[name], token)
 
+    compare.wire_branch(lab, controls, token, query, tabs).success(**write)  # the tab in front then shows itself
+
     again = train.wire(lab, training, token)
     _wire_data(lab, controls, token, own, changed=lambda event: event.success(
         on_change, [current, *inputs], outputs, **QUIET).success(**write))
@@ -113,7 +115,8 @@ def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
     reel = visitor.trace(f"{tab}/{session}")
     if reel is None or recipe.model == "mine" or recipe.data == OWN:
         return False
-    return Recipe.from_dict(reel.film.about).with_(tab=tab, panels=(), frame=0) == recipe.with_(tab=tab, panels=(), frame=0)
+    seen = dict(tab=tab, panels=(), frame=0) | ({} if tab == "compare" else {"versus": ()})
+    return Recipe.from_dict(reel.film.about).with_(**seen) == recipe.with_(**seen)
 
 
 def _wire_data(lab: Lab, controls: Controls, token, own, changed) -> None:

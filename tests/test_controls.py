@@ -9,15 +9,17 @@ from core.datasets import load, names
 from core.recipes import RECIPES, recipe as training_recipe
 from dashboard.controls import RECIPE_SETS, SELECTED_TIMES, WORDS, build_controls
 from dashboard.recipe import DEFAULTS, HELP, SPECS, Choice, Invalid, Recipe, Whole
+from dashboard.versus import CHANGES
 
 #: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
-ELSEWHERE = {"tab", "panels", "frame", "network"}
+ELSEWHERE = {"tab", "panels", "frame", "network", "weights"}
 
 SOME = [
     Recipe(),
     Recipe(data="digits8", model="exact", schedule="flow", T=500, sampler="heun", steps=30, samples=9, seed=7),
     Recipe(spacing="log_snr", batch=4096, sampler="ddpm"),
     Recipe(eta=0.25, clip="dynamic", drop_noise=(0.5, 0.0), tell=-0.05, nudge=0.3, scale_eps=-1.0, lens_samples=50),
+    Recipe(versus=("steps:10+eta:1", "", "drop_noise:on@40")),
     Recipe(recipe="textbook", target="eps", train_steps=500, batch=64, drop_noise=True),
 ]
 
@@ -87,6 +89,20 @@ def test_what_cannot_be_is_named_with_what_can(controls, name, value):
 def test_more_steps_than_timesteps_are_refused(controls):
     with pytest.raises(Invalid, match="steps is 500; it can be 1…100, the T of the schedule"):
         controls.recipe(changed(controls, T=100, steps=500))
+
+
+def test_what_a_run_cannot_change_is_named(controls):
+    with pytest.raises(ValueError, match="what B, C or D does differently has a value of steps that is out of 1…1000"):
+        controls.recipe(changed(controls, versus="steps:5000"))
+    assert controls.recipe(changed(controls, versus=None)).versus == ()
+
+
+def test_rows_of_a_comparison_start_with_values_that_can_be(controls):
+    rows = controls.fields["versus"].props
+    assert [field["name"] for field in rows["fields"]] == list(CHANGES)
+    for field in rows["fields"]:
+        for value in (field["first"], *field["suggest"], *(choice["value"] for choice in field["choices"] or ())):
+            assert SPECS["versus"].check([f"{field['name']}:{value}"])
 
 
 def test_a_custom_range_of_times_can_be_typed(controls):

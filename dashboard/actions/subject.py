@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import torch
 
 from core.checkpoints import load_pretrained, pretrained
 from core.datasets import Dataset, load
+from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.edits import during, drop_noise, in_order, nudge
 from core.guidance import clip_x0, reschedule, scale_eps, tell_time
@@ -61,18 +63,37 @@ def subject_of(recipe: Recipe, visitor: Visitor | None) -> Subject:
     """Everything a walk or a lens needs. CannotShow if the model is not there for this data."""
     dataset, schedule = dataset_of(recipe, visitor), make_schedule(recipe.schedule, recipe.T)
     exact = Exact(dataset.x0, schedule, dataset.bandwidth)
+    if recipe.model != "mine" and recipe.weights != "averaged":
+        raise CannotShow("Raw and earlier weights are there of a model of your own alone: train one, and take "
+                         "“my training”.")
     if recipe.model == "exact":
         return Subject(dataset, schedule, exact, exact)
     if recipe.model == "mine":
         if not _has_own(recipe, visitor):
             raise CannotShow(f"No model of yours for “{dataset.title}” is here. Train one in the Train tab, or pick another model.")
-        denoiser = visitor.denoiser
+        denoiser = own_denoiser(recipe, visitor)
     else:
         if recipe.data not in pretrained():
             raise CannotShow(f"No trained model is shipped for “{dataset.title}”. Train one in the Train tab, or pick the exact denoiser.")
         denoiser = load_pretrained(recipe.data)[0]
     moved = reschedule(denoiser, denoiser.schedule, schedule)
     return Subject(dataset, schedule, moved, exact, schedule.start_for(denoiser.target))
+
+
+def own_denoiser(recipe: Recipe, visitor: Visitor) -> Denoiser:
+    """The visitor's own model with the weights that the recipe names. CannotShow tells which of them are there."""
+    if recipe.weights == "averaged":
+        return visitor.denoiser
+    training = visitor.trace("training")
+    if training is None or training.trainer is None or training.dataset.hash != visitor.card["hash"]:
+        raise CannotShow("Raw and earlier weights of your training are not kept any more; train again, or take the "
+                         "averaged ones.")
+    if recipe.weights == "raw":
+        return copy.deepcopy(training.trainer.denoiser).eval()  # a training under way goes on changing its own
+    if int(recipe.weights) not in training.kept:
+        there = ", ".join(map(str, sorted(training.kept)))
+        raise CannotShow(f"No weights were kept after step {recipe.weights}; they were after the steps {there}.")
+    return training.kept[int(recipe.weights)]
 
 
 def tampered(subject: Subject, recipe: Recipe) -> Subject:

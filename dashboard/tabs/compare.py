@@ -1,0 +1,44 @@
+"""Compare: what does one choice change? And Branch, the button that leads here from a walk."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from dashboard.actions.compare import branched, compare
+from dashboard.controls import WORDS, Controls
+from dashboard.lab import Lab, kept_reel, plainly
+from dashboard.recipe import Recipe
+from dashboard.stage import Stage
+from dashboard.tabs.stages import QUIET, new_stage, recipe_from
+
+growing = partial(compare, words=WORDS)
+#: The playhead of the Denoise tab, put before the other inputs.
+PLAYHEAD = "(frame, ...rest) => [(Noisescope.stageOf('stage-denoise') || { frame: 0 }).frame, ...rest]"
+
+
+def stage() -> Stage:
+    """The tab's stage."""
+    return new_stage("compare", "What does one choice change?", "Choose what run B changes, and press Compare.",
+                     shown=())
+
+
+def wire_branch(lab: Lab, controls: Controls, token: gr.BrowserState, query: gr.Textbox, tabs: gr.Tabs) -> Any:
+    """Branch here: the sidebar goes back to the walk on the stage; what differed becomes run B from this step on."""
+
+    def on_branch(frame: float, token: str, request: gr.Request, *values) -> list:
+        try:
+            film = kept_reel(lab.visitor(token), request.session_hash, "denoise").film
+            frame = max(0, min(int(frame or 0), len(film.trace) - 1))
+            noisy = bool((film.trace.std[frame:] > 0).any())
+            walked, wanted = Recipe.from_dict(film.about), recipe_from(controls, values)
+            recipe = branched(walked, wanted, frame * film.trace.every, noisy)
+        except Exception as error:
+            raise plainly(error) from None
+        return [recipe.with_(tab="denoise").to_query(), gr.update(selected="compare"), *controls.show(recipe)]
+
+    playhead, outputs = gr.Number(visible=False), [query, tabs, *controls.inputs]
+    return controls.buttons["branch"].click(on_branch, [playhead, token, *controls.inputs], outputs, js=PLAYHEAD,
+                                            **QUIET)
