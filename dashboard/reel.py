@@ -76,11 +76,17 @@ class Reel:
 
 
 def play(growing: Iterable[Film], shown: Iterable[str] = (), frame: int | None = None,
-         also: Iterable[str] = ()) -> Iterator[tuple[Reel, dict]]:
-    """(the reel, the stage's value) every so often while a film grows; the last value is done."""
+         before: Reel | None = None) -> Iterator[tuple[Reel, dict]]:
+    """(the reel, the stage's value) every so often while a film grows; the last value is done.
+
+    before: what the stage showed till now. Its panels are sent too; and the film's own choice is shown, whatever was
+    on, if there is a panel in it that there was not before.
+    """
     reel, looked = None, 0.0
     for film in growing:
-        reel = reel or Reel(film, shown, frame, also=also)
+        if reel is None:
+            new = before is not None and not {*film.default} <= before.film.offers.keys()
+            reel = Reel(film, shown or (film.default if new else ()), frame, also=before.keys if before else ())
         now = time.monotonic()
         if film.frames and now - looked > LOOK_EVERY:
             looked = now

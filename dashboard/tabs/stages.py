@@ -33,7 +33,7 @@ def show(lab: Lab, tab: str, growing: Callable[[Recipe, Visitor], Iterator[Film]
     name, before = f"{tab}/{session}", visitor.trace(f"{tab}/{session}")
     try:
         films = while_newest(lab, session, tab, turn, growing(recipe, visitor))
-        for reel, value in play(films, recipe.panels, recipe.frame or None, before.keys if before else ()):
+        for reel, value in play(films, recipe.panels, recipe.frame or None, before):
             if not lab.turns.holds(session, tab, turn):
                 return
             visitor.keep(name, reel)
