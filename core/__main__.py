@@ -116,14 +116,16 @@ def add_walk(parser: Parser) -> None:
     parser.add_argument("--data", metavar="NAME|FILE",
                         help="the data the model was trained on; needed for exact, and for models of data of your own")
     parser.add_argument("--sampler", default="ddim", metavar="NAME",
-                        help="ddim, ddpm (ddim at eta 1) or heun (second order) (default: ddim)")
+                        help="without noise: ddim, heun, heun_edm, dpmpp_2m; with it: ddpm (ddim at eta 1), ddpm_beta, "
+                        "euler_maruyama, langevin, predictor_corrector; failing on purpose: ascent, ascent_adam "
+                        "(default: ddim)")
     parser.add_argument("--steps", type=whole(1, 10_000), default=100, metavar="N",
                         help="steps from noise to data, at most the schedule's T (default: 100)")
     parser.add_argument("--eta", type=number, default=0.0,
                         help="fresh noise in each ddim step, from 0 (none) to 1 (ancestral DDPM) (default: 0)")
     parser.add_argument("--spacing", default="uniform", metavar="NAME",
-                        help="where the steps lie: uniform in t, leading (counted from the data's end), or log_snr "
-                        "(default: uniform)")
+                        help="where the steps lie: uniform in t, leading (counted from the data's end), log_snr or "
+                        "edm (closer towards the data) (default: uniform)")
     parser.add_argument("--clip", default="none", metavar="NAME",
                         help="keep the predicted x0 where data can be: none, static or dynamic (default: none)")
     parser.add_argument("--label", metavar="LABEL",
@@ -159,7 +161,7 @@ def make_parser() -> Parser:
     train.add_argument("--steps", type=whole(1, 10_000_000), metavar="N",
                        help="optimizer steps (default: the recipe's)")
     train.add_argument("--target", metavar="NAME", help="what the network puts out: eps, x0, v, velocity or edm")
-    train.add_argument("--schedule", metavar="NAME", help="cosine, linear, sigmoid or flow")
+    train.add_argument("--schedule", metavar="NAME", help="cosine, linear, sigmoid, flow, ve (EDM's) or zero_snr")
     train.add_argument("--labels", action="store_true",
                        help="learn the data's labels too, so that one can be asked for")
     train.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE", dest="settings",

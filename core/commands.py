@@ -187,7 +187,7 @@ class Walk:
         self.options, self.schedule = options, denoiser.schedule
         self.generator = torch.Generator().manual_seed(options.seed)
         self.times = self.schedule.times(options.steps, options.spacing, self.schedule.start_for(denoiser.target))
-        self.update = make_sampler(options.sampler, self.schedule, options.eta)
+        self.update = make_sampler(options.sampler, self.schedule, options.eta, self.generator)
         if options.label is not None:
             denoiser = condition(denoiser, torch.full((count,), label_of(options, denoiser, self.dataset)))
         self.denoise = clip_x0(denoiser, options.clip)

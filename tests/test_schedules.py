@@ -7,8 +7,10 @@ import math
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 
-from core.schedules import SCHEDULES, Discrete, Flow, Schedule, linear_betas, make_schedule
+from core.schedules import (SCHEDULES, SPACINGS, Discrete, Drawn, Flow, Schedule, VarianceExploding, ZeroTerminalSNR,
+                            linear_betas, make_schedule)
 
 DISCRETE = ("cosine", "linear", "sigmoid")
 
@@ -128,7 +130,14 @@ def test_t_at_inverts_log_snr(schedule):
     t = torch.linspace(0.002, 0.998, 333, dtype=torch.float64)
     torch.testing.assert_close(schedule.t_at(schedule.log_snr(t)), t, rtol=0, atol=1e-5)
     ends = schedule.t_at(torch.tensor([1e9, -1e9], dtype=torch.float64))
-    assert 0 < float(ends[0]) < 0.001 and (ends[1] == 1 if schedule.discrete else 0.999 < float(ends[1]) < 1)
+    signal_at_1 = schedule.at(1.0)[0] > 0
+    assert 0 < float(ends[0]) < 0.001 and (ends[1] == 1 if signal_at_1 else 0.999 < float(ends[1]) < 1)
+
+
+def test_t_at_by_formula_is_t_at_by_the_general_table(schedule):
+    # The table's own interpolation is good to a part of its cells; log-SNR is steep at both ends.
+    levels = schedule.log_snr(torch.linspace(0.01, 0.98, 200, dtype=torch.float64))
+    torch.testing.assert_close(schedule.t_at(levels), Schedule.t_at(schedule, levels), rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", DISCRETE)
@@ -209,7 +218,7 @@ def test_a_schedule_that_cannot_be_made_is_refused_naming_what_can(name, T, word
     assert all(word in str(error.value) for word in words), error.value
 
 
-@pytest.mark.parametrize("spacing", ["uniform", "leading", "log_snr"])
+@pytest.mark.parametrize("spacing", SPACINGS)
 @pytest.mark.parametrize("steps", [1, 2, 7, 50, 1000])
 def test_a_grid_descends_to_0_in_so_many_steps(schedule, spacing, steps):
     times = schedule.times(steps, spacing)
@@ -248,20 +257,20 @@ def test_from_a_later_timestep_there_are_only_so_many_steps():
 
 @pytest.mark.parametrize("steps, start", [(10, 0.5), (250, 0.5), (1, 0.3), (3, 0.004), (499, 0.999)])
 def test_a_walk_can_start_anywhere_below_all_noise(schedule, steps, start):
-    for spacing in ("uniform", "leading", "log_snr"):
+    for spacing in SPACINGS:
         times = schedule.times(steps, spacing, start)
         assert len(times) == steps + 1 and (times.diff() < 0).all() and times[-1] == 0
         assert float(times[0]) <= start + 1e-9
         if spacing != "leading":
             assert float(times[0]) == pytest.approx(start)
-        if schedule.discrete and spacing != "log_snr":
+        if schedule.discrete and spacing in ("uniform", "leading"):
             torch.testing.assert_close((times * 1000).round() / 1000, times, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("given, words", [
     (dict(steps=0), ("0 sampling steps", "1 to 1000")),
     (dict(steps=1001), ("1001 sampling steps", "1 to 1000")),
-    (dict(steps=5, spacing="even"), ("'even'", "uniform", "leading", "log_snr")),
+    (dict(steps=5, spacing="even"), ("'even'", *SPACINGS)),
     (dict(steps=5, start=0.0), ("start is 0", "(0, 1]")),
     (dict(steps=5, start=1.5), ("start is 1.5", "(0, 1]")),
     ])
@@ -274,4 +283,127 @@ def test_a_grid_that_does_not_fit_is_refused_naming_what_does(schedule, given, w
 def test_a_walk_starts_one_timestep_below_all_noise_only_where_eps_says_nothing_of_x0():
     assert make_schedule("flow").start_for("eps") == 0.999
     assert make_schedule("flow").start_for("velocity") == 1
+    assert make_schedule("zero_snr").start_for("eps") == 0.999 and make_schedule("zero_snr").start_for("v") == 1
+    assert make_schedule("ve").start_for("eps") == 1
     assert make_schedule("cosine").start_for("eps") == 1
+
+
+# --- EDM's schedule and grid --------------------------------------------------------------------------------------
+
+
+def edm_sigmas(steps: int, least: float = 0.002, most: float = 80.0) -> list[float]:
+    """Karras et al. 2022, eq. 5, and the 0 after it."""
+    first, last = most ** (1 / 7), least ** (1 / 7)
+    return [(first + i / (steps - 1) * (last - first)) ** 7 for i in range(steps)] + [0.0]
+
+
+@pytest.mark.parametrize("T", [40, 1000])
+def test_the_timesteps_of_the_exploding_schedule_are_edms_grid_of_as_many(T):
+    schedule = make_schedule("ve", T)
+    alpha, sigma = schedule(schedule.times(T))
+    assert (alpha == 1).all()
+    torch.testing.assert_close(sigma, torch.tensor(edm_sigmas(T), dtype=torch.float64), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("steps", [2, 18, 200])
+def test_edms_spacing_is_edms_grid_whatever_the_schedule_was_trained_with(steps):
+    sigma = make_schedule("ve")(make_schedule("ve").times(steps, "edm"))[1]
+    torch.testing.assert_close(sigma, torch.tensor(edm_sigmas(steps), dtype=torch.float64), rtol=1e-9, atol=0)
+
+
+def test_edms_spacing_has_equal_strides_of_the_seventh_root_of_the_noise_on_any_schedule(schedule):
+    alpha, sigma = schedule(schedule.times(20, "edm")[:-1])
+    strides = (sigma / alpha).pow(1 / 7).diff()
+    torch.testing.assert_close(strides, strides.mean().expand_as(strides), rtol=1e-4, atol=0)
+    assert float(schedule.times(20, "edm")[-2]) == pytest.approx(1 / schedule.T, rel=1e-6)
+
+
+def test_below_the_first_timestep_exploding_noise_goes_to_0_along_a_line():
+    schedule = VarianceExploding(100)
+    for share in (0.0, 0.25, 1.0):
+        assert schedule.at(share / 100)[1] == pytest.approx(0.002 * share)
+    assert schedule.beta(torch.tensor([0.5])) == 0  # of a signal that is never made smaller
+
+
+# --- no signal left at the end ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+@pytest.mark.parametrize("T", [50, 1000])
+def test_rescaling_to_zero_terminal_snr_is_diffusers(name, T):
+    table = make_schedule(name, T)
+    ours = ZeroTerminalSNR("mine", table)
+    theirs = torch.cumprod(1 - rescale_zero_terminal_snr(table.betas), 0)
+    torch.testing.assert_close(ours.alpha_bar(timesteps(T)), theirs, rtol=1e-9, atol=1e-15)
+
+
+def test_rescaled_the_last_timestep_is_pure_noise_and_the_first_stays():
+    before, after = make_schedule("linear"), make_schedule("zero_snr")
+    assert after.at(1.0) == (0, 1) and before.at(1.0)[0] > 0.006
+    assert after.at(0.001) == pytest.approx(before.at(0.001), rel=1e-12)
+    t = torch.tensor([0.5, 1.0], dtype=torch.float64)
+    assert [float(a) for a in after(t)[0]] == [after.at(0.5)[0], 0.0]  # of many times or of one
+    assert float(after.beta(t)[1]) == 1
+
+
+def test_between_timesteps_the_rescaled_schedule_is_continuous():
+    schedule = make_schedule("zero_snr", 100)
+    t = torch.linspace(0, 1, 20_001, dtype=torch.float64)
+    alpha, sigma = schedule(t)
+    torch.testing.assert_close(alpha**2 + sigma**2, torch.ones_like(t), rtol=0, atol=1e-12)
+    assert (alpha.diff() <= 0).all() and alpha.diff().abs().max() < 2e-3 and sigma.diff().abs().max() < 8e-3
+
+
+# --- a schedule drawn by hand -------------------------------------------------------------------------------------
+
+KNOTS = ((0, 8), (0.25, 3), (0.5, 0), (1, -9))
+
+
+def test_a_drawn_schedule_goes_through_its_knots_along_lines():
+    schedule = Drawn(KNOTS)
+    for (t, l), (s, m) in zip(KNOTS, KNOTS[1:]):
+        for share in (0.01, 0.4, 1.0):
+            time = torch.tensor(t + share * (s - t), dtype=torch.float64)
+            assert float(schedule.log_snr(time)) == pytest.approx(l + share * (m - l), abs=1e-9)
+    alpha, sigma = schedule(torch.linspace(0, 1, 999, dtype=torch.float64))
+    torch.testing.assert_close(alpha**2 + sigma**2, torch.ones_like(alpha), rtol=0, atol=1e-12)
+    assert schedule.at(0.0) == (1, 0) and schedule.check() == []
+
+
+def test_a_drawn_schedules_name_reads_back_as_the_same():
+    schedule = Drawn([(0, 7.12345), (1 / 3, 0.5), (1, -8)], T=400)
+    assert schedule.name == "drawn:0,7.123;0.3333,0.5;1,-8"
+    again = make_schedule(schedule.name, 400)
+    assert again.name == schedule.name and again.knots == schedule.knots and again.T == 400
+    t = torch.linspace(0, 1, 77, dtype=torch.float64)
+    assert all(torch.equal(a, b) for a, b in zip(schedule(t), again(t)))
+
+
+def test_every_grid_works_on_a_drawn_schedule():
+    for spacing in SPACINGS:
+        times = Drawn(KNOTS).times(30, spacing)
+        assert len(times) == 31 and (times.diff() < 0).all() and times[-1] == 0
+
+
+def test_a_drawn_schedule_that_leaves_signal_where_sampling_starts_is_told_so():
+    assert any("terminal SNR is 0.368" in sentence for sentence in Drawn([(0, 8), (1, -1)]).check())
+
+
+@pytest.mark.parametrize("name, words", [
+    ("drawn:", ("'drawn:'", "drawn:0,8;0.5,0;1,-9")),
+    ("drawn:0,8", ("1 knots", "2 to 12")),
+    ("drawn:0,8;1", ("'drawn:0,8;1'",)),
+    ("drawn:0,8;x,0;1,-9", ("'drawn:0,8;x,0;1,-9'", "log-SNR")),
+    ("drawn:0,8;0.5,9;1,-9", ("knot (0.5, 9) after (0, 8)", "log-SNR fall")),
+    ("drawn:0,8;0.5,0;0.5,-1;1,-9", ("knot (0.5, -1) after (0.5, 0)", "t must grow")),
+    ("drawn:0.1,8;1,-9", ("t = 0.1 to 1", "at t = 0")),
+    ("drawn:0,8;0.9,-9", ("t = 0 to 0.9", "at t = 1")),
+    ("drawn:0,25;1,-9", ("knot (0, 25)", "−20 … 20")),
+    ("drawn:0,nan;1,-9", ("knot (0, nan)",)),
+    ("drawn:0,8;1,2", ("from 8 to 2", "ends below 0")),
+    ("drawn:" + ";".join(f"{k / 12},{8 - k}" for k in range(13)), ("13 knots",)),
+])
+def test_knots_that_cannot_be_are_named(name, words):
+    with pytest.raises(ValueError) as error:
+        make_schedule(name)
+    assert all(word in str(error.value) for word in words), error.value

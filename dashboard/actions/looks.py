@@ -43,7 +43,8 @@ def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFil
     x = start_noise(schedule, shape, times[0], generator)
     film = TraceFilm(trace, times, dataset, schedule, subject.denoise, recipe.sampler, recipe.eta,
                      push=recipe.nudge / recipe.steps, about=recipe.to_dict())
-    for step in walk(subject.denoise, make_sampler(recipe.sampler, schedule, recipe.eta), x, times, generator, edit_of(recipe)):
+    update = make_sampler(recipe.sampler, schedule, recipe.eta, generator)
+    for step in walk(subject.denoise, update, x, times, generator, edit_of(recipe)):
         trace.add(step)
         yield film
     film.finish()
