@@ -22,11 +22,12 @@ from dashboard.actions.looks import denoise, forward_film, lens
 from dashboard.actions.trainings import Training
 from dashboard.lab import Lab, plainly
 from dashboard.recipe import Recipe
+from dashboard.tabs.compare import growing as compare
 from dashboard.stage.stage import new_folder
 
 #: One at a time from outside, so that programs leave the machine to people.
 SHARED = dict(concurrency_limit=1, concurrency_id="api")
-FILMS = {"denoise": denoise, "lens": lens, "forward": lambda recipe: [forward_film(recipe)]}
+FILMS = {"denoise": denoise, "lens": lens, "forward": lambda recipe: [forward_film(recipe)], "compare": compare}
 
 
 def _recipe(query: str) -> Recipe:
@@ -74,7 +75,10 @@ def trace(recipe: str = "") -> dict:
 
 def gif(recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format: str = "gif", size: int = 224, fps: int = 20,
         every: int = 1) -> dict:
-    """A film of the recipe as a file: film is denoise, lens or forward; format gif, mp4, webp or png; panels by their keys."""
+    """A film of the recipe as a file: film is denoise, lens, forward or compare, format gif, mp4, webp or png.
+
+    Panels by their keys; of another film than denoise give "" for its own choice.
+    """
     try:
         wish = options_of(dict(format=format, size=size, fps=fps, every=every, panels=[p for p in panels.split(",") if p]))
         if wish["format"] not in FORMATS[:-1]:

@@ -113,7 +113,8 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
 def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
     """Whether this page's stage already shows just that, made by the very same model from the very same data."""
     reel = visitor.trace(f"{tab}/{session}")
-    if reel is None or recipe.model == "mine" or recipe.data == OWN:
+    models = [recipe.model, *(change.fields.get("model") for change in recipe.changes.values() if tab == "compare")]
+    if reel is None or "mine" in models or recipe.data == OWN:
         return False
     seen = dict(tab=tab, panels=(), frame=0) | ({} if tab == "compare" else {"versus": ()})
     return Recipe.from_dict(reel.film.about).with_(**seen) == recipe.with_(**seen)

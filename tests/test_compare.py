@@ -422,7 +422,7 @@ def test_panels_say_what_differs():
     versus = ("sampler:ddpm+clip:static", "drop_noise:0.5-0@4", "tell:-0.05")
     film = finished(compare(EXACT.with_(eta=0.5, versus=versus), words=WORDS))
     assert [film.offers[f"x_{key}"].title for key in "abcd"] == [
-        "A · DDIM, η = 0.5", "B · DDPM, clip static", "C · noise dropped 0.5-0 from step 4", "D · told t -0.05"]
+        "A · DDIM, η = 0.5", "B · DDPM, clip static", "C · no noise 0.5-0 from step 4", "D · told t -0.05"]
 
 
 def test_a_comparison_exports_as_one_gif_that_knows_its_recipe(tmp_path):

@@ -216,7 +216,7 @@ class CompareFilm(Film):
         )
 
     def _figure(self, run: Run) -> str:
-        numbers = [f"step {{step_{run.key}:.0f}} of {len(run.times) - 1}", f"+ {{std_{run.key}:.3f}} z"]
+        numbers = [f"step {{step_{run.key}:.0f}}/{len(run.times) - 1}", f"+ {{std_{run.key}:.3f}} z"]
         numbers += [f"d = {{away_{run.key}:.4f}}"] * (run is not self.runs[0])
         # With many runs a line each; the panels say what they are.
         what = f"{run.letter}  {run.label}\n   " if len(self.runs) == 2 else f"{run.letter}  "
@@ -233,7 +233,7 @@ class CompareFilm(Film):
             (away, parted), = said
             return f"The same noise: at t = {{t:.2f}} {away} away from A, {how}; {parted}."
         each = ", ".join(f"{away} ({parted})" for away, parted in said)
-        return f"The same noise: at t = {{t:.2f}} {each} away from A, {how}."
+        return f"The same noise: at t = {{t:.2f}}, from A, {each}; {how}."
 
     def _charts(self) -> tuple[Chart, ...]:
         if not self.frames:

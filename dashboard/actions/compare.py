@@ -240,7 +240,7 @@ def _says(name: str, value, words: Words) -> str:
         return _word(words, name, value) + after
     if name == "drop_noise":
         when = "" if value in (None, (1.0, 0.0)) else " {:g}-{:g}".format(*value)
-        return "noise kept" if value is None else "noise dropped" + when
+        return "noise kept" if value is None else "no noise" + when
     if name == "weights":
         return f"{value} weights" if not value.isdigit() else f"weights of step {int(value):,}"
     form = {"steps": "{} steps", "eta": "η = {:g}", "clip": "clip {}", "tell": "told t {:+g}", "nudge": "nudged {:+g}",

@@ -80,7 +80,7 @@ def test_branch_here_goes_on_from_the_playhead_beside_its_parent(open_page, url)
     page.click("#branch")
     now = whole(page)
     assert now["keys"][:2] == ["x_a", "x_b"] and "B" in now["charts"][0]
-    assert page.locator("#stage-compare .ns-panel-title").nth(1).inner_text() == "B · noise dropped from step 8"
+    assert page.locator("#stage-compare .ns-panel-title").nth(1).inner_text() == "B · no noise from step 8"
     for part in ("versus=drop_noise:on@8", "tab=compare"):
         page.wait_for_function(f"location.search.includes('{part}')")
     away = page.evaluate(f"[...{STAGE.format('compare')}.film.numbers.away_b]")
@@ -100,7 +100,7 @@ def test_branch_here_takes_a_change_of_the_sidebar_with_it(open_page, url):
     page.click("#branch")
     whole(page)
     titles = page.locator("#stage-compare .ns-panel-title").all_inner_texts()
-    assert titles[:2] == ["A · DDPM", "B · noise dropped from step 5"]
+    assert titles[:2] == ["A · DDPM", "B · no noise from step 5"]
 
 
 def test_a_comparison_exports_as_one_gif(open_page, url, tmp_path):
