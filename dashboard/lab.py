@@ -25,6 +25,7 @@ class Lab:
 
     def __init__(self):
         self.visitors, self.pool, self.turns = Visitors(), Pool(), Turns()
+        self.greeting: Reel | None = None  #: what every page opens with; shared, so read only
         self._tokens: dict[str, str] = {}  # page → visitor, to know who has gone when a page closes
 
     def open(self) -> None:

@@ -9,6 +9,8 @@
     tab: asked.get('tab') || 'denoise', panels: asked.get('panels') || '', frame: asked.get('frame') || '',
   };
 
+  N.linked = Boolean(address.recipe || address.panels || address.frame || address.tab !== 'denoise');
+
   function write(changes) {
     Object.assign(address, changes);
     const parts = [address.recipe];

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from copy import copy
 
 from core.films import Film
 from core.scene import Scene
@@ -32,6 +33,12 @@ class Reel:
         self.latest: list[dict] = []  # charts that a later look replaces
         self.sent = 0
         self._lock = threading.RLock()  # a panel may be wanted while the film streams
+
+    def copy(self) -> Reel:
+        """Another reel of the same film, which has sent the same: what is wanted of it is no matter of this one's."""
+        twin = copy(self)
+        twin.keys, twin.chunks, twin.latest, twin._lock = [*self.keys], [*self.chunks], [*self.latest], threading.RLock()
+        return twin
 
     @property
     def nbytes(self) -> int:

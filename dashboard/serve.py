@@ -11,8 +11,6 @@ from dashboard.ui import build, head
 
 #: Largest file a visitor can send.
 MAX_UPLOAD = "60mb"
-#: Files of frames live this long: (look every, older than), seconds.
-CACHE_LIFE = (600, 3600)
 
 
 @contextmanager
@@ -20,7 +18,6 @@ def serve(port: int | None = None, host: str | None = None, share: bool = False,
     """Serve the dashboard while the block lasts; gives its address. OSError if the port is taken."""
     lab = Lab()
     page = build(lab)
-    page.delete_cache = CACHE_LIFE
     try:
         page.queue(api_open=False, max_size=64).launch(
             server_name=host, server_port=port, share=share, inbrowser=inbrowser, prevent_thread_lock=True, quiet=True,

@@ -16,6 +16,7 @@ from dashboard.controls import RECIPE_SETS, Controls, build_controls
 from dashboard.lab import Lab, plainly
 from dashboard.own import build_own, read
 from dashboard.recipe import HELP, OWN, Recipe
+from dashboard.reel import Reel
 from dashboard.stage import Stage, head as stage_head
 from dashboard.stage.stage import options
 from dashboard.tabs import compare, denoise, forward, lens, train
@@ -23,6 +24,8 @@ from dashboard.tabs.stages import QUIET, recipe_from, show, wire_stage
 from dashboard.visitors import Busy, Visitor
 
 HERE = Path(__file__).parent
+#: Files of frames live this long: (look every, older than), seconds.
+CACHE_LIFE = (600, 3600)
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
 LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare}
 TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare"}
@@ -40,7 +43,8 @@ def head() -> str:
 
 def build(lab: Lab) -> gr.Blocks:
     """The dashboard as Gradio blocks, on what `lab` holds."""
-    with gr.Blocks(title="Noisescope", analytics_enabled=False, fill_width=True) as page:
+    lab.greeting = greet()
+    with gr.Blocks(title="Noisescope", analytics_enabled=False, fill_width=True, delete_cache=CACHE_LIFE) as page:
         token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
         current, query = gr.State("denoise"), gr.Textbox(visible=False)
         gr.HTML(BRAND, padding=False, elem_id="brand")
@@ -55,12 +59,21 @@ def build(lab: Lab) -> gr.Blocks:
                     for name, title in TITLES.items():
                         with gr.Tab(title, id=name) as tab_items[name]:
                             if name in LOOKS:
-                                stages[name] = LOOKS[name].stage()
+                                greeting = {"value": {**lab.greeting.value(done=True), "greeting": True}} if name == "denoise" else {}
+                                stages[name] = LOOKS[name].stage(**greeting)
                             else:
                                 training = train.layout(controls, status)
         expose(lab)
         _wire(lab, page, controls, token, current, query, tabs, tab_items, stages, training, own)
     return page
+
+
+def greet() -> Reel:
+    """The film that every page opens with, made once: it stands on the stage before anything is asked of the server."""
+    *_, film = denoise.growing(Recipe(), None)
+    reel = Reel(film)
+    reel.value(done=True)
+    return reel
 
 
 def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, tabs, tab_items, stages: dict[str, Stage], training, own) -> None:
@@ -105,6 +118,13 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
     _wire_settings(controls, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET).success(**write))
 
     def on_open(tab: str, view: dict, token: str, request: gr.Request, *values) -> Iterator[dict]:
+        view = dict(view)
+        greeted = view.pop("greeted", False)
+        if greeted and recipe_from(controls, values) == Recipe():
+            # The page came with this film on its stage; the visitor gets a reel of their own for what they do with it.
+            lab.visitor(token).keep(f"denoise/{request.session_hash}", lab.greeting.copy())
+            yield {current: tab, query: ""}
+            return
         yield from refresh(tab, token, request.session_hash, values, force=True, **view)
 
     _wire_arrival(lab, page, controls, token, current, query, tabs, inputs, outputs, on_open, again, training)
@@ -191,7 +211,9 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
             gr.Warning(complaint)
         values = controls.show(recipe)
         values[list(controls.fields).index("model")] = train.weights(recipe, visitor)
-        shown = {"panels": recipe.panels, "frame": recipe.frame}
+        # A bare address shows the film that the page came with (page.js decides alike, by N.linked).
+        shown = {"panels": recipe.panels, "frame": recipe.frame,
+                 "greeted": not any(not name.startswith("__") for name in request.query_params)}
         return [mine, recipe.tab, recipe.to_query(), gr.update(selected=recipe.tab), shown, *values]
 
     loaded = page.load(arrive, token, [token, current, query, tabs, view, *controls.inputs], **QUIET)

@@ -82,7 +82,8 @@
 
     load() {
       const value = this.props.value;
-      if (!value || !value.film) {
+      // A page opens with a film for everyone; one that a link asks something else of waits for that.
+      if (!value || !value.film || (value.greeting && N.linked)) {
         this.film = this.loader.film = null;
         this.arrange();
         this.transport.pause();

@@ -9,6 +9,6 @@ from dashboard.tabs.stages import new_stage
 growing = denoise
 
 
-def stage() -> Stage:
-    """The tab's stage."""
-    return new_stage("denoise", "How does structure emerge?", "Press Denoise to walk from noise to data.", shown=())
+def stage(value: dict | None = None) -> Stage:
+    """The tab's stage, with a film on it from the start if one is given."""
+    return new_stage("denoise", "How does structure emerge?", "Press Denoise to walk from noise to data.", shown=(), value=value)

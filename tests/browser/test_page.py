@@ -12,6 +12,9 @@ from core.export import read_recipe
 
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
 
+#: Another film than that of this id is there, whole.
+OTHER = "s.film && s.film.id !== '{}' && s.film.total > 1 && s.film.ready === s.film.total"
+
 
 @pytest.fixture(scope="module")
 def url():
@@ -33,7 +36,7 @@ def wait(page, tab: str, condition: str) -> dict:
 
 
 def whole(page, tab: str) -> dict:
-    return wait(page, tab, "s.total > 1 && s.frames === s.total")
+    return wait(page, tab, "s.film && s.film.total > 1 && s.film.ready === s.film.total")
 
 
 def go(page, title: str) -> None:
@@ -71,7 +74,7 @@ def test_a_change_of_the_recipe_makes_another_film_and_another_address(open_page
     first = whole(page, "denoise")["film"]
     choose(page, "sampler", "DDPM")
     number(page, "steps", 20)
-    wait(page, "denoise", f"s.film.id !== '{first}' && s.total === 21 && s.frames === 21")
+    wait(page, "denoise", OTHER.format(first) + " && s.film.total === 21")
     page.wait_for_function("location.search.includes('sampler=ddpm') && location.search.includes('steps=20')")
 
 
@@ -187,7 +190,7 @@ def test_points_of_ones_own_come_from_a_csv_and_what_is_none_is_refused(open_pag
     page.click(".ns-own button")
     rows = "\n".join(f"{i % 7},{i % 5}" for i in range(40))
     page.set_input_files("#own-file input[type=file]", {"name": "p.csv", "mimeType": "text/csv", "buffer": f"x,y\n{rows}".encode()})
-    wait(page, "denoise", f"s.film && s.film.id !== '{first}' && s.total > 1 && s.frames === s.total")
+    wait(page, "denoise", OTHER.format(first))
     assert "own" in text(page, "#own-note")
     page.click("#own-file button[aria-label=Clear], #own-file button[aria-label='Remove this file']")
     page.set_input_files("#own-file input[type=file]", {"name": "x.zip", "mimeType": "application/zip", "buffer": b"no zip at all"})
@@ -207,7 +210,7 @@ def test_pictures_of_ones_own_come_from_a_zip(open_page, url, tmp_path):
             archive.writestr(f"{i}.png", file.getvalue())
     page.click(".ns-own button")
     page.set_input_files("#own-file input[type=file]", str(path))
-    now = wait(page, "denoise", f"s.film && s.film.id !== '{first}' && s.total > 1 && s.frames === s.total")
+    now = wait(page, "denoise", OTHER.format(first))
     assert now["keys"] == ["x_t", "x0", "eps"]
 
 
