@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -303,13 +304,14 @@ def test_the_density_is_that_of_the_exact_mixture_at_the_cells_centres_blurred_b
     data = points_data()
     film = walked(data, schedule=schedule)
     half = STATE_VIEW / DENSITY_CELLS
-    truth = Exact(data.x0, Blurred(schedule, half), data.bandwidth)
     axis = -STATE_VIEW + (2 * torch.arange(DENSITY_CELLS, dtype=torch.float64) + 1) * half
     cells = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).flip(0)  # row 0 at the top: y is up
     heat = shown(film, "density")
     for k in (0, 4, 8, film.frames - 1):
         t = torch.tensor(film.scene(()).numbers["t"][k])
-        p = truth.log_density(cells.reshape(-1, 2), t).reshape(DENSITY_CELLS, DENSITY_CELLS).exp()
+        size = max(1, math.hypot(*schedule.at(t)))  # what is larger than the view is shown divided by its size
+        truth = Exact(data.x0, Blurred(schedule, size * half), data.bandwidth)
+        p = truth.log_density(size * cells.reshape(-1, 2), t).reshape(DENSITY_CELLS, DENSITY_CELLS).exp()
         np.testing.assert_allclose(heat[k], (p / p.max()).numpy(), atol=2e-4)
 
 
@@ -472,7 +474,8 @@ def test_one_jump_is_the_closed_form_with_the_same_noise_at_every_time(data, sch
     eps = as_panel(film.eps[None])[0]
     for k, t in enumerate(film.t):
         alpha, sigma = schedule.at(t)
-        np.testing.assert_allclose(shown(film, "x_t")[k], alpha * x + sigma * eps, atol=1e-6)
+        size = max(1, math.hypot(alpha, sigma))
+        np.testing.assert_allclose(shown(film, "x_t")[k], (alpha * x + sigma * eps) / size, atol=1e-6)
     np.testing.assert_array_equal(shown(film, "x0")[0], x)
 
 
@@ -651,3 +654,33 @@ def test_the_clocks_chart_is_the_distance_from_the_last_walk():
     assert chart.series[1].y[0] == 0  # all begin at the same noise
     alone = ClocksFilm(film.dataset, {100: film.traces[100]}, film.times)
     assert alone.scene().charts == ()
+
+
+# --- states larger than the data ----------------------------------------------------------------------------------
+
+
+def test_states_of_an_exploding_schedule_are_shown_divided_by_their_size_and_the_caption_says_so(data):
+    film = walked(data, "ddpm", schedule=make_schedule("ve"))
+    t, trace = film.scene(()).numbers["t"], film.trace
+    size = torch.tensor([math.hypot(1, film.schedule.at(time)[1]) for time in t])
+    assert size[0] > 79 and size[-1] == 1
+    after = torch.cat([trace["x_t"], trace.final[None]])
+    shaped = size.reshape(-1, *[1] * (after.ndim - 1))
+    np.testing.assert_allclose(shown(film, "x_t"), as_panel(after / shaped), atol=1e-5)
+    rows = {"removed": trace["x_t"] - trace["mean"], "added": trace.std.reshape(shaped[:-1].shape) * trace["noise"]}
+    for key, row in rows.items():
+        np.testing.assert_allclose(shown(film, key)[:-1], grey(row / shaped[:-1]), atol=1e-5)
+        low, high = film.scene((key,)).panels[0].range
+        assert np.quantile(np.abs(shown(film, key)), 0.99) < 1.5 * high
+    for key in ("x_t", "removed", "added", *(("paths", "density", "field") if data.kind == "points" else ())):
+        assert "÷ √(α² + σ²)" in film.scene((key,)).panels[0].caption
+        assert "÷" not in walked(data, "ddpm").scene((key,)).panels[0].caption
+
+
+def test_a_field_of_an_exploding_schedule_is_asked_where_the_states_shown_are():
+    film = walked(points_data(), schedule=make_schedule("ve"))
+    t = torch.tensor(film.scene(()).numbers["t"][:3])
+    places = field_points(STATE_VIEW)
+    for k, time in enumerate(t):
+        asked = film.denoise(math.hypot(1, film.schedule.at(time)[1]) * places, time)
+        np.testing.assert_allclose(shown(film, "field")[k].reshape(-1, 2), -asked.eps, atol=1e-5)

@@ -96,11 +96,35 @@ def field_points(view: float) -> Tensor:
 
 
 @torch.no_grad()
-def vector_field(denoise, t: Tensor, view: float, of: Callable) -> Tensor:
-    """of(prediction) at every cell centre at each of the times t (K,): (K, G, G, 2)."""
-    points = field_points(view)
-    rows = [of(denoise(points, time)) for time in t]
+def vector_field(denoise, t: Tensor, view: float, of: Callable, scale: Tensor | None = None) -> Tensor:
+    """of(prediction) at every cell centre at each of the times t (K,): (K, G, G, 2). scale (K,): the centres', 1 if None."""
+    points, scale = field_points(view), torch.ones(len(t)) if scale is None else scale
+    rows = [of(denoise(size * points, time)) for size, time in zip(scale, t)]
     return rearrange(torch.stack(rows), "k (gy gx) d -> k gy gx d", gy=FIELD_CELLS)
+
+
+def state_scale(schedule, t: Tensor) -> Tensor:
+    """By what states at the times t (K,) are divided to be shown: max(1, √(alpha² + sigma²)), (K,) float32.
+
+    A state of an exploding schedule is up to 80 times as large as the data. A view that held it all would show a dot for
+    most of the walk; divided by its own size it fills the same view at every time. Other schedules' states are shown as
+    they are.
+    """
+    alpha, sigma = schedule(t)
+    return (alpha**2 + sigma**2).sqrt().float().clamp(min=1)
+
+
+def over(x: Tensor, scale: Tensor) -> Tensor:
+    """x (K, N, ...) divided frame by frame by scale (K,)."""
+    return x / scale.reshape(-1, *[1] * (x.ndim - 1)).to(x)
+
+
+def scaled(scale: Tensor, caption: str = "", view: float = 1.0) -> str:
+    """The caption of a panel whose frames are divided by `scale`, saying so where it is not 1. "" leaves it to the range.
+
+    view: what is shown runs from −view to view; said where a caption must be made, since it stands in for the range.
+    """
+    return f"{caption or f'±{view:.2g}'} · ÷ √(α² + σ²)" if (scale > 1).any() else caption
 
 
 def density(points: Tensor, bandwidth: float, alpha: Tensor, sigma: Tensor, view: float) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from core.films.base import (DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, Film, density, pictures, signed_pictures)
+from core.films.base import (DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, Film, density, over, pictures, scaled,
+                             signed_pictures, state_scale)
 from core.forward import forward_walk, noised
 from core.scene import Chart, Scene, Series
 
@@ -24,6 +25,7 @@ class ForwardFilm(Film):
         if schedule.discrete:
             self.t = (self.t * schedule.T).round().div(schedule.T).unique()
         self.alpha, self.sigma = schedule(self.t)
+        self.scale = state_scale(schedule, self.t)
         self._step_seed = seed + 1
         self._stepwise: torch.Tensor | None = None
         self.offers = {}
@@ -38,43 +40,55 @@ class ForwardFilm(Film):
         return 2 * self.x0.nbytes + (self._stepwise.nbytes if self._stepwise is not None else 0)
 
     def jump(self, first: int, end: int) -> torch.Tensor:
+        """x_t by the closed form."""
         return torch.stack([noised(self.schedule, self.x0, t, self.eps).x_t for t in self.t[first:end]])
 
     def stepwise(self, first: int, end: int) -> torch.Tensor:
+        """x_t by small steps."""
         if self._stepwise is None:
             generator = torch.Generator().manual_seed(self._step_seed)
             walked = forward_walk(self.schedule, self.x0, self.t[1:], generator)
             self._stepwise = torch.stack([self.x0, *walked])
         return self._stepwise[first:end]
 
+    def _shown(self, make):
+        """States as they are shown."""
+        return lambda first, end: over(make(first, end), self.scale[first:end])
+
     def _offer_points(self):
-        state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink")
+        state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink",
+                     caption=scaled(self.scale, view=STATE_VIEW))
+        jump, stepwise = self._shown(self.jump), self._shown(self.stepwise)
         self.default = ("x_t", "walked", "paths", "density")
-        self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form", self.jump, **state)
+        self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form", jump, **state)
         self.offer("walked", "x_{t} step by step", "each step adds fresh noise to the last; another path, the same distribution",
-                   self.stepwise, **state)
-        paths = dict(kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent", caption=f"{PATHS} of {len(self.x0):,}",
+                   stepwise, **state)
+        paths = dict(kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
+                     caption=scaled(self.scale, f"{PATHS} of {len(self.x0):,}"),
                      backdrop=self.dataset.x0.numpy())
-        self.offer("paths", "paths, one jump", "the way of some points when ε stays the same", lambda a, b: self.jump(a, b)[:, :PATHS], **paths)
+        self.offer("paths", "paths, one jump", "the way of some points when ε stays the same", lambda a, b: jump(a, b)[:, :PATHS], **paths)
         self.offer("walked_paths", "paths, step by step", "the way of some points when every step draws fresh noise",
-                   lambda a, b: self.stepwise(a, b)[:, :PATHS], **paths)
+                   lambda a, b: stepwise(a, b)[:, :PATHS], **paths)
         self.offer("density", "p_{t}", "the density of x_t, exact, over its own maximum at each t",
-                   lambda a, b: density(self.dataset.x0, self.dataset.bandwidth, self.alpha[a:b], self.sigma[a:b], STATE_VIEW),
-                   kind="heat", range=(0.0, 1.0), palette="magnitude", caption="p / max p")
+                   lambda a, b: density(self.dataset.x0, self.dataset.bandwidth, self.alpha[a:b] / self.scale[a:b],
+                                        self.sigma[a:b] / self.scale[a:b], STATE_VIEW),
+                   kind="heat", range=(0.0, 1.0), palette="magnitude", caption=scaled(self.scale, "p / max p"))
         self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: self.eps[None],
                    kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="ink")
         self.offer("x0", "x_{0}", "the data", lambda a, b: self.x0[None], kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="ink")
 
     def _offer_pictures(self):
-        state = dict(kind="images", range=(-1.0, 1.0), palette="data")
+        data = dict(kind="images", range=(-1.0, 1.0), palette="data")
+        state = data | dict(caption=scaled(self.scale))
+        jump, stepwise = self._shown(self.jump), self._shown(self.stepwise)
         self.default = ("x_t", "walked", "eps")
         self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form",
-                   lambda a, b: pictures(self.jump(a, b)), **state)
+                   lambda a, b: pictures(jump(a, b)), **state)
         self.offer("walked", "x_{t} step by step", "each step adds fresh noise to the last; another path, the same distribution",
-                   lambda a, b: pictures(self.stepwise(a, b)), **state)
+                   lambda a, b: pictures(stepwise(a, b)), **state)
         self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: signed_pictures(self.eps[None]),
                    kind="images", range=(-3.0, 3.0), palette="signed")
-        self.offer("x0", "x_{0}", "the data", lambda a, b: pictures(self.x0[None]), **state)
+        self.offer("x0", "x_{0}", "the data", lambda a, b: pictures(self.x0[None]), **data)
 
     def shell(self, first: int, end: int) -> Scene:
         t, alpha, sigma = self.t, self.alpha, self.sigma

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from core.films.base import DATA_VIEW, NOISE_VIEW, STATE_VIEW, Film, pictures, signed_pictures, vector_field
+from core.films.base import DATA_VIEW, NOISE_VIEW, STATE_VIEW, Film, over, pictures, scaled, signed_pictures, state_scale, vector_field
 from core.lens import Glance
 from core.samplers import Denoise
 from core.scene import Chart, Scene, Series
@@ -17,6 +17,7 @@ class LensFilm(Film):
     def __init__(self, dataset, schedule, denoise: Denoise, exact: Denoise, times: torch.Tensor, shown: int, about: dict | None = None):
         self.dataset, self.schedule, self.denoise, self.exact = dataset, schedule, denoise, exact
         self.times, self.shown, self.about = times, shown, about or {}
+        self.scale = state_scale(schedule, times)
         self._rows: dict[str, list[torch.Tensor]] = {name: [] for name in ("x_t", "eps", "x0", "eps_exact", "x0_exact")}
         self._figures: dict[str, list[float]] = {name: [] for name in ("mse", "floor", "excess", "cosine", "exact_cosine")}
         self._true: dict[str, torch.Tensor] = {}
@@ -50,6 +51,10 @@ class LensFilm(Film):
     def rows(self, name: str, first: int, end: int) -> torch.Tensor:
         return torch.stack(self._rows[name][first:end])
 
+    def _state(self, first: int, end: int) -> torch.Tensor:
+        """x_t as it is shown."""
+        return over(self.rows("x_t", first, end), self.scale[first:end])
+
     def _error(self, name: str, truth: str | None):
         def make(first, end):
             reference = self._true["eps"] if truth is None else self.rows(truth, first, end)
@@ -60,7 +65,7 @@ class LensFilm(Film):
         noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW))
         small = dict(kind="points", range=(-1.0, 1.0), palette="accent")
         arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), backdrop=self.dataset.x0.numpy())
-        field = lambda a, b, denoise, of: vector_field(denoise, self.times[a:b], STATE_VIEW, of)  # noqa: E731
+        field = lambda a, b, denoise, of: vector_field(denoise, self.times[a:b], STATE_VIEW, of, self.scale[a:b])  # noqa: E731
 
         def field_error(a, b):
             learned = field(a, b, self.denoise, lambda p: -p.eps)
@@ -68,17 +73,18 @@ class LensFilm(Film):
 
         row = lambda name: lambda a, b: self.rows(name, a, b)  # noqa: E731
         self.default = ("eps", "eps_hat", "score", "score_exact", "score_error")
-        self.offer("x_t", "x_{t}", "the noised data the model is given", row("x_t"), kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink")
+        self.offer("x_t", "x_{t}", "the noised data the model is given", self._state, kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink",
+                   caption=scaled(self.scale, view=STATE_VIEW))
         self.offer("eps", "ε true", "the noise that was really added", lambda a, b: self._true["eps"][None], palette="ink", **noise)
         self.offer("eps_hat", "ε̂ predicted", "the noise the model sees", row("eps"), palette="accent", **noise)
         self.offer("error", "ε̂ − ε", "predicted less true noise, for each point", self._error("eps", None), **small)
         self.offer("x0", "x̂_{0}", "the model's guess of the data", row("x0"), kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent")
         self.offer("score", "σ·score learned", "−ε̂, at every place of the plane: the score ∇log p_t times σ_t",
-                   lambda a, b: field(a, b, self.denoise, lambda p: -p.eps), palette="accent", scale=2.0, caption="a cell = 2", **arrows)
+                   lambda a, b: field(a, b, self.denoise, lambda p: -p.eps), palette="accent", scale=2.0, caption=scaled(self.scale, "a cell = 2"), **arrows)
         self.offer("score_exact", "σ·score true", "the same from the exact denoiser: the true score",
-                   lambda a, b: field(a, b, self.exact, lambda p: -p.eps), palette="ink", scale=2.0, caption="a cell = 2", **arrows)
+                   lambda a, b: field(a, b, self.exact, lambda p: -p.eps), palette="ink", scale=2.0, caption=scaled(self.scale, "a cell = 2"), **arrows)
         self.offer("score_error", "learned − true", "the difference of the two fields", field_error, palette="accent", scale=0.5,
-                   caption="a cell = 0.5", **arrows)
+                   caption=scaled(self.scale, "a cell = 0.5"), **arrows)
         self.offer("eps_exact", "ε exact", "the best guess of the noise that any model can make", row("eps_exact"), palette="ink", **noise)
         self.offer("excess", "ε̂ − ε exact", "what the model could still learn", self._error("eps", "eps_exact"), **small)
 
@@ -89,7 +95,8 @@ class LensFilm(Film):
         self.default = ("x_t", "eps", "eps_hat", "error", "x0")
         shown = lambda name: lambda a, b: pictures(self.rows(name, a, b))  # noqa: E731
         signed = lambda name: lambda a, b: signed_pictures(self.rows(name, a, b))  # noqa: E731
-        self.offer("x_t", "x_{t}", "the noised data the model is given", shown("x_t"), **state)
+        self.offer("x_t", "x_{t}", "the noised data the model is given", lambda a, b: pictures(self._state(a, b)),
+                   caption=scaled(self.scale), **state)
         self.offer("eps", "ε true", "the noise that was really added", lambda a, b: signed_pictures(self._true["eps"][None]), **noise)
         self.offer("eps_hat", "ε̂ predicted", "the noise the model sees", signed("eps"), **noise)
         self.offer("error", "ε̂ − ε", "predicted less true noise: where the picture is ambiguous",

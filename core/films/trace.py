@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from core.denoisers.exact import Exact
-from core.films.base import (DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, Film, density, pictures, signed_pictures, spread,
-                             vector_field)
+from core.films.base import (DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, Film, density, over, pictures, scaled,
+                             signed_pictures, spread, state_scale, vector_field)
 from core.films.equations import EQUATIONS, SPAN
 from core.samplers import Denoise, make_sampler
 from core.scene import Chart, Scene, Series
@@ -36,7 +36,10 @@ class TraceFilm(Film):
         moves = (alpha_s - alpha_t).abs() + 3 * (sigma_t - (sigma_s**2 - std**2).clamp(min=0).sqrt()).abs()
         inner = self.rule.get("inner", torch.ones_like(std))  # what a rule does within a step, it takes away too
         moves = moves + 3 * inner.sqrt() * self.rule.get("inner_std", 0) + 3 * inner * self.rule.get("rate", 0)
-        self._added_view, self._removed_view = max(3 * float(std.max()), 1e-3), max(float(moves.max()), 1e-3)
+        size = state_scale(schedule, times[:-1])
+        self._added_view, self._removed_view = (max(float((x / size).max()), 1e-3) for x in (3 * std, moves))
+        #: what states are divided by to be shown, one a frame
+        self.scale = state_scale(schedule, torch.cat([self.kept, times[-1:]]))
         self._exact: Exact | None = None
         self._spread = spread(dataset)
         self.offers = {}
@@ -72,22 +75,26 @@ class TraceFilm(Film):
         last = self.trace.final[None] if name == "x_t" else self.trace.part(name, len(self.trace) - 1, len(self.trace))
         return torch.cat([rows, last]) if len(rows) else last
 
+    def state(self, first: int, end: int) -> torch.Tensor:
+        """x_t as it is shown."""
+        return over(self.quantity("x_t", first, end), self.scale[first:end])
+
     def frame_times(self, first: int, end: int) -> torch.Tensor:
         """t of each frame; a field at the data itself is that of the last step."""
         return torch.cat([self.kept, self.kept[-1:]])[first:end]
 
     def removed(self, first: int, end: int) -> torch.Tensor:
-        """x_t − mean: what the update took away. Nothing more is taken at the end."""
-        gone = self.quantity("x_t", first, end) - self.quantity("mean", first, end)
+        """x_t − mean: what the update took away, on the scale of the state shown. Nothing more is taken at the end."""
+        gone = over(self.quantity("x_t", first, end) - self.quantity("mean", first, end), self.scale[first:end])
         if end > len(self.trace):
             gone[-1] = 0
         return gone
 
     def added(self, first: int, end: int) -> torch.Tensor:
-        """std·z: the fresh noise of the step."""
+        """std·z: the fresh noise of the step, on the scale of the state shown."""
         std = torch.cat([self.trace.std, torch.zeros(1, dtype=torch.float64)])[first:end].float()
         noise = self.quantity("noise", first, end)
-        return std.reshape(-1, *[1] * (noise.ndim - 1)) * noise
+        return over(std.reshape(-1, *[1] * (noise.ndim - 1)) * noise, self.scale[first:end])
 
     def error(self, first: int, end: int) -> torch.Tensor:
         """ε̂ − ε_exact at the states of the walk."""
@@ -96,26 +103,32 @@ class TraceFilm(Film):
         return eps - torch.stack([self.exact(row, t).eps for row, t in zip(x, self.frame_times(first, end))])
 
     def _offer_points(self):
-        state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW))
+        state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), caption=scaled(self.scale, view=STATE_VIEW))
         noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="accent")
-        arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent", scale=2.0, caption="a cell = 2",
-                      backdrop=self.dataset.x0.numpy())
-        field = lambda denoise, of: lambda a, b: vector_field(denoise, self.frame_times(a, b), STATE_VIEW, of)  # noqa: E731
+        arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent", scale=2.0,
+                      caption=scaled(self.scale, "a cell = 2"), backdrop=self.dataset.x0.numpy())
+        at = torch.cat([self.scale[:-1], self.scale[-2:-1]])  # fields of the last frame are the last step's
+        field = lambda denoise, of: lambda a, b: vector_field(  # noqa: E731
+            denoise, self.frame_times(a, b), STATE_VIEW, of, at[a:b])
         self.default = ("x_t", "x0", "field", "paths")
-        self.offer("x_t", "x_{t}", "the state", lambda a, b: self.quantity("x_t", a, b), palette="ink", **state)
+        self.offer("x_t", "x_{t}", "the state", self.state, palette="ink", **state)
         self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t", lambda a, b: self.quantity("x0", a, b),
                    kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent")
         self.offer("field", "−ε̂ as field", "where the model wants to go: −ε̂ = σ·score, at this t, everywhere",
                    field(self.denoise, lambda p: -p.eps), **arrows)
-        self.offer("paths", "paths", "the way of some of the points", lambda a, b: self.quantity("x_t", a, b)[:, :PATHS],
-                   kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent", caption=f"{PATHS} at most")
+        self.offer("paths", "paths", "the way of some of the points", lambda a, b: self.state(a, b)[:, :PATHS],
+                   kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
+                   caption=scaled(self.scale, f"{PATHS} at most"))
         self.offer("density", "p_{t}", "the density the forward process has at this t, exact, over its maximum",
-                   self._density, kind="heat", range=(0.0, 1.0), palette="magnitude", caption="p / max p")
+                   self._density, kind="heat", range=(0.0, 1.0), palette="magnitude",
+                   caption=scaled(self.scale, "p / max p"))
         self.offer("eps", "ε̂", "the noise the model sees in each point", lambda a, b: self.quantity("eps", a, b), **noise)
         self.offer("removed", "x_{t} − mean", "what this step took away from each point", self.removed,
-                   kind="points", range=(-self._removed_view, self._removed_view), palette="ink")
+                   kind="points", range=(-self._removed_view, self._removed_view), palette="ink",
+                   caption=scaled(self.scale, view=self._removed_view))
         self.offer("added", "std · z", "the fresh noise this step added to each point", self.added,
-                   kind="points", range=(-self._added_view, self._added_view), palette="ink")
+                   kind="points", range=(-self._added_view, self._added_view), palette="ink",
+                   caption=scaled(self.scale, view=self._added_view))
         self.offer("error", "ε̂ − ε exact", "the model's noise less the exact denoiser's, for each point", self.error,
                    kind="points", range=(-1.0, 1.0), palette="accent")
         self.offer("field_exact", "−ε exact as field", "the true score, times σ: what a perfect model would say",
@@ -125,20 +138,22 @@ class TraceFilm(Film):
         return self.trace.final if self.trace.final is not None else torch.empty(0)
 
     def _density(self, first: int, end: int) -> torch.Tensor:
-        times = torch.cat([self.kept, self.times[-1:]])[first:end]
-        return density(self.dataset.x0, self.dataset.bandwidth, *self.schedule(times), STATE_VIEW)
+        times, scale = torch.cat([self.kept, self.times[-1:]])[first:end], self.scale[first:end]
+        alpha, sigma = self.schedule(times)
+        return density(self.dataset.x0, self.dataset.bandwidth, alpha / scale, sigma / scale, STATE_VIEW)
 
     def _offer_pictures(self):
         state = dict(kind="images", range=(-1.0, 1.0), palette="data")
         signed = dict(kind="images", palette="signed")
         self.default = ("x_t", "x0", "eps")
-        self.offer("x_t", "x_{t}", "the state", lambda a, b: pictures(self.quantity("x_t", a, b)), **state)
+        self.offer("x_t", "x_{t}", "the state", lambda a, b: pictures(self.state(a, b)),
+                   caption=scaled(self.scale), **state)
         self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t", lambda a, b: pictures(self.quantity("x0", a, b)), **state)
         self.offer("eps", "ε̂", "the noise the model sees in the state", lambda a, b: signed_pictures(self.quantity("eps", a, b)), range=(-3.0, 3.0), **signed)
         self.offer("removed", "x_{t} − mean", "what this step took away", lambda a, b: signed_pictures(self.removed(a, b)),
-                   range=(-self._removed_view, self._removed_view), **signed)
+                   range=(-self._removed_view, self._removed_view), caption=scaled(self.scale, view=self._removed_view), **signed)
         self.offer("added", "std · z", "the fresh noise this step added", lambda a, b: signed_pictures(self.added(a, b)),
-                   range=(-self._added_view, self._added_view), **signed)
+                   range=(-self._added_view, self._added_view), caption=scaled(self.scale, view=self._added_view), **signed)
         self.offer("error", "ε̂ − ε exact", "the model's noise less the exact denoiser's", lambda a, b: signed_pictures(self.error(a, b)),
                    range=(-1.0, 1.0), **signed)
 
