@@ -17,6 +17,7 @@ from core.films.compare import MOST_FRAMES, PARTED, Run, common_grid, displaceme
 from core.metrics import BLOCKS, Estimate, estimated, nearest, sliced_wasserstein
 from core.prediction import Prediction
 from core.samplers import SAMPLERS
+from core.schedules import make_schedule
 from core.trace import Trace
 from core.walk import Step, start_noise, walk
 from dashboard.actions import compare as action
@@ -75,7 +76,7 @@ def toy(*shifts: list[float], dataset=None) -> CompareFilm:
         for k, (t, s) in enumerate(zip(times, times[1:])):
             one, none = torch.ones(()), torch.zeros(())
             trace.add(Step(k, t, s, x + by[k], Prediction(x, x, one, none), x + by[k + 1], none, x))
-        runs.append(Run(letter, "toy", trace, times, finished=True))
+        runs.append(Run(letter, "toy", trace, times, make_schedule("cosine"), finished=True))
     return CompareFilm(runs, dataset)
 
 
@@ -137,6 +138,16 @@ def test_runs_of_different_schedules_are_held_together_by_their_guesses_and_thei
     by_hand = (guesses[1] - guesses[0]).flatten(1).square().mean(1).sqrt()
     assert film.quantity == "x0" and "guesses" in film.scene(()).sentence
     np.testing.assert_allclose(film.away(film.runs[1]), by_hand, rtol=1e-6)
+
+
+def test_states_of_an_exploding_schedule_are_shown_and_compared_at_the_size_of_the_data():
+    film = compared("sampler:ddpm", schedule="ve", spacing="edm")
+    a, b = (states(run.trace) for run in film.runs)
+    size = (1 + film.runs[0].schedule(film.times)[1] ** 2).sqrt().float()[:, None, None]
+    np.testing.assert_allclose(film.scene(("x_b",)).panels[0].data, b / size, rtol=1e-5)
+    np.testing.assert_allclose(film.away(film.runs[1]), ((b - a) / size).square().mean((1, 2)).sqrt(), rtol=1e-4)
+    assert all("÷ √(α² + σ²)" in panel.caption for panel in film.scene().panels)
+    assert "÷ √(α² + σ²)" in film.scene(()).charts[0].title and a[0].abs().max() > 50
 
 
 def test_runs_part_at_the_first_frame_beyond_the_stated_share_of_the_datas_std():
@@ -355,7 +366,7 @@ def test_raw_weights_and_those_of_a_moment_of_a_training_can_be_compared(visitor
 
 FILMS = [
     dict(versus=("sampler:ddpm",)), dict(versus=("steps:5", "", "drop_noise:on@4"), eta=1.0),
-    dict(versus=("schedule:linear", "model:exact", "clip:static")),
+    dict(versus=("schedule:linear", "model:exact", "clip:static")), dict(versus=("schedule:ve", "spacing:edm")),
     dict(versus=("sampler:heun", "steps:3"), data="digits8", samples=3, steps=6),
 ]  # fmt: skip
 

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.films.base import DATA_VIEW, FIELD_CELLS, PATHS, STATE_VIEW, Film, pictures, signed_pictures
+from core.films.base import (DATA_VIEW, FIELD_CELLS, PATHS, STATE_VIEW, Film, over, pictures, scaled,
+                             signed_pictures, state_scale)
 from core.metrics import Estimate
 from core.scene import Chart, Scene, Series
+from core.schedules import Schedule
 from core.trace import Trace
 
 #: Two walks have parted when they are this share of the data's standard deviation away from one another.
@@ -33,6 +35,7 @@ class Run:
     label: str  #: what it is, or what it does differently, in a few words
     trace: Trace  #: of x_t and x0
     times: Tensor  #: its grid, (K+1,)
+    schedule: Schedule
     finished: bool = False
     calls: int = 0  #: how often it asked the denoiser for each sample
     quality: Estimate | None = None  #: its samples' distance to the data
@@ -46,6 +49,11 @@ class Run:
     def known(self) -> int:
         """How many of its moments are there by now."""
         return len(self.trace) + self.finished
+
+    @property
+    def scale(self) -> Tensor:
+        """What its states are divided by to be shown and compared, at each of its moments, (M,)."""
+        return state_scale(self.schedule, self.moments)
 
     @property
     def key(self) -> str:
@@ -90,8 +98,8 @@ class CompareFilm(Film):
     """One panel a run over the times of all of them; a run shows the latest state that it has at that t.
 
     runs        from the same noise; the first, A, is what the others are held against. They may still be under way
-    quantity    what the distance is taken of: "x_t", or "x0" (where a run has arrived: its end) for runs of different
-                schedules, whose states have different sizes
+    quantity    what the distance is taken of: "x_t", as it is shown (`state_scale`), or "x0" (where a run has arrived:
+                its end) for runs of different schedules, whose states have different sizes
     measure     what `Run.quality` is, in words; `real` is to become the same of real data
     """
 
@@ -99,6 +107,7 @@ class CompareFilm(Film):
                  about: dict | None = None):
         self.runs, self.dataset, self.quantity, self.measure = list(runs), dataset, quantity, measure
         self.about, self.real = about or {}, None
+        self.scale = torch.cat([run.scale for run in runs])
         self.times = common_grid([run.moments for run in runs])
         self.at = {run.letter: latest(run.moments, self.times) for run in runs}
         self._away: dict[str, list[float]] = {run.letter: [] for run in runs[1:]}
@@ -135,19 +144,25 @@ class CompareFilm(Film):
             rows = torch.cat([rows, run.trace.final[None]]) if len(rows) else run.trace.final[None]
         return rows[at - begin]
 
+    def state(self, run: Run, first: int, end: int) -> Tensor:
+        """The states of a run on their scale."""
+        return over(self.rows(run, "x_t", first, end), run.scale[self.at[run.letter][first:end]])
+
     def less(self, run: Run, first: int, end: int) -> Tensor:
         """The states of a run less those of A, sample by sample."""
-        return self.rows(run, "x_t", first, end) - self.rows(self.runs[0], "x_t", first, end)
+        return self.state(run, first, end) - self.state(self.runs[0], first, end)
 
     def away(self, run: Run) -> np.ndarray:
         """Root mean square distance between a run and A at each frame so far, over samples and coordinates."""
         known, frames = self._away[run.letter], self.frames
         if frames > len(known):
-            part = [self.rows(r, self.quantity, len(known), frames) for r in (run, self.runs[0])]
-            if self.quantity == "x0" and frames == self.total:
-                for rows, r in zip(part, (run, self.runs[0])):
-                    rows[-1] = r.trace.final
-            known += rms(part[0] - part[1]).tolist()
+            if self.quantity == "x_t":
+                less = self.less(run, len(known), frames)
+            else:
+                less = self.rows(run, "x0", len(known), frames) - self.rows(self.runs[0], "x0", len(known), frames)
+                if frames == self.total:
+                    less[-1] = run.trace.final - self.runs[0].trace.final
+            known += rms(less).tolist()
         return np.array(known[:frames])
 
     def parted(self, run: Run) -> int | None:
@@ -166,34 +181,35 @@ class CompareFilm(Film):
             steps = len(run.times) - 1
             self.offer(f"x_{run.key}", f"{run.letter} · {run.label}",
                        f"the latest state of run {run.letter} at this t; all runs begin with the same noise",
-                       lambda first, end, run=run: shown(self.rows(run, "x_t", first, end)),
-                       caption=f"{steps:,} step{'s' * (steps != 1)}", **look)
+                       lambda first, end, run=run: shown(self.state(run, first, end)),
+                       caption=scaled(run.scale, f"{steps:,} step{'s' * (steps != 1)}"), **look)
 
     def _offer_points(self) -> None:
         state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW))
         self._offer_states(lambda x: x, palette="ink", **state)
         for run in self.others:
             self._offer_each("less", "{run} − A", "where each point of {run} is, seen from the same point of A",
-                             self.less, [run], palette="accent", **state)
+                             self.less, [run], palette="accent", caption=scaled(self.scale), **state)
             self._offer_each("shift", "A → {run}", "from the points of A to the same of {run}, the mean of each cell",
                              self._shift, [run], kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
-                             scale=0.5, caption="a cell = 0.5", backdrop=self.dataset.x0.numpy())
+                             scale=0.5, caption=scaled(self.scale, "a cell = 0.5"), backdrop=self.dataset.x0.numpy())
         self._offer_each("guess", "{run}: x̂_{{0}}", "the guess of the data in run {run}",
                          lambda run, a, b: self.rows(run, "x0", a, b), self.runs, kind="points",
                          range=(-DATA_VIEW, DATA_VIEW), palette="accent")
         self._offer_each("paths", "{run}: paths", "the way of some points in run {run}; the same in all runs",
-                         lambda run, a, b: self.rows(run, "x_t", a, b)[:, :PATHS], self.runs, kind="paths",
-                         range=(-STATE_VIEW, STATE_VIEW), palette="accent", caption=f"{PATHS} at most")
+                         lambda run, a, b: self.state(run, a, b)[:, :PATHS], self.runs, kind="paths",
+                         range=(-STATE_VIEW, STATE_VIEW), palette="accent",
+                         caption=scaled(self.scale, f"{PATHS} at most"))
 
     def _shift(self, run: Run, first: int, end: int) -> Tensor:
-        return displacement(*(self.rows(r, "x_t", first, end) for r in (self.runs[0], run)), STATE_VIEW)
+        return displacement(*(self.state(r, first, end) for r in (self.runs[0], run)), STATE_VIEW)
 
     def _offer_pictures(self) -> None:
         state = dict(kind="images", range=(-1.0, 1.0))
         self._offer_states(pictures, **state)
         self._offer_each("less", "{run} − A", "the pictures of {run} less the same pictures of A",
                          lambda run, a, b: signed_pictures(self.less(run, a, b)), self.others, kind="images",
-                         range=(-2.0, 2.0), palette="signed")
+                         range=(-2.0, 2.0), palette="signed", caption=scaled(self.scale))
         self._offer_each("guess", "{run}: x̂_{{0}}", "the guess of the data in run {run}",
                          lambda run, a, b: pictures(self.rows(run, "x0", a, b)), self.runs, **state)
 
@@ -245,7 +261,8 @@ class CompareFilm(Film):
             series.append(Series(run.letter, t[: len(away)], away, **look))
             if k is not None:
                 series.append(Series("", t[k : k + 1], away[k : k + 1], style="dots", palette=look["palette"]))
-        apart = Chart(f"how far from A? root mean square of {SYMBOLS[self.quantity]}; parted (dot): beyond "
+        small = " " + scaled(self.scale) if self.quantity == "x_t" and (self.scale > 1).any() else ""
+        apart = Chart(f"how far from A? root mean square of {SYMBOLS[self.quantity]}{small}; parted (dot): beyond "
                       f"{100 * PARTED:.0f} % of the data's std", tuple(series), t, ends=("t=1 noise", "t=0 data"),
                       flip=True)
         return apart, self._quality()

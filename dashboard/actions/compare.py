@@ -90,7 +90,8 @@ def compare(recipe: Recipe, visitor: Visitor | None = None, words: Words | None 
     for plan in plans:
         keep = ("x_t", "x0")
         every = Trace.fit((count, *dataset.shape), len(plan.times) - 1, budget, keep)
-        runs.append(Run(plan.letter, plan.label, Trace(keep, every, about=plan.recipe.to_dict()), plan.times))
+        runs.append(Run(plan.letter, plan.label, Trace(keep, every, about=plan.recipe.to_dict()), plan.times,
+                        plan.subject.schedule))
     same = len({(plan.recipe.schedule, plan.recipe.T) for plan in plans}) == 1
     film = CompareFilm(runs, dataset, "x_t" if same else "x0", MEASURES[dataset.kind][0], about=recipe.to_dict())
     asked = [Asked(plan.subject.denoise) for plan in plans]
