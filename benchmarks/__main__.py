@@ -22,6 +22,14 @@ NOTE = """# Noisescope beside its peers
 Measured {date} with Python {python} and PyTorch {torch} on {cores} cores, one thread; `make bench` measures again.
 Times are processor time, the two sides took turns in small rounds, and a ratio is the median of the rounds with the
 smallest and the largest: how many times as much the peer needs.
+
+How to read it:
+- T-Rex: time is that of the first look, every 25 steps, at which both figures hold; the row below is the whole recipe.
+  The peer is written anew from its description, and its goal figures are the better ones of its author's code.
+- Equal work: our step also averages weights, keeps losses by timestep and looks for numbers that are not finite.
+- Walk: the goal is judged on a lean stub, the case that favours us most; a model is walked through a `Denoiser`.
+- GIF: matplotlib's cost depends on what it draws; both ways are judged, and only the bare axes show the same picture.
+- Digits: what counts as legible is this benchmark's own measure.
 """
 
 

@@ -1,5 +1,7 @@
 """Digits of 8×8: how legible are samples after 6 CPU-seconds of training?
 
+The recipe is the fast one, but for its length and what goes with it: 20 steps of warm-up and an EMA of 0.99.
+
 A small classifier, trained on the real digits, is asked. A sample counts where it is at least 95 % sure; what it says
 of unseen real digits is what can be hoped for, and what it says of noise shows that it is not sure of everything.
 """
@@ -20,7 +22,7 @@ SECONDS, SURE, SHARE, COUNT = 6.0, 0.95, 0.7, 512
 
 
 def classifier(data: Dataset) -> nn.Module:
-    """An MLP that tells the digits, trained on noisy copies, half of the time on nothing but noise with no answer."""
+    """An MLP that tells the digits, trained on noisy copies, and on as much noise to which no answer is right."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(),
                             nn.Linear(256, data.classes))
@@ -49,11 +51,13 @@ def run(quick: bool = False) -> list[Row]:
     trial = Trainer(data, recipe("fast", data, steps=30))
     list(trial.run(10))
     step = cpu(lambda: list(trial.run())) / 20
-    trainer = Trainer(data, recipe("fast", data, steps=round(SECONDS / step), warmup=20, ema=0.99))
+    trainer = Trainer(data, recipe("fast", data, steps=round(0.9 * SECONDS / step), warmup=20, ema=0.99))
     seconds = cpu(lambda: [None for _ in trainer.run()])
     samples, real = draw_samples(trainer.ema, data.shape, COUNT), data.held_out
     noise = data.std * torch.randn(COUNT, *data.shape) + data.mean
     got, ideal = sure(judge, samples), sure(judge, real)
-    return [Row(f"legible digits of 8 × 8 after {seconds:.1f} s of training, {trainer.config.steps} steps",
-                f"{got:.0%} recognised with {SURE:.0%} confidence", f"unseen real digits {ideal:.0%}, noise "
-                f"{sure(judge, noise):.0%}", f"{got / ideal:.2f} of real", f"≥ {SHARE} in ≤ 6 s", got / ideal >= SHARE)]
+    settings = f"{trainer.config.steps} steps, warm-up 20, EMA 0.99"
+    what = f"legible digits of 8 × 8 after {seconds:.1f} s of training, {settings}"
+    return [Row(what, f"{got:.0%} recognised with {SURE:.0%} confidence",
+                f"unseen real digits {ideal:.0%}, noise {sure(judge, noise):.0%}", f"{got / ideal:.2f} of real",
+                f"≥ {SHARE} in ≤ 6 s", got / ideal >= SHARE and seconds <= SECONDS)]

@@ -39,9 +39,10 @@ def steps_done(makes: list, seconds: float) -> float:
 
 
 def run(quick: bool = False) -> list[Row]:
-    seconds, rounds, rows = 1.0, 3 if quick else 9, []
+    rounds, rows = 2 if quick else 7, []
     for what, job, neighbour in (("points beside points", points, points), ("points beside a U-Net", points, images),
                                  ("a U-Net beside points", images, points)):
+        seconds = 4.0 if job is images else 1.0  # long steps are few, and one more or less must not decide
         shares, alone = [], [steps_done([job], seconds)]
         for _ in range(rounds):
             together = steps_done([job, neighbour], 2 * seconds)
