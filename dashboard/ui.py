@@ -9,12 +9,11 @@ from pathlib import Path
 import gradio as gr
 
 from core.datasets import Dataset
-from core.own_data import points_from_picture
 from dashboard.actions.subject import dataset_of, model_choices
 from dashboard.api import expose
 from dashboard.controls import RECIPE_SETS, Controls, build_controls
 from dashboard.lab import Lab, plainly
-from dashboard.own import build_own, read
+from dashboard.own import Own, build_own, read_drawing, read_file
 from dashboard.recipe import HELP, OWN, Recipe
 from dashboard.reel import Reel
 from dashboard.stage import Stage, head as stage_head
@@ -37,8 +36,8 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 
 def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
-    script, rows, style = ((HERE / name).read_text("utf-8") for name in ("page.js", "versus.js", "page.css"))
-    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\n{rows}\nNoisescope.decorate({options(**HELP)});\nNoisescope.tabs({options(**TITLES)});\n</script>"
+    script, rows, pad, style = ((HERE / name).read_text("utf-8") for name in ("page.js", "versus.js", "pad.js", "page.css"))
+    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\n{rows}\n{pad}\nNoisescope.decorate({options(**HELP)});\nNoisescope.tabs({options(**TITLES)});\n</script>"
 
 
 def build(lab: Lab) -> gr.Blocks:
@@ -140,10 +139,9 @@ def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
     return Recipe.from_dict(reel.film.about).with_(**seen) == recipe.with_(**seen)
 
 
-def _wire_data(lab: Lab, controls: Controls, token, own, changed) -> None:
-    file, size, sketch, use, note = own
+def _wire_data(lab: Lab, controls: Controls, token, own: Own, changed) -> None:
     fields = controls.fields
-    targets = [fields["data"], fields["model"], note]
+    targets = [fields["data"], fields["model"], own.note]
     inputs = [token, *controls.inputs]
 
     def choose(recipe: Recipe, visitor: Visitor, text: str = "") -> list:
@@ -171,21 +169,19 @@ def _wire_data(lab: Lab, controls: Controls, token, own, changed) -> None:
         if path is None:
             return [gr.skip()] * 3
         try:
-            return bring(token, values, read(path, size))
+            return bring(token, values, read_file(path, size))
         except Exception as error:
             raise plainly(error) from None
 
-    def on_sketch(picture: dict | None, token: str, *values) -> list:
+    def on_drawing(token: str, event: gr.EventData, *values) -> list:
         try:
-            if not picture or picture.get("composite") is None:
-                raise ValueError("there is no drawing yet; draw something on the pad first")
-            return bring(token, values, points_from_picture(picture["composite"]))
+            return bring(token, values, read_drawing(event._data.get("picture")))
         except Exception as error:
             raise plainly(error) from None
 
     changed(fields["data"].pick(on_pick, inputs, targets, **QUIET))
-    changed(file.upload(on_file, [file, size, *inputs], targets, **QUIET))
-    changed(use.click(on_sketch, [sketch, *inputs], targets, **QUIET))
+    changed(own.file.upload(on_file, [own.file, own.size, *inputs], targets, **QUIET))
+    changed(own.pad.drawn(on_drawing, inputs, targets, **QUIET))
 
 
 def _wire_settings(controls: Controls, changed) -> None:

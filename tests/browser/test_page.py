@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 
 import pytest
 from PIL import Image
@@ -184,22 +185,25 @@ def test_two_visitors_see_only_their_own_things(open_page, url):
     assert "No model of yours" in toast(yours)
 
 
+def bring(page, file) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.click("#own-file")
+    chooser.value.set_files(file)
+
+
 def test_points_of_ones_own_come_from_a_csv_and_what_is_none_is_refused(open_page, url):
     page = open_page(url, query="steps=10")
     first = whole(page, "denoise")["film"]
     page.click(".ns-own button")
     rows = "\n".join(f"{i % 7},{i % 5}" for i in range(40))
-    page.set_input_files("#own-file input[type=file]", {"name": "p.csv", "mimeType": "text/csv", "buffer": f"x,y\n{rows}".encode()})
+    bring(page, {"name": "p.csv", "mimeType": "text/csv", "buffer": f"x,y\n{rows}".encode()})
     wait(page, "denoise", OTHER.format(first))
-    assert "own" in text(page, "#own-note")
-    page.click("#own-file button[aria-label=Clear], #own-file button[aria-label='Remove this file']")
-    page.set_input_files("#own-file input[type=file]", {"name": "x.zip", "mimeType": "application/zip", "buffer": b"no zip at all"})
+    assert "own 40 points" in text(page, "#own-note")
+    bring(page, {"name": "x.zip", "mimeType": "application/zip", "buffer": b"no zip at all"})
     assert "zip" in toast(page)
 
 
 def test_pictures_of_ones_own_come_from_a_zip(open_page, url, tmp_path):
-    import zipfile
-
     page = open_page(url, query="steps=5")
     first = whole(page, "denoise")["film"]
     path = tmp_path / "pictures.zip"
@@ -209,9 +213,31 @@ def test_pictures_of_ones_own_come_from_a_zip(open_page, url, tmp_path):
             Image.new("RGB", (20, 20), (i * 30, 90, 200)).save(file, "PNG")
             archive.writestr(f"{i}.png", file.getvalue())
     page.click(".ns-own button")
-    page.set_input_files("#own-file input[type=file]", str(path))
+    bring(page, str(path))
     now = wait(page, "denoise", OTHER.format(first))
     assert now["keys"] == ["x_t", "x0", "eps"]
+
+
+def test_a_drawing_becomes_points(open_page, url):
+    page = open_page(url, query="steps=10", height=1000)
+    first = whole(page, "denoise")["film"]
+    page.click(".ns-own button")
+    pad = page.wait_for_selector(".ns-pad")
+    page.click("#own-pad button:has-text('use the drawing')")
+    assert "no drawing yet" in toast(page)
+    box = pad.bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + box["height"] / 2, steps=12)
+    page.mouse.up()
+    page.click("#own-pad button:has-text('use the drawing')")
+    wait(page, "denoise", OTHER.format(first))
+    spread = page.evaluate(f"""(() => {{
+        const codes = {STAGE.format('denoise')}.film.panels.get('x_t').at(10).codes, size = [0, 0];
+        codes.forEach((value, i) => {{ size[i % 2] = Math.max(size[i % 2], Math.abs(value)); }});
+        return size;
+    }})()""")
+    assert spread[0] > 5 * spread[1]  # a line across the pad: wide and flat
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
