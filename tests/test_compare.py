@@ -146,8 +146,8 @@ def test_states_of_an_exploding_schedule_are_shown_and_compared_at_the_size_of_t
     size = (1 + film.runs[0].schedule(film.times)[1] ** 2).sqrt().float()[:, None, None]
     np.testing.assert_allclose(film.scene(("x_b",)).panels[0].data, b / size, rtol=1e-5)
     np.testing.assert_allclose(film.away(film.runs[1]), ((b - a) / size).square().mean((1, 2)).sqrt(), rtol=1e-4)
-    assert all("÷ √(α² + σ²)" in panel.caption for panel in film.scene().panels)
-    assert "÷ √(α² + σ²)" in film.scene(()).charts[0].title and a[0].abs().max() > 50
+    assert all("÷√(α²+σ²)" in panel.caption for panel in film.scene().panels)
+    assert "÷√(α²+σ²)" in film.scene(()).charts[0].title and a[0].abs().max() > 50
 
 
 def test_runs_part_at_the_first_frame_beyond_the_stated_share_of_the_datas_std():

@@ -189,7 +189,7 @@ class CompareFilm(Film):
         self._offer_states(lambda x: x, palette="ink", **state)
         for run in self.others:
             self._offer_each("less", "{run} − A", "where each point of {run} is, seen from the same point of A",
-                             self.less, [run], palette="accent", caption=scaled(self.scale), **state)
+                             self.less, [run], palette="accent", caption=scaled(self.scale, view=STATE_VIEW), **state)
             self._offer_each("shift", "A → {run}", "from the points of A to the same of {run}, the mean of each cell",
                              self._shift, [run], kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
                              scale=0.5, caption=scaled(self.scale, "a cell = 0.5"), backdrop=self.dataset.x0.numpy())
@@ -209,7 +209,7 @@ class CompareFilm(Film):
         self._offer_states(pictures, **state)
         self._offer_each("less", "{run} − A", "the pictures of {run} less the same pictures of A",
                          lambda run, a, b: signed_pictures(self.less(run, a, b)), self.others, kind="images",
-                         range=(-2.0, 2.0), palette="signed", caption=scaled(self.scale))
+                         range=(-2.0, 2.0), palette="signed", caption=scaled(self.scale, view=2.0))
         self._offer_each("guess", "{run}: x̂_{{0}}", "the guess of the data in run {run}",
                          lambda run, a, b: pictures(self.rows(run, "x0", a, b)), self.runs, **state)
 
@@ -261,7 +261,7 @@ class CompareFilm(Film):
             series.append(Series(run.letter, t[: len(away)], away, **look))
             if k is not None:
                 series.append(Series("", t[k : k + 1], away[k : k + 1], style="dots", palette=look["palette"]))
-        small = " " + scaled(self.scale) if self.quantity == "x_t" and (self.scale > 1).any() else ""
+        small = " ÷√(α²+σ²)" if self.quantity == "x_t" and (self.scale > 1).any() else ""
         apart = Chart(f"how far from A? root mean square of {SYMBOLS[self.quantity]}{small}; parted (dot): beyond "
                       f"{100 * PARTED:.0f} % of the data's std", tuple(series), t, ends=("t=1 noise", "t=0 data"),
                       flip=True)
