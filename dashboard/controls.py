@@ -15,11 +15,11 @@ from dashboard.rows import VersusRows
 #: What people read for the values of a field; the values themselves where nothing is said.
 WORDS = {
     "model": {"pretrained": "pretrained", "mine": "my training", "exact": "exact"},
-    "schedule": {"linear": "linear β", "flow": "rectified flow", "ve": "EDM, exploding", "zero_snr": "linear, SNR → 0"},
+    "schedule": {"linear": "linear β", "flow": "rectified flow", "ve": "VE (EDM)", "zero_snr": "zero SNR"},
     "target": {"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀", "edm": "EDM's F"},
-    "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM, variance β", "heun": "Heun",
-                "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM-Solver++ 2M", "euler_maruyama": "Euler–Maruyama",
-                "langevin": "Langevin", "predictor_corrector": "predict–correct", "ascent": "fails: no noise",
+    "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM with β", "heun": "Heun",
+                "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM++ 2M", "euler_maruyama": "reverse SDE",
+                "langevin": "Langevin", "predictor_corrector": "PC sampler", "ascent": "fails: ascent",
                 "ascent_adam": "fails: Adam"},
     "spacing": {"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR", "edm": "EDM, ρ = 7"},
 }

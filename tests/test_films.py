@@ -673,7 +673,7 @@ def test_states_of_an_exploding_schedule_are_shown_divided_by_their_size_and_the
         low, high = film.scene((key,)).panels[0].range
         assert np.quantile(np.abs(shown(film, key)), 0.99) < 1.5 * high
     for key in ("x_t", "removed", "added", *(("paths", "density", "field") if data.kind == "points" else ())):
-        assert "÷ √(α² + σ²)" in film.scene((key,)).panels[0].caption
+        assert "÷√(α²+σ²)" in film.scene((key,)).panels[0].caption
         assert "÷" not in walked(data, "ddpm").scene((key,)).panels[0].caption
 
 

@@ -121,7 +121,7 @@ def test_the_numbers_shown_make_the_step(sampler, name, start):
 def test_the_line_that_is_named_is_in_the_core_and_the_menu_has_a_short_word_for_it(sampler):
     file, _, line = EQUATIONS[sampler].source.partition(" · ")
     assert line in (ROOT / file).read_text("utf-8")
-    assert len(WORDS["sampler"][sampler]) <= 16
+    assert len(WORDS["sampler"][sampler]) <= 16  # what fits the menu
     fails = [text for text in (EQUATIONS[sampler].note, WORDS["sampler"][sampler]) if "fails" in text]
     assert len(fails) == (2 if sampler in FAILING else 0)  # what fails on purpose says so, in both places
 

@@ -124,7 +124,7 @@ def scaled(scale: Tensor, caption: str = "", view: float = 1.0) -> str:
 
     view: what is shown runs from −view to view; said where a caption must be made, since it stands in for the range.
     """
-    return f"{caption or f'±{view:.2g}'} · ÷ √(α² + σ²)" if (scale > 1).any() else caption
+    return f"{caption or f'±{view:.2g}'} · ÷√(α²+σ²)" if (scale > 1).any() else caption
 
 
 def density(points: Tensor, bandwidth: float, alpha: Tensor, sigma: Tensor, view: float) -> Tensor:

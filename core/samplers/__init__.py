@@ -11,11 +11,12 @@ with one number, and on the flow schedule that rule at eta = 0 is Euler's method
 | ddpm, ddpm_beta     | ancestral sampling with either variance        | 1     | 1                  |
 | euler_maruyama      | the reverse SDE                                | 1     | 1                  |
 | langevin            | annealed Langevin dynamics                     |       | 6                  |
-| predictor_corrector | ancestral sampling, each step corrected        | 1     | 2                  |
+| predictor_corrector | ancestral sampling, each step corrected        |       | 2                  |
 | ascent, ascent_adam | fail: the score alone, no noise                |       | 6                  |
 
-Order: of the error in the steps' size, of a sample or, where there is noise, of the samples' moments. The last step, to
-the data, costs one evaluation with every rule.
+Order: of the error in the steps' size, of a sample or, where there is noise, of the samples' moments; a Langevin step
+has an error of its own, which only a smaller step of it takes away. The last step, to the data, costs one evaluation
+with every rule.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ class ZeroTerminalSNR(Schedule):
 
     alpha'_k = (alpha_k − alpha_T)·alpha_1/(alpha_1 − alpha_T), sigma' = √(1 − alpha'²). The first timestep stays, the
     last is pure noise, which is where sampling starts from anyway. Between timesteps the formula holds as well; below
-    the first, the table's own interpolation. A network that predicts eps says nothing of x0 at t = 1: see `start_for`.
+    the first, the table's own interpolation. A network that predicts eps says nothing of x0 at t = 1 (see `start_for`),
+    and next to nothing just below, where alpha is 1e-4: its errors are divided by it. Train for v here, as they do.
     """
 
     discrete = True
