@@ -7,10 +7,17 @@ import asyncio
 import gc
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from dashboard.jobs import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Full, Pool, watch
+
+
+def run_async(work):
+    """What a coroutine gives, on a thread of its own: the main one may have an event loop already (Playwright's)."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 class Clock:
@@ -370,7 +377,7 @@ def test_a_watcher_sees_the_newest_snapshot_and_never_an_old_one(pool, clock):
         turns(pool, 1)
         return await task
 
-    seen = asyncio.run(both())
+    seen = run_async(both())
     assert seen == sorted(set(seen)) and seen[-1] == 200 and len(seen) <= 4
     assert not job.watched
 
@@ -397,7 +404,7 @@ def test_two_watchers_of_one_job_see_its_end_and_work_is_not_done_twice():
 
     with Pool(workers=1, show_seconds=0) as pool:
         job = pool.submit(make, snapshot)
-        first, second = asyncio.run(both(job))
+        first, second = run_async(both(job))
     assert first[-1] == second[-1] == 50 and not job.watched
     assert len(made) == job.version, "each snapshot was made once, for both"
     assert set(first) <= set(made) and set(second) <= set(made)
@@ -416,14 +423,14 @@ def test_a_watcher_sleeps_while_there_is_nothing_new(pool, clock):
         task.cancel()
         return waiting
 
-    assert asyncio.run(look()) and seen == [4]
+    assert run_async(look()) and seen == [4]
 
 
 def test_who_comes_late_sees_how_it_ended(pool, clock):
     job = pool.submit(steps(clock, n=5), lambda job: job.steps_done)
     turns(pool)
     seen = []
-    asyncio.run(collect(job, seen))
+    run_async(collect(job, seen))
     assert seen == [5]
 
 
@@ -441,7 +448,7 @@ def test_who_comes_during_a_pause_sees_where_it_stands_and_then_goes_on(pool, cl
             turns(pool)
         return seen
 
-    assert asyncio.run(look()) == [(8, PAUSED), (20, FINISHED)]
+    assert run_async(look()) == [(8, PAUSED), (20, FINISHED)]
 
 
 def test_watching_a_job_that_fails_ends(pool, clock):
@@ -457,7 +464,7 @@ def test_watching_a_job_that_fails_ends(pool, clock):
         turns(pool)
         await asyncio.wait_for(task, 10)
 
-    asyncio.run(both())
+    run_async(both())
     assert job.state == FAILED and not job.watched
 
 
@@ -472,20 +479,23 @@ def test_a_watcher_that_is_cancelled_is_forgotten(pool, clock):
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(cancel())
+    run_async(cancel())
     assert not job.watched
 
 
 def test_a_watcher_whose_event_loop_is_gone_does_no_harm(pool, clock):
     job = pool.submit(steps(clock), lambda job: job.steps_done)
     loop = asyncio.new_event_loop()
-    looking = watch(job)
-    loop.call_soon(lambda: None)
-    first = loop.create_task(anext(looking))
-    loop.run_until_complete(asyncio.sleep(0))
-    assert job.watched
-    first._log_destroy_pending = False
-    loop.close()
+
+    def look_and_go():
+        first = loop.create_task(anext(watch(job)))
+        loop.run_until_complete(asyncio.sleep(0))
+        assert job.watched
+        first._log_destroy_pending = False
+        loop.close()
+
+    with ThreadPoolExecutor(1) as thread:  # see run_async
+        thread.submit(look_and_go).result()
     turns(pool, 50)
     assert job.state == RUNNING and not job.watched
 
@@ -544,4 +554,4 @@ def test_shutdown_ends_those_who_watch():
         await asyncio.wait_for(task, 10)
         return job
 
-    assert asyncio.run(look()).state == STOPPED
+    assert run_async(look()).state == STOPPED

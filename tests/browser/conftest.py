@@ -44,7 +44,7 @@ def open_page(browser):
     def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
                **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -273,7 +273,7 @@ def test_the_playhead_survives_a_new_film_of_the_same_shape(stage):
     first = js("stage.film.id")
     page.click("#go")
     page.wait_for_function(f"{STAGE.format('streams')}.film.id !== '{first}'")
-    page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
+    page.wait_for_function(f"{STAGE.format('streams')}.film.ready === {FRAMES}")
     assert js("stage.frame") == 11 and not js("stage.playing")
 
 
