@@ -69,7 +69,7 @@ class Controls:
         """Events that say: a hand has come to rest on a control that changes what is shown."""
         events = []
         for name, component in self.fields.items():
-            if name in ("data", "recipe", "target", "network", "train_steps", "batch"):
+            if name in ("data", "recipe", "target", "train_steps", "batch"):
                 continue  # data has its own handler; the others speak of the next training
             if isinstance(component, gr.Number):
                 events += [component.submit, component.blur]

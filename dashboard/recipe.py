@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlencode
 from core.datasets import names
 from core.guidance import CLIPPINGS
 from core.prediction import TARGETS
-from core.recipes import NETWORKS, RECIPES
+from core.recipes import RECIPES
 from core.samplers import SAMPLERS
 from core.schedules import SCHEDULES, SPACINGS
 from dashboard.versus import LETTERS, Change, Versus
@@ -215,8 +215,6 @@ class Recipe:
                      "Who says what the noise is: a trained network, the exact answer, or the one you trained")
     weights: str = _is("averaged", Weights(),
                        "Which weights of your own training: averaged, raw, or those after a step")
-    network: str = _is("auto", Choice(("auto", *NETWORKS)),
-                      "The network that you train; auto takes the one that suits the data")
     recipe: str = _is("fast", Choice(tuple(RECIPES)), "How you train: fast is tuned, textbook is DDPM as in the paper")
     target: str = _is("auto", Choice(("auto", *TARGETS)),
                       "What your network puts out; auto is what the training recipe says, eps for textbook")
@@ -225,10 +223,10 @@ class Recipe:
     train_steps: int | None = _is(None, Whole(1, 200_000, "the training recipe's own"), "Optimizer steps of a training")
     batch: int | None = _is(None, Whole(1, 4096, "the training recipe's own"), "Rows of data in one optimizer step")
     sampler: str = _is("ddim", Choice(tuple(SAMPLERS)),
-                       "How a step is taken: ddim without fresh noise, ddpm with it, heun looks twice")
+                       "How a step is taken: ODE rules without fresh noise, SDE rules with it, and two that fail to show why")
     steps: int = _is(100, Whole(1, 1000), "Steps from noise to data; at most T")
     spacing: str = _is("uniform", Choice(SPACINGS),
-                       "Where the steps lie: equal in t, counted from the data's end, or equal in log-SNR")
+                       "Where the steps lie: even in t, counted from the data's end, even in log-SNR, or EDM's grid")
     eta: float = _is(0.0, Real(0.0, 1.0), "Fresh noise in each DDIM step: 0 is none, 1 is ancestral DDPM")
     samples: int | None = _is(None, Whole(1, 2000, "1000 points or 16 images"),
                               "Samples made at once; at most 64 images")
@@ -237,7 +235,7 @@ class Recipe:
     drop_noise: tuple[float, float] | None = _is(None, Times(),
                                                  "Leave out the fresh noise, always or from one time to another")
     tell: float = _is(0.0, Real(-0.2, 0.2), "Tell the model a wrong time: t plus this")
-    nudge: float = _is(0.0, Real(-1.0, 1.0), "Push the state by this much in each step")
+    nudge: float = _is(0.0, Real(-1.0, 1.0), "Push the state by this much in all, a little in each step")
     scale_eps: float = _is(1.0, Real(-2.0, 2.0), "Multiply the predicted noise: 0 removes it, −1 turns it round")
     lens_samples: int | None = _is(None, Whole(1, 2000, "500 points or 16 images"),
                                    "Samples under the noise lens; at most 64 images")
@@ -352,9 +350,6 @@ def _clashes(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("samples", "lens_samples"):
         if kind == "images" and (values[name] or 0) > MOST_IMAGES:
             yield name, f"1…{MOST_IMAGES} for images"
-    fits = {"points": "mlp", "images": "unet"}.get(kind)
-    if fits and values["network"] not in ("auto", fits):
-        yield "network", f"auto or {fits} for {kind}"
 
 
 def _default(name: str) -> str:

@@ -12,7 +12,7 @@ from dashboard.recipe import DEFAULTS, HELP, SPECS, Choice, Invalid, Recipe, Who
 from dashboard.versus import CHANGES
 
 #: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
-ELSEWHERE = {"tab", "panels", "frame", "network", "weights"}
+ELSEWHERE = {"tab", "panels", "frame", "weights"}
 
 SOME = [
     Recipe(),

@@ -76,7 +76,7 @@ def test_a_link_holds_only_what_differs_in_the_order_of_the_fields():
 def test_the_longest_link_fits_into_what_is_read():
     longest = Recipe(
         data="own", T=3999, steps=999, train_steps=123456, batch=4095, eta=0.12345678901234567, samples=1999,
-        model="mine", network="unet", recipe="textbook", target="velocity", schedule="sigmoid", sampler="heun",
+        model="mine", recipe="textbook", target="velocity", schedule="sigmoid", sampler="heun",
         spacing="log_snr", seed=2**31 - 1, clip="dynamic", drop_noise=(0.12345678901234567, 1.2345678901234567e-300),
         tell=-0.12345678901234567, nudge=-1.2345678901234567e-300, scale_eps=-1.2345678901234567e-300,
         lens_samples=1999, weights="123456", tab="forward",
@@ -130,7 +130,6 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
     ("T=100&steps=500", "steps = 500 in the link does not fit: it can be 1…100, the T of the schedule; 100 is used"),
     ("data=digits8&samples=65",
      "samples = 65 in the link does not fit: it can be 1…64 for images; 1000 points or 16 images is used"),
-    ("network=unet", "network = unet in the link does not fit: it can be auto or mlp for points; auto is used"),
 ])
 def test_what_a_link_gets_wrong_is_named_and_the_default_used(link, complaint):
     recipe, complaints = Recipe.from_query(link)
@@ -216,7 +215,7 @@ def test_a_change_that_is_not_allowed_names_field_value_and_what_is():
     refused = [
         {"steps": 2.5}, {"steps": True}, {"steps": "5"}, {"steps": None}, {"steps": float("inf")}, {"seed": 2**31},
         {"eta": "1"}, {"eta": float("nan")}, {"data": "dino"}, {"data": ["trex"]}, {"T": 200, "steps": 300},
-        {"data": "faces16", "lens_samples": 65}, {"network": "unet"},
+        {"data": "faces16", "lens_samples": 65},
         {"drop_noise": "10"}, {"drop_noise": (0.1, 0.5)}, {"panels": "x_t"},
         {"versus": "sampler:ddpm"}, {"versus": ["sampler"]}, {"versus": [None]}, {"versus": ["eta:1" * 60]},
         {"weights": 120},

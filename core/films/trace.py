@@ -192,8 +192,8 @@ class TraceFilm(Film):
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
             clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
-            sentence=f"{count:,} {'points' if self.dataset.kind == 'points' else 'pictures'} on their way: at t = {{t:.3f}}, {{left:.0f}} % of "
-                     "the state's variance is still noise.",
+            sentence=f"{count:,} {'points' if self.dataset.kind == 'points' else 'pictures'} walk from noise to data: at t = {{t:.3f}} "
+                     "the forward process is {left:.0f} % noise, by variance.",
             formula=equation.formula + (" + nudge" if push else ""), figures=figures, source=equation.source, charts=self._charts(), about=self.about,
         )
 

@@ -31,7 +31,7 @@ DATA_SEED, MORE_SEED = 2026, 1_000_003
 MOST_REFERENCE = 500  #: pictures
 
 #: Fields that say nothing about a walk.
-FREE = ("network", "recipe", "target", "train_steps", "batch", "lens_samples", "versus", "tab", "panels", "frame")
+FREE = ("recipe", "target", "train_steps", "batch", "lens_samples", "versus", "tab", "panels", "frame")
 
 Words = Mapping[str, Mapping[str, str]]
 

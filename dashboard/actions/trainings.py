@@ -44,8 +44,6 @@ def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
         changes["steps"] = recipe.train_steps
     if recipe.batch is not None:
         changes["batch"] = recipe.batch
-    if recipe.network != "auto":
-        changes["network"] = recipe.network
     config = training_recipe(recipe.recipe, dataset)
     changes["warmup"] = min(config.warmup, changes.get("steps", config.steps) // 4)
     return training_recipe(recipe.recipe, dataset, **changes)
