@@ -261,3 +261,11 @@ def test_every_control_has_a_tooltip(open_page, url):
     names = ["schedule", "sampler", "steps", "eta", "seed", "clip", "model"]
     page.wait_for_function("document.querySelector('#field-seed').title !== ''")
     assert all(page.get_attribute(f"#field-{name}", "title") for name in names), json.dumps(names)
+
+
+def test_panels_that_come_at_once_stand_side_by_side(open_page, url):
+    page = open_page(url, query="tab=forward")
+    whole(page, "forward")
+    page.wait_for_function("document.querySelectorAll('#stage-forward .ns-panel').length === 4")
+    tops = page.evaluate("[...document.querySelectorAll('#stage-forward .ns-panel')].map(p => Math.round(p.getBoundingClientRect().top))")
+    assert len(set(tops)) == 1
