@@ -20,7 +20,7 @@ LAYERS = (
     {"schedules"},
     {"forward", "prediction"},
     {"denoisers", "samplers"},
-    {"guidance", "walk"},
+    {"guidance", "likelihood", "walk"},
     {"edits", "trace"},
 )
 #: What draws. It knows scenes and pixels, and nothing of diffusion: whoever draws decides nothing.
