@@ -157,13 +157,13 @@
       const { film } = this;
       this.node.classList.toggle('ns-nothing', !film || !film.ready);
       this.exporter.button.disabled = !film || !film.ready;
-      this.node.style.setProperty('--count', this.keys.length || this.blanks);
       const sent = film && film.ready ? [...film.panels.values()] : [];
       const more = (sent.length && this.value.available) || [];
       const offers = [...sent.filter(panel => !more.some(offer => offer.key === panel.key)), ...more];
       const names = new Map();
       for (const offer of offers) names.set(offer.key, offer);
       this.order = [...names.keys()];
+      this.node.style.setProperty('--count', this.keys.length || this.blanks);
       this.offer(names);
       const keys = this.keys;
       for (const [key, view] of this.views) {
