@@ -26,6 +26,7 @@ from core.denoisers.mlp import MLP
 from core.denoisers.unet import UNet
 from core.prediction import TARGETS
 from core.schedules import SCHEDULES, make_schedule
+from core.weightings import WEIGHTINGS
 
 NETWORKS = ("mlp", "unet")
 TIME_SAMPLINGS = ("uniform", "log_normal")
@@ -36,8 +37,8 @@ DECAYS = ("cosine", "constant")
 class TrainingConfig:
     """Everything that decides a training run besides the data. ValueError names the field that cannot be.
 
-    The loss is mean |output − target|², in the target's own coordinates: choosing the target is choosing the weight of
-    each noise level (Salimans & Ho 2022, section 4).
+    The loss is mean weight·|output − target|², in the target's own coordinates. Unless `weighting` says otherwise the
+    weight is 1, and choosing the target is choosing what each noise level counts (Salimans & Ho 2022, section 4).
     """
 
     network: str  #: "mlp" for points, "unet" for images
@@ -47,6 +48,7 @@ class TrainingConfig:
     patch: int = 1  #: unet: pixels a side folded into channels, 1 or 2
     labels: bool = False  #: learn the data's labels too, each dropped with probability 0.1 (Ho & Salimans 2022)
     target: str = "edm"  #: what the network puts out, see `core.prediction`
+    weighting: str = "target"  #: what an error counts at each noise level, see `core.weightings`
     schedule: str = "cosine"
     T: int = 1000
     time_sampling: str = "log_normal"  #: "uniform" in t, or log(sigma/(alpha·sigma_data)) ~ N(level_mean, level_std²)
@@ -63,8 +65,8 @@ class TrainingConfig:
     bf16: bool = False  #: compute in bfloat16 where the processor can; weights stay float32
 
     def __post_init__(self):
-        choices = {"network": NETWORKS, "target": TARGETS, "schedule": SCHEDULES, "time_sampling": TIME_SAMPLINGS,
-                   "decay": DECAYS, "patch": (1, 2)}
+        choices = {"network": NETWORKS, "target": TARGETS, "weighting": tuple(WEIGHTINGS), "schedule": SCHEDULES,
+                   "time_sampling": TIME_SAMPLINGS, "decay": DECAYS, "patch": (1, 2)}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(map(str, allowed))}")
@@ -83,6 +85,12 @@ class TrainingConfig:
         if self.network == "unet" and self.width % 8:
             raise ValueError(f"width is {self.width}; a U-Net's must be a multiple of 8, for its 8 groups of channels")
         make_schedule(self.schedule, self.T)
+
+    @property
+    def line(self) -> str:
+        """What is learned, and from what, in one line: "v · cosine · log-normal t · min-SNR"."""
+        target, time = {"eps": "ε", "x0": "x₀"}.get(self.target, self.target), self.time_sampling.replace("_", "-")
+        return f"{target} · {self.schedule} · {time} t · {WEIGHTINGS[self.weighting]}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""

@@ -27,6 +27,7 @@ from core.forward import Noised, expand
 from core.prediction import Prediction, eps_error_per_target_error, target_of
 from core.recipes import TrainingConfig, make_denoiser
 from core.schedules import Schedule
+from core.weightings import weight_of
 
 BUCKETS = 20  #: of equal width in t
 DROP_LABEL = 0.1  #: probability of the null label in training (Ho & Salimans 2022, section 5)
@@ -96,13 +97,14 @@ class Losses:
 
 @dataclass(frozen=True)
 class Batch:
-    """The noising events of one step and what the network should say of them. All but cond are (B, ...)."""
+    """The noising events of one step and what the network should say of them; tensors are (B, ...)."""
 
     noised: Noised
     alpha: Tensor
     sigma: Tensor
     wanted: Tensor
     cond: Tensor | None
+    weight: Tensor | None  #: of each sample's squared error of the output, (B,), in the loss; None where all are 1
     eps_weight: Tensor  #: squared error of eps per squared error of the output
     buckets: Tensor
 
@@ -150,9 +152,12 @@ class Batches:
         alpha, sigma = (a.to(x0) for a in self.schedule(t))
         a, s = expand(alpha, x0), expand(sigma, x0)
         x_t, wanted = a * x0 + s * eps, target_of(self.target, x0, eps, a, s, self.sigma_data)
-        weight = eps_error_per_target_error(self.target, alpha, sigma, self.sigma_data) ** 2
+        weight, levels = None, (self.target, alpha, sigma, self.sigma_data)
+        if self.config.weighting != "target":
+            weight = weight_of(self.config.weighting, *levels)
+        eps_weight = eps_error_per_target_error(*levels) ** 2
         buckets = (t * BUCKETS).long().clamp(max=BUCKETS - 1)
-        parts = (x0, eps, t.to(x0), x_t, alpha, sigma, wanted, cond, weight, buckets)
+        parts = (x0, eps, t.to(x0), x_t, alpha, sigma, wanted, cond, weight, eps_weight, buckets)
         return tuple(None if p is None else p.to(self.device).unflatten(0, rows) for p in parts)
 
 
@@ -217,7 +222,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             output = self.denoiser.output(n.x_t, n.t, batch.alpha, batch.sigma, batch.cond)
         errors = (output.float() - batch.wanted).square().flatten(1).mean(1)
-        loss = errors.mean()
+        loss = errors.mean() if batch.weight is None else (batch.weight * errors).mean()
         loss.backward()
         value, errors = loss.item(), errors.detach()
         self._update(value, batch, errors)

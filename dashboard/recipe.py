@@ -20,7 +20,7 @@ from core.guidance import CLIPPINGS
 from core.prediction import TARGETS
 from core.recipes import RECIPES
 from core.samplers import SAMPLERS
-from core.schedules import SCHEDULES, SPACINGS
+from core.schedules import SCHEDULES, SPACINGS, Drawn
 from dashboard.versus import LETTERS, Change, Versus
 
 OWN = "own"  #: the data set that a visitor brought; it lives with the visitor, not in the link
@@ -41,7 +41,7 @@ class Invalid(ValueError):
 
 def _shown(value: Any, longest: int = 40) -> str:
     # Also what a stranger put into a link: whoever shows it must not be made to read it as HTML or Markdown.
-    text = re.sub(r"[^\w.,:+= -]", "·", str(value))
+    text = re.sub(r"[^\w.,:;+= -]", "·", str(value))
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -67,6 +67,27 @@ class Choice:
 
     def text(self, value: str) -> str:
         return value
+
+
+@dataclass(frozen=True)
+class Curve(Choice):
+    """One of a few names of schedules, or one drawn through up to `most` knots, in the plain form of its name."""
+
+    most: int = 8
+
+    @property
+    def allowed(self) -> str:
+        return f"{super().allowed}, or drawn:0,8;0.5,0;1,-9 through 2…{self.most} knots (t, log-SNR) that fall"
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or not value.startswith(Drawn.PREFIX):
+            return super().check(value)
+        if not re.fullmatch(r"[0-9.,;eE-]{1,200}", value.removeprefix(Drawn.PREFIX)) or value.count(";") >= self.most:
+            raise ValueError(f"is no row of knots; it can be drawn:0,8;0.5,0;1,-9 with 2…{self.most} of them")
+        try:
+            return Drawn.read(value).name
+        except ValueError as error:
+            raise ValueError(f"cannot be: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -218,7 +239,7 @@ class Recipe:
     recipe: str = _is("fast", Choice(tuple(RECIPES)), "How you train: fast is tuned, textbook is DDPM as in the paper")
     target: str = _is("auto", Choice(("auto", *TARGETS)),
                       "What your network puts out; auto is what the training recipe says, eps for textbook")
-    schedule: str = _is("cosine", Choice(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1")
+    schedule: str = _is("cosine", Curve(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1")
     T: int = _is(1000, Whole(100, 4000), "Timesteps that the schedule has in training")
     train_steps: int | None = _is(None, Whole(1, 200_000, "the training recipe's own"), "Optimizer steps of a training")
     batch: int | None = _is(None, Whole(1, 4096, "the training recipe's own"), "Rows of data in one optimizer step")
@@ -293,7 +314,7 @@ class Recipe:
         """What differs from the defaults, in the order of the fields, as the query of an address: "steps=50&seed=7"."""
         pairs = [(f.name, SPECS[f.name].text(getattr(self, f.name)))
                  for f in fields(self) if getattr(self, f.name) != f.default]  # fmt: skip
-        return urlencode(pairs, safe=",:@")
+        return urlencode(pairs, safe=",:;@")
 
     @classmethod
     def from_query(cls, query: str | Mapping[str, Any] | None) -> tuple[Recipe, list[str]]:

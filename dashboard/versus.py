@@ -39,6 +39,8 @@ class Versus:
 
     def read(self, text: str) -> Change:
         """One change. ValueError says what is wrong with it."""
+        if "," in text:
+            raise ValueError("holds a comma, which stands between runs; a drawn schedule can be that of all runs only")
         body, at, step = text.partition("@")
         if at and not re.fullmatch(r"[0-9]{1,3}", step):
             raise ValueError("leaves at what is no step; it can be @0 to @999")

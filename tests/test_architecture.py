@@ -19,7 +19,7 @@ SOURCES = [*CORE, *sorted((ROOT / "dashboard").rglob("*.py")), *ROOT.glob("app.p
 LAYERS = (
     {"schedules"},
     {"forward", "prediction"},
-    {"denoisers", "samplers"},
+    {"denoisers", "samplers", "weightings"},
     {"guidance", "likelihood", "walk"},
     {"edits", "trace"},
 )

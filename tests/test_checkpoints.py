@@ -39,6 +39,7 @@ def saved(tmp_path):
 
 @pytest.mark.parametrize("data, changes", [
     (DATA, {"target": "eps", "schedule": "linear", "T": 100, "fourier": False}),
+    (DATA, {"schedule": "drawn:0,9;0.3,1.5;1,-8", "T": 200}),
     (PICTURES, {"network": "unet", "target": "v", "batch": 4, "labels": True, "patch": 2, "seed": 4}),
 ])
 def test_a_model_comes_back_saying_what_it_said(tmp_path, data, changes):
@@ -48,6 +49,7 @@ def test_a_model_comes_back_saying_what_it_said(tmp_path, data, changes):
     assert_close(denoiser(x, t).x0, trainer.ema(x, t).x0, atol=5e-3, rtol=5e-3)
     assert not denoiser.training and not any(w.requires_grad for w in denoiser.parameters())
     assert denoiser.labels == trainer.denoiser.labels and denoiser.schedule.T == trainer.config.T
+    assert denoiser.schedule.name == trainer.config.schedule
     assert TrainingConfig.from_dict(card["training"]) == trainer.config
     assert (card["data"], card["data_hash"], card["steps"], card["command"]) == (data.name, data.hash, 3, "train it")
     assert card["parameters"] == sum(w.numel() for w in trainer.denoiser.parameters())

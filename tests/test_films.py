@@ -525,6 +525,13 @@ def test_the_forward_equation_with_its_numbers_gives_the_state_to_the_digits_sho
         assert ((alpha * film.x0 + sigma * film.eps - film.jump(k, k + 1)[0]).abs() <= rounding).all()
 
 
+def test_what_is_wrong_with_a_schedule_stands_under_its_film():
+    bad, good = make_schedule("drawn:0,8;1,-1"), make_schedule("drawn:0,8;0.5,0;1,-9")
+    figures = ForwardFilm(points_data(), bad, 5, 0).scene(()).figures
+    assert figures[2:] == tuple(f"! {problem}" for problem in bad.check()) and "! terminal SNR is 0.368" in figures[2]
+    assert len(ForwardFilm(points_data(), good, 5, 0).scene(()).figures) == 2
+
+
 def test_schedule_charts_are_the_schedule(schedule):
     film = ForwardFilm(points_data(), schedule, 5, 0)
     curves = {series.label: series for chart in film.scene(()).charts for series in chart.series}

@@ -10,12 +10,22 @@ import pytest
 
 from core.datasets import load, names
 from dashboard.recipe import (
-    DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Choice, Invalid, Keys, Real, Recipe, Times, Weights, Whole,
+    DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Choice, Curve, Invalid, Keys, Real, Recipe, Times, Weights, Whole,
 )
 from dashboard.versus import CHANGES, LETTERS, MOST_FIELDS, ON_THE_WAY, Change, Versus
 
 
+def some_knots(rng):
+    inner = rng.randint(0, SPECS["schedule"].most - 2)
+    times = [0, *sorted(rng.sample(range(1, 1000), inner)), 1000]
+    between = sorted((rng.uniform(-0.1, 0.1) for _ in range(inner)), reverse=True)
+    levels = [rng.uniform(0.1, 20), *between, rng.uniform(-20, -0.1)]
+    return "drawn:" + ";".join(f"{t / 1000:.4g},{l:.4g}" for t, l in zip(times, levels))
+
+
 def some_value(spec, rng):
+    if isinstance(spec, Curve) and rng.random() < 0.5:
+        return some_knots(rng)
     if isinstance(spec, Choice):
         return rng.choice(spec.choices)
     if isinstance(spec, Whole):
@@ -39,7 +49,8 @@ def some_value(spec, rng):
 def some_change(spec, rng):
     step = rng.choice([None, None, 0, 40, 999])
     names = rng.sample(CHANGES if step is None else ON_THE_WAY, rng.randint(0, MOST_FIELDS))
-    return spec.write(Change({name: some_value(SPECS[name], rng) for name in names}, step)) if names else ""
+    text = spec.write(Change({name: some_value(SPECS[name], rng) for name in names}, step)) if names else ""
+    return "" if "," in text else text  # a drawn schedule is no change of one run
 
 
 def some_recipe(rng, share=0.5):
@@ -73,10 +84,14 @@ def test_a_link_holds_only_what_differs_in_the_order_of_the_fields():
     assert recipe.with_(drop_noise=True).to_query().split("&")[3] == "drop_noise=on"
 
 
+#: Every number as long as four digits can be.
+LONGEST_CURVE = "drawn:0,11.11;" + ";".join(f"0.000{k}111,-0.000{k}111" for k in range(1, 7)) + ";1,-12.34"
+
+
 def test_the_longest_link_fits_into_what_is_read():
     longest = Recipe(
         data="own", T=3999, steps=999, train_steps=123456, batch=4095, eta=0.12345678901234567, samples=1999,
-        model="mine", recipe="textbook", target="velocity", schedule="sigmoid", sampler="heun",
+        model="mine", recipe="textbook", target="velocity", schedule=LONGEST_CURVE, sampler="heun",
         spacing="log_snr", seed=2**31 - 1, clip="dynamic", drop_noise=(0.12345678901234567, 1.2345678901234567e-300),
         tell=-0.12345678901234567, nudge=-1.2345678901234567e-300, scale_eps=-1.2345678901234567e-300,
         lens_samples=1999, weights="123456", tab="forward",
@@ -107,6 +122,14 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
     ("drop_noise=0.2-0.8", "drop_noise = 0.2-0.8 in the link is no range of times; it can be off, on, or begin-end "
      "with 1 ≥ begin ≥ end ≥ 0, as 0.8-0.2; off is used"),
     ("samples=0", "samples = 0 in the link is out of 1…2000; 1000 points or 16 images is used"),
+    ("schedule=cosin", "schedule = cosin in the link is none of cosine, linear, sigmoid, flow, ve, zero_snr, or "
+     "drawn:0,8;0.5,0;1,-9 through 2…8 knots (t, log-SNR) that fall (did you mean cosine?); cosine is used"),
+    ("schedule=drawn:0,8;x;1,-9", "schedule = drawn:0,8;x;1,-9 in the link is no row of knots; it can be "
+     "drawn:0,8;0.5,0;1,-9 with 2…8 of them; cosine is used"),
+    ("schedule=drawn:0,8;0.5,9;1,-9", "schedule = drawn:0,8;0.5,9;1,-9 in the link cannot be: knot (0.5, 9) after "
+     "(0, 8); from knot to knot t must grow and log-SNR fall, since noise only grows; cosine is used"),
+    ("schedule=drawn:0,8", "schedule = drawn:0,8 in the link cannot be: 1 knots; a drawn schedule has 2 to 12; cosine "
+     "is used"),
     ("panels=a,a", "panels = a,a in the link is not up to 6 names of panels with commas between them, none twice; "
      "the tab's own choice is used"),
     ("weights=some", "weights = some in the link is none of averaged, raw, or a training step at which they were kept, "
@@ -137,6 +160,38 @@ def test_what_a_link_gets_wrong_is_named_and_the_default_used(link, complaint):
     assert said.startswith(complaint) if complaint.endswith(", ") else said == complaint
     wrong = complaint.split()[0]
     assert getattr(recipe, wrong, None) == DEFAULTS.get(wrong)
+
+
+def test_a_drawn_schedule_is_kept_in_one_form_and_stands_readable_in_the_address():
+    recipe, complaints = Recipe.from_query("schedule=drawn:0.0,8.00001;.5,0;1e0,-9.0")
+    assert (recipe.schedule, complaints) == ("drawn:0,8;0.5,0;1,-9", [])
+    assert recipe.to_query() == "schedule=drawn:0,8;0.5,0;1,-9"
+    assert Recipe.from_query("schedule=drawn%3A0%2C8%3B0.5%2C0%3B1%2C-9") == (recipe, [])
+
+
+@pytest.mark.parametrize("text", [
+    "drawn:", "drawn", "Drawn:0,8;1,-9", "drawn:0,8;1,-9;", "drawn:0,inf;1,-9", "drawn:0,nan;1,-9",
+    "drawn:0,1e999;1,-9", "drawn:0,٨;1,-9", "drawn:0,1_0;1,-9", "drawn: 0,8;1,-9", "drawn:0,8;1,-9\n", "drawn:0,8;<b>;1,-9",
+    "drawn:0,8,1,-9",
+    "drawn:0,8;1,-21", "drawn:0,8;1,1", "drawn:0.5,8;1,-9", "drawn:0,8;0.5,1;0.5,0;1,-9", "drawn:0,8;1.5,0;1,-9",
+    "drawn:0,8;" + "9" * 150 + ",0;1,-9", "drawn:" + "1,1;" * 100_000, "drawn:0,8;" + "0" * 10**6 + ",0;1,-9",
+    "drawn:" + ";".join(f"{k / 8},{4 - k}" for k in range(9)), 7, None, ["drawn:0,8;1,-9"],
+])  # fmt: skip
+def test_what_is_no_drawn_schedule_is_refused_in_words_that_say_what_is(text):
+    allowed = "it can be cosine, .* or drawn:0,8;0.5,0;1,-9 through 2…8 knots"
+    with pytest.raises(Invalid, match=f"schedule is .* {allowed}") as caught:
+        Recipe(schedule=text)
+    assert len(str(caught.value)) < 300
+    if isinstance(text, str):
+        recipe, [complaint] = Recipe.from_query({"schedule": text[:1500]})
+        assert recipe == Recipe() and len(complaint) < 400 and not set(complaint) & set("<>\n")
+
+
+def test_a_drawn_schedule_is_that_of_all_runs_of_a_comparison_or_of_none():
+    with pytest.raises(ValueError, match="holds a comma, which stands between runs"):
+        SPECS["versus"].check(["schedule:drawn:0,8;1,-9"])
+    _, [complaint] = Recipe.from_query("versus=schedule:drawn:0,8;1,-9")
+    assert "has a value of schedule that cannot be" in complaint
 
 
 def test_what_runs_change_is_read_as_it_is_typed_and_written_in_one_form():

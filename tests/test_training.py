@@ -8,10 +8,11 @@ from torch.testing import assert_close
 
 from core.datasets import Dataset, load
 from core.denoisers.exact import Exact
-from core.prediction import TARGETS, Prediction
+from core.prediction import TARGETS, Prediction, target_of
 from core.recipes import RECIPES, TrainingConfig, make_denoiser, make_network, recipe
 from core.schedules import SCHEDULES, make_schedule
 from core.training import BUCKETS, Trainer, TrainingDiverged, draw_times
+from core.weightings import WEIGHTINGS, weight_of
 
 
 def small(**changes):
@@ -47,6 +48,7 @@ def test_every_recipe_fits_every_data_set_and_survives_a_round_trip(name, data):
 @pytest.mark.parametrize("field, value", [
     ("network", "cnn"), ("target", "noise"), ("schedule", "cosin"), ("time_sampling", "log"), ("decay", "linear"),
     ("steps", 0), ("steps", 2.5), ("batch", 0), ("lr", 0.0), ("lr", math.nan), ("ema", 1.0), ("ema", -0.1),
+    ("weighting", "snr"),
     ("width", 4), ("depth", 0), ("warmup", -1), ("grad_clip", -1.0), ("level_std", -0.1), ("seed", -1), ("bf16", 1),
     ("patch", 3), ("labels", None),
 ])  # fmt: skip
@@ -62,6 +64,16 @@ def test_unknown_settings_and_recipes_are_named_with_what_there_is():
         recipe("quick", points())
     with pytest.raises(ValueError, match="T = 1 "):
         small(T=1)
+
+
+@pytest.mark.parametrize("changes, line", [
+    ({}, "edm · cosine · log-normal t · weighted by target"),
+    ({"target": "v", "weighting": "min_snr"}, "v · cosine · log-normal t · min-SNR"),
+    ({"target": "eps", "schedule": "linear", "time_sampling": "uniform", "weighting": "x0"},
+     "ε · linear · uniform t · x₀-weighted"),
+])  # fmt: skip
+def test_one_line_says_what_is_learned(changes, line):
+    assert small(**changes).line == line
 
 
 def test_networks_data_and_labels_that_do_not_fit_say_so():
@@ -181,6 +193,68 @@ def test_training_is_a_hand_written_loop_with_plain_adamw_and_the_ema_formula():
         assert_close(ema, a, rtol=1e-3, atol=1e-5)
 
 
+#: Min-SNR as its paper writes it for each target (Hang et al. 2023), for alpha² + sigma² = 1.
+MIN_SNR = {"x0": lambda snr: snr.clamp(max=5), "eps": lambda snr: snr.clamp(max=5) / snr,
+           "v": lambda snr: snr.clamp(max=5) / (snr + 1)}
+
+
+@pytest.mark.parametrize("target", MIN_SNR)
+def test_min_snr_is_its_papers_formula_for_each_target(target):
+    alpha, sigma = make_schedule("cosine")(torch.linspace(0.001, 0.999, 99))
+    assert_close(weight_of("min_snr", target, alpha, sigma), MIN_SNR[target](alpha**2 / sigma**2), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_a_weighting_counts_the_same_errors_whatever_the_target(weighting, target):
+    # The error of the output, read as an error of what the weighting names: no shared formula but Prediction.of.
+    g, s = torch.Generator().manual_seed(0), 0.5
+    x0, eps, output = (torch.randn(50, 2, generator=g, dtype=torch.float64) for _ in range(3))
+    t = torch.rand(50, generator=g, dtype=torch.float64) * 0.98 + 0.01
+    alpha, sigma = (a[:, None] for a in make_schedule("flow")(t))
+    found = Prediction.of(target, output, alpha * x0 + sigma * eps, alpha, sigma, s)
+    f, f_hat = (target_of("edm", p.x0, p.eps, alpha, sigma, s) for p in (Prediction(x0, eps, alpha, sigma), found))
+    error = {"target": output - target_of(target, x0, eps, alpha, sigma, s), "eps": found.eps - eps,
+             "x0": found.x0 - x0, "edm": f_hat - f,
+             "min_snr": (found.x0 - x0) * torch.minimum(alpha / sigma, torch.tensor(5.0).sqrt())}
+    weight = weight_of(weighting, target, alpha[:, 0], sigma[:, 0], s)
+    plain = (output - target_of(target, x0, eps, alpha, sigma, s)).square().mean(1)
+    assert_close(weight * plain, error[weighting].square().mean(1), rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("target, weighting", [("v", "min_snr"), ("x0", "edm"), ("edm", "eps")])
+def test_the_loss_is_the_weighted_mean_and_its_gradient_that_of_a_hand_written_loop(target, weighting):
+    config = small(target=target, weighting=weighting, steps=8, warmup=0, grad_clip=0.0, decay="constant")
+    trainer, denoiser = Trainer(points(), config), make_denoiser(config, points())
+    weights = list(denoiser.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=1e-2)
+    for step in trainer.run():
+        n = step.noised
+        alpha, sigma = denoiser.schedule(n.t.double())
+        found = denoiser(n.x_t, n.t)
+        error = {"min_snr": (found.x0 - n.x0) * (alpha / sigma).clamp(max=5**0.5)[:, None].float(),
+                 "edm": (found.x0 - n.x0) / (sigma * points().std
+                                             / (alpha**2 * points().std**2 + sigma**2).sqrt())[:, None].float(),
+                 "eps": found.eps - n.eps}[weighting]
+        loss = error.square().mean()
+        assert_close(loss.item(), step.loss, rtol=2e-3, atol=1e-5)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for raw, w in zip(trainer.denoiser.parameters(), weights):
+        assert_close(raw.detach(), w.detach(), rtol=0, atol=3e-3)
+
+
+def test_a_training_is_weighted_by_its_target_unless_told_otherwise():
+    plain = [step.loss for step in Trainer(points(), small(steps=10)).run()]
+    # EDM's weights on EDM's target are 1, to rounding; a config without the setting is an older one.
+    same = [step.loss for step in Trainer(points(), small(steps=10, weighting="edm")).run()]
+    assert_close(same, plain, rtol=1e-4, atol=1e-6)
+    older = {name: value for name, value in small(steps=10).to_dict().items() if name != "weighting"}
+    assert TrainingConfig.from_dict(older) == small(steps=10)
+    assert weight_of("target", "v", torch.ones(3), torch.ones(3)).tolist() == [1.0] * 3
+
+
 def test_the_prediction_of_a_step_is_what_the_denoiser_said_before_it_learned_from_it():
     trainer = Trainer(points(), small(target="v"))
     next(trainer.run())
@@ -223,7 +297,7 @@ def test_a_unet_learns_pictures_with_labels_in_bfloat16_where_there_is_any():
 
 
 def test_going_on_in_another_trainer_gives_the_unbroken_runs_losses_and_weights_to_the_last_bit():
-    config = small(labels=True, batch=2000, steps=60)  # 32 steps in a bulk
+    config = small(labels=True, batch=2000, steps=60, weighting="min_snr")  # 32 steps in a bulk
     unbroken = Trainer(labelled(), config)
     losses = [step.loss for step in unbroken.run()]
     for pause in (0, 1, 31, 32, 33, 59, 60):

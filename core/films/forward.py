@@ -26,6 +26,7 @@ class ForwardFilm(Film):
             self.t = (self.t * schedule.T).round().div(schedule.T).unique()
         self.alpha, self.sigma = schedule(self.t)
         self.scale = state_scale(schedule, self.t)
+        self._problems = tuple(f"! {problem}" for problem in schedule.check())
         self._step_seed = seed + 1
         self._stepwise: torch.Tensor | None = None
         self.offers = {}
@@ -110,6 +111,6 @@ class ForwardFilm(Film):
             clock="t = {k:.0f} / {T:.0f}",
             sentence="At t = {t:.3f} it is {alpha:.3f} times the data plus {sigma:.3f} times noise: SNR = {snr:.3g}.",
             formula="x_{t} = α_{t} x_{0} + σ_{t} ε",
-            figures=("xₜ = {alpha:.4f} · x₀ + {sigma:.4f} · ε", "ᾱₜ = {alpha_bar:.4f}   log SNR = {log_snr:.2f}   βₜ = {beta:.5f}"),
+            figures=("xₜ = {alpha:.4f} · x₀ + {sigma:.4f} · ε", "ᾱₜ = {alpha_bar:.4f}   log SNR = {log_snr:.2f}   βₜ = {beta:.5f}", *self._problems),
             source="core/forward.py · alpha * x0 + sigma * eps", charts=charts, about=self.about,
         )
