@@ -42,6 +42,7 @@ class TraceFilm(Film):
         self.scale = state_scale(schedule, torch.cat([self.kept, times[-1:]]))
         self._exact: Exact | None = None
         self._spread = spread(dataset)
+        self._walked: list[float] = []  #: mean |x_t − alpha·μ|²/D of each frame, see `band`
         self.offers = {}
         (self._offer_points if dataset.kind == "points" else self._offer_pictures)()
 
@@ -167,10 +168,13 @@ class TraceFilm(Film):
         frames = self.frames  # once: a walk may add to it meanwhile
         t = torch.cat([self.kept, self.times[-1:]])[:frames]
         alpha, sigma = self.schedule(t)
-        x = self.quantity("x_t", 0, frames).flatten(2).double()
-        walked = (x - alpha[:, None, None] * mean).square().mean((1, 2))
+        # Kept from look to look: while a walk grows, going over all of it each time would cost its length squared.
+        for k in range(len(self._walked), frames):
+            x = self.quantity("x_t", k, k + 1)[0].flatten(1).double()
+            self._walked.append(float((x - alpha[k] * mean).square().mean()))
+        walked, count = torch.tensor(self._walked[:frames], dtype=torch.float64), len(self._any())
         forward = alpha**2 * square / d + sigma**2
-        error = (alpha**4 * variance + 4 * alpha**2 * sigma**2 * square + 2 * d * sigma**4).div(x.shape[1]).sqrt() / d
+        error = (alpha**4 * variance + 4 * alpha**2 * sigma**2 * square + 2 * d * sigma**4).div(count).sqrt() / d
         return t.numpy(), (walked / forward).sqrt().numpy(), (error / forward).numpy()  # 2·(½·error/forward)
 
     def shell(self, first: int, end: int) -> Scene:

@@ -77,6 +77,7 @@ def test_a_change_of_the_recipe_makes_another_film_and_another_address(open_page
     number(page, "steps", 20)
     wait(page, "denoise", OTHER.format(first) + " && s.film.total === 21")
     page.wait_for_function("location.search.includes('sampler=ddpm') && location.search.includes('steps=20')")
+    assert stage(page, "denoise")["total"] == 21
 
 
 def test_a_link_opens_the_same_recipe_panels_and_playhead(open_page, url):
@@ -93,6 +94,90 @@ def test_what_a_link_asks_for_in_vain_is_named_and_replaced(open_page, url):
     said = toast(page)
     assert "steps = 5000" in said and "magic" in said and "colour" in said
     assert whole(page, "denoise")["total"] == 101
+
+
+def knot(page, i: int) -> tuple[float, float]:
+    """Where the i-th knot of the drawn schedule is on the screen."""
+    box = page.locator(".ns-knot").nth(i).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def drag(page, i: int, dx: float, dy: float) -> None:
+    x, y = knot(page, i)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=6)
+    page.mouse.up()
+
+
+def drawn(page) -> list[tuple[float, float]]:
+    """The knots in the address."""
+    text = page.evaluate("new URLSearchParams(location.search).get('schedule')")
+    return [tuple(map(float, pair.split(","))) for pair in text.removeprefix("drawn:").split(";")]
+
+
+def films_log_snr(page, t: float) -> float:
+    """What the film on Forward's stage says of the log-SNR at this time."""
+    return page.evaluate(f"""(() => {{
+        const {{ t, log_snr }} = {STAGE.format('forward')}.film.numbers, i = t.findIndex(time => time >= {t} - 1e-9);
+        const share = ({t} - t[i - 1]) / (t[i] - t[i - 1]);
+        return share === 1 ? log_snr[i] : log_snr[i - 1] + share * (log_snr[i] - log_snr[i - 1]);
+    }})()""")
+
+
+def test_a_schedule_is_drawn_by_dragging_knots_and_its_link_brings_it_back(open_page, url):
+    page = open_page(url, query="tab=forward")
+    first = whole(page, "forward")["film"]
+    assert not page.is_visible(".ns-knots-plot")
+    page.select_option("#field-schedule select", "drawn")
+    page.wait_for_function("location.search.includes('schedule=drawn:0,8;0.5,0;1,-9')")
+    second = wait(page, "forward", OTHER.format(first))["film"]
+    drag(page, 1, -50, -20)
+    page.wait_for_function("!location.search.includes(';0.5,0;')")
+    third = wait(page, "forward", OTHER.format(second))["film"]
+    (_, high), (t, level), (_, low) = drawn(page)
+    assert 0.2 < t < 0.35 and 3 < level < 5 and (high, low) == (8, -9)
+    assert films_log_snr(page, 0.01) == pytest.approx(high + 0.01 / t * (level - high), abs=0.01)
+    assert films_log_snr(page, round(t, 2)) == pytest.approx(level, abs=0.2)
+    drag(page, 2, 0, -45)  # up to where signal is left at the end
+    wait(page, "forward", OTHER.format(third))
+    assert "! terminal SNR is" in text(page, "#stage-forward .ns-figures")
+    kept = drawn(page)
+    page.reload(wait_until="domcontentloaded")
+    whole(page, "forward")
+    assert drawn(page) == kept and page.input_value("#field-schedule select") == "drawn"
+    assert page.locator(".ns-knot").count() == 3
+    assert films_log_snr(page, 1) == pytest.approx(kept[2][1], abs=1e-3)
+
+
+def test_knots_are_added_removed_and_moved_by_keys_and_never_pass_their_neighbours(open_page, url):
+    page = open_page(url, query="tab=forward&schedule=drawn:0,8;0.5,0;1,-9")
+    whole(page, "forward")
+    drag(page, 1, 125, 10)  # past the last one
+    page.wait_for_function("location.search.includes(';0.99,')")
+    drag(page, 1, -60, 0)
+    page.wait_for_function("!location.search.includes(';0.99,')")
+    box = page.locator(".ns-knots-plot").bounding_box()
+    page.mouse.dblclick(box["x"] + 0.2 * box["width"], box["y"] + 1)
+    page.wait_for_function("location.search.split(';').length === 4")
+    (_, first), (t, level), *_ = drawn(page)
+    assert t == pytest.approx(0.2, abs=0.01) and level == pytest.approx(first - 0.05)
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    wanted = [round(t + 0.01, 3), round(level - 0.5, 2)]
+    page.wait_for_function(f"location.search.includes(';{wanted[0]:g},{wanted[1]:g};')")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "knot 2 of 4"
+    page.keyboard.press("Delete")
+    page.wait_for_function("location.search.split(';').length === 3")
+    drag(page, 1, 0, 200)  # far out of the field
+    page.wait_for_function("location.search.split(';').length === 2")
+    page.locator(".ns-knot").first.focus()
+    page.keyboard.press("Delete")
+    drag(page, 1, 0, 200)
+    assert page.locator(".ns-knot").count() == 2, "the ends stay"
+    page.select_option("#field-schedule select", "flow")
+    page.wait_for_function("location.search.includes('schedule=flow')")
+    assert not page.is_visible(".ns-knots-plot")
 
 
 def test_no_steps_are_refused_in_words_and_the_film_stays(open_page, url):
