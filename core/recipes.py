@@ -25,7 +25,7 @@ from core.denoisers.base import Denoiser
 from core.denoisers.mlp import MLP
 from core.denoisers.unet import UNet
 from core.prediction import TARGETS
-from core.schedules import SCHEDULES, make_schedule
+from core.schedules import SCHEDULES, Drawn, make_schedule
 from core.weightings import WEIGHTINGS
 
 NETWORKS = ("mlp", "unet")
@@ -49,7 +49,7 @@ class TrainingConfig:
     labels: bool = False  #: learn the data's labels too, each dropped with probability 0.1 (Ho & Salimans 2022)
     target: str = "edm"  #: what the network puts out, see `core.prediction`
     weighting: str = "target"  #: what an error counts at each noise level, see `core.weightings`
-    schedule: str = "cosine"
+    schedule: str = "cosine"  #: a name of SCHEDULES, or a drawn one in full, as drawn:0,8;0.5,0;1,-9
     T: int = 1000
     time_sampling: str = "log_normal"  #: "uniform" in t, or log(sigma/(alpha·sigma_data)) ~ N(level_mean, level_std²)
     level_mean: float = -1.2
@@ -65,8 +65,10 @@ class TrainingConfig:
     bf16: bool = False  #: compute in bfloat16 where the processor can; weights stay float32
 
     def __post_init__(self):
-        choices = {"network": NETWORKS, "target": TARGETS, "weighting": tuple(WEIGHTINGS), "schedule": SCHEDULES,
+        choices = {"network": NETWORKS, "target": TARGETS, "weighting": tuple(WEIGHTINGS),
                    "time_sampling": TIME_SAMPLINGS, "decay": DECAYS, "patch": (1, 2)}
+        if not isinstance(self.schedule, str) or not self.schedule.startswith(Drawn.PREFIX):
+            choices["schedule"] = SCHEDULES
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(map(str, allowed))}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from dashboard.knots import Knots
 from dashboard.picker import Picker
 from dashboard.recipe import DEFAULTS, SPECS, Choice, Invalid, Real, Recipe, Whole
 from dashboard.rows import VersusRows
@@ -106,7 +107,7 @@ def build_controls() -> Controls:
         gr.HTML("<h3>Model</h3>", padding=False)
         with gr.Column(elem_classes=["ns-for-denoise", "ns-for-lens", "ns-for-compare"], min_width=0):
             c.add("model", "weights")
-        c.add("schedule", "schedule")
+        c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
         c.add("T", "timesteps T")
     with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
         gr.HTML("<h3>Training</h3>", padding=False)

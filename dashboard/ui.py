@@ -36,8 +36,9 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 
 def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
-    script, rows, pad, style = ((HERE / name).read_text("utf-8") for name in ("page.js", "versus.js", "pad.js", "page.css"))
-    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\n{rows}\n{pad}\nNoisescope.decorate({options(**HELP)});\nNoisescope.tabs({options(**TITLES)});\n</script>"
+    script = "\n".join((HERE / name).read_text("utf-8") for name in ("page.js", "versus.js", "pad.js", "knots.js"))
+    style = (HERE / "page.css").read_text("utf-8")
+    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\nNoisescope.decorate({options(**HELP)});\nNoisescope.tabs({options(**TITLES)});\n</script>"
 
 
 def build(lab: Lab) -> gr.Blocks:

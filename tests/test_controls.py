@@ -8,7 +8,7 @@ import pytest
 from core.datasets import load, names
 from core.recipes import RECIPES, recipe as training_recipe
 from dashboard.controls import RECIPE_SETS, SELECTED_TIMES, WORDS, build_controls
-from dashboard.recipe import DEFAULTS, HELP, SPECS, Choice, Invalid, Recipe, Whole
+from dashboard.recipe import DEFAULTS, HELP, SPECS, Choice, Curve, Invalid, Recipe, Whole
 from dashboard.versus import CHANGES
 
 #: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
@@ -20,6 +20,7 @@ SOME = [
     Recipe(spacing="log_snr", batch=4096, sampler="ddpm"),
     Recipe(eta=0.25, clip="dynamic", drop_noise=(0.5, 0.0), tell=-0.05, nudge=0.3, scale_eps=-1.0, lens_samples=50),
     Recipe(versus=("steps:10+eta:1", "", "drop_noise:on@40")),
+    Recipe(schedule="drawn:0,8;0.25,3.5;1,-9"),
     Recipe(recipe="textbook", target="eps", train_steps=500, batch=64, drop_noise=True),
 ]
 
@@ -56,7 +57,11 @@ def test_every_setting_has_one_control_and_a_tooltip(controls):
 def test_a_control_offers_what_its_field_allows_and_nothing_else(controls):
     for name, component in controls.fields.items():
         spec = SPECS[name]
-        if isinstance(spec, Choice) and name != "data":
+        if isinstance(spec, Curve):
+            assert tuple(choice["value"] for choice in component.props["choices"]) == spec.choices
+            assert spec.check(component.props["first"]) == component.props["first"]
+            assert set(WORDS[name]) <= set(spec.choices)
+        elif isinstance(spec, Choice) and name != "data":
             assert tuple(value for _, value in component.choices) == spec.choices
             assert set(WORDS.get(name, {})) <= set(spec.choices)
         if isinstance(component, gr.Slider):

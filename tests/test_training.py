@@ -47,6 +47,7 @@ def test_every_recipe_fits_every_data_set_and_survives_a_round_trip(name, data):
 
 @pytest.mark.parametrize("field, value", [
     ("network", "cnn"), ("target", "noise"), ("schedule", "cosin"), ("time_sampling", "log"), ("decay", "linear"),
+    ("schedule", 7), ("schedule", "drawn:0,8;x"),
     ("steps", 0), ("steps", 2.5), ("batch", 0), ("lr", 0.0), ("lr", math.nan), ("ema", 1.0), ("ema", -0.1),
     ("weighting", "snr"),
     ("width", 4), ("depth", 0), ("warmup", -1), ("grad_clip", -1.0), ("level_std", -0.1), ("seed", -1), ("bf16", 1),
