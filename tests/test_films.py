@@ -15,8 +15,10 @@ from core.datasets import Dataset
 from core.denoisers.exact import Exact
 from core.edits import drop_noise, during, nudge
 from core.films import ClocksFilm, ForwardFilm, LensFilm, TraceFilm, TrainingFilm
-from core.films.base import DENSITY_CELLS, FIELD_CELLS, STATE_VIEW, density, field_points, spread, vector_field
+from core.films.base import (DATA_VIEW, DENSITY_CELLS, FIELD_CELLS, STATE_VIEW, density, field_points, spread,
+                             vector_field)
 from core.films.training import Preview, Progress, smooth, thin
+from core.likelihood import density_grid
 from core.guidance import scale_eps
 from core.lens import lens_times, look
 from core.prediction import Prediction
@@ -691,3 +693,11 @@ def test_a_field_of_an_exploding_schedule_is_asked_where_the_states_shown_are():
     for k, time in enumerate(t):
         asked = film.denoise(math.hypot(1, film.schedule.at(time)[1]) * places, time)
         np.testing.assert_allclose(shown(film, "field")[k].reshape(-1, 2), -asked.eps, atol=1e-5)
+
+
+def test_the_models_density_stands_still_and_is_that_of_its_probability_flow():
+    film = walked(points_data())
+    panel = film.scene(("p_model",)).panel("p_model")
+    wanted = density_grid(film.denoise, film.schedule, DATA_VIEW, DENSITY_CELLS)
+    np.testing.assert_allclose(panel.data, (wanted / wanted.max())[None].numpy(), rtol=1e-6)
+    assert panel.frames == 1 and panel.data.max() == 1

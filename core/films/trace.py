@@ -6,12 +6,14 @@ import numpy as np
 import torch
 
 from core.denoisers.exact import Exact
-from core.films.base import (DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, Film, density, over, pictures, scaled,
-                             signed_pictures, spread, state_scale, vector_field)
+from core.films.base import (DATA_VIEW, DENSITY_CELLS, NOISE_VIEW, PATHS, STATE_VIEW, Film, density, over, pictures,
+                             scaled, signed_pictures, spread, state_scale, vector_field)
 from core.films.equations import EQUATIONS, SPAN
+from core.likelihood import density_grid
 from core.samplers import Denoise, make_sampler
 from core.scene import Chart, Scene, Series
 from core.trace import Trace
+
 
 class TraceFilm(Film):
     """The trace may still be growing: steps of `times` that are not there yet are not among `frames`.
@@ -123,6 +125,9 @@ class TraceFilm(Film):
         self.offer("density", "p_{t}", "the density the forward process has at this t, exact, over its maximum",
                    self._density, kind="heat", range=(0.0, 1.0), palette="magnitude",
                    caption=scaled(self.scale, "p / max p"))
+        self.offer("p_model", "p of the model", "the density that the model's probability flow gives the data, over its maximum: "
+                   "no samples, one ODE a cell", self._model_density, kind="heat", range=(0.0, 1.0), palette="magnitude",
+                   caption="p / max p")
         self.offer("eps", "ε̂", "the noise the model sees in each point", lambda a, b: self.quantity("eps", a, b), **noise)
         self.offer("removed", "x_{t} − mean", "what this step took away from each point", self.removed,
                    kind="points", range=(-self._removed_view, self._removed_view), palette="ink",
@@ -142,6 +147,10 @@ class TraceFilm(Film):
         times, scale = torch.cat([self.kept, self.times[-1:]])[first:end], self.scale[first:end]
         alpha, sigma = self.schedule(times)
         return density(self.dataset.x0, self.dataset.bandwidth, alpha / scale, sigma / scale, STATE_VIEW)
+
+    def _model_density(self, first: int, end: int) -> torch.Tensor:
+        p = density_grid(self.denoise, self.schedule, DATA_VIEW, DENSITY_CELLS)
+        return (p / p.max())[None]
 
     def _offer_pictures(self):
         state = dict(kind="images", range=(-1.0, 1.0), palette="data")
