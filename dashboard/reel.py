@@ -79,6 +79,8 @@ class Reel:
         return self.film.scene(tuple(keys) or None, 0, self.film.frames)
 
     def _pack(self, keys: tuple[str, ...], first: int, end: int) -> dict:
+        if first:  # what stands still went with the first frame, and may cost more than all the others together
+            keys = tuple(key for key in keys if not self.film.offers[key].still)
         return chunk(pack(self.film.scene(keys, first, end), first=first, total=max(self.film.total, end)))
 
 

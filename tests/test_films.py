@@ -176,6 +176,12 @@ def test_every_panel_on_offer_can_be_sent_and_holds_numbers_only(maker, data):
     assert [panel.key for panel in film.scene().panels] == list(film.default)
 
 
+def test_what_is_said_to_stand_still_has_one_frame_and_the_rest_one_a_frame(maker, data):
+    film = maker(data)
+    for key, offer in film.offers.items():
+        assert film.scene((key,)).panel(key).frames == (1 if offer.still else film.frames), key
+
+
 def test_every_text_of_a_film_can_be_filled_at_every_frame(maker, data):
     film = maker(data)
     scene = film.scene(())

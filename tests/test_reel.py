@@ -31,10 +31,15 @@ class Growing(Film):
         look = dict(kind="heat", range=(0.0, 254.0), palette="magnitude")
         for key in ("a", "b", "c"):
             self.offer(key, key.upper(), f"panel {key}", self.maker(ord(key)), **look)
-        self.offer("still", "STILL", "stands still", lambda first, end: numbered(7, 8), **look)
+        self.made = 0
+        self.offer("still", "STILL", "stands still", self.make_still, still=True, **look)
 
     def maker(self, shift: int):
         return lambda first, end: numbered(first, end) + shift
+
+    def make_still(self, first: int, end: int) -> np.ndarray:
+        self.made += 1
+        return numbered(7, 8)
 
     def grow(self, frames: int) -> Growing:
         self._frames = frames
@@ -291,3 +296,14 @@ def test_a_run_stops_asking_for_frames_when_a_newer_one_begins():
     assert [next(running), next(running)] == [0, 1]
     Lab.turns.take("page", "denoise")
     assert list(running) == [] and len(asked) <= 3
+
+
+def test_what_stands_still_is_made_and_sent_once_however_often_the_film_is_looked_at():
+    film = Growing(2)
+    reel = Reel(film, shown=("a", "still"))
+    for frames in (2, 5, 9):
+        reel.value(done=False)
+        film.grow(frames)
+    reel.value(done=True)
+    sent = [panel["key"] for entry in reel.chunks for panel in read(entry)[0]["panels"]]
+    assert film.made == sent.count("still") == 1 and sent.count("a") == 3

@@ -28,6 +28,7 @@ class Offer:
     title: str
     note: str
     make: Callable[[int, int], Panel]
+    still: bool = False  #: one frame for the whole film
 
 
 class Film:
@@ -67,14 +68,15 @@ class Film:
         charts = tuple(c if c.cursor is None else replace(c, cursor=c.cursor[first:end]) for c in shell.charts)
         return replace(shell, panels=tuple(panels), charts=charts)
 
-    def offer(self, key: str, title: str, note: str, make: Callable[[int, int], np.ndarray | Tensor], **look) -> None:
+    def offer(self, key: str, title: str, note: str, make: Callable[[int, int], np.ndarray | Tensor], still: bool = False,
+              **look) -> None:
         """Offer a panel whose data `make(first, end)` gives; `look` are the other fields of `Panel`, or a function to them."""
         def panel(first: int, end: int) -> Panel:
             data = make(first, end)
             array = data.detach().cpu().float().numpy() if isinstance(data, Tensor) else np.asarray(data, np.float32)
             return Panel(key, title, note, data=array, **look)
 
-        self.offers[key] = Offer(key, title, note, panel)
+        self.offers[key] = Offer(key, title, note, panel, still)
 
 
 def pictures(x: Tensor) -> Tensor:

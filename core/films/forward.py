@@ -74,9 +74,10 @@ class ForwardFilm(Film):
                    lambda a, b: density(self.dataset.x0, self.dataset.bandwidth, self.alpha[a:b] / self.scale[a:b],
                                         self.sigma[a:b] / self.scale[a:b], STATE_VIEW),
                    kind="heat", range=(0.0, 1.0), palette="magnitude", caption=scaled(self.scale, "p / max p"))
-        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: self.eps[None],
+        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: self.eps[None], still=True,
                    kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="ink")
-        self.offer("x0", "x_{0}", "the data", lambda a, b: self.x0[None], kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="ink")
+        self.offer("x0", "x_{0}", "the data", lambda a, b: self.x0[None], still=True, kind="points",
+                   range=(-DATA_VIEW, DATA_VIEW), palette="ink")
 
     def _offer_pictures(self):
         data = dict(kind="images", range=(-1.0, 1.0), palette="data")
@@ -87,9 +88,9 @@ class ForwardFilm(Film):
                    lambda a, b: pictures(jump(a, b)), **state)
         self.offer("walked", "x_{t} step by step", "each step adds fresh noise to the last; another path, the same distribution",
                    lambda a, b: pictures(stepwise(a, b)), **state)
-        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: signed_pictures(self.eps[None]),
+        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: signed_pictures(self.eps[None]), still=True,
                    kind="images", range=(-3.0, 3.0), palette="signed")
-        self.offer("x0", "x_{0}", "the data", lambda a, b: pictures(self.x0[None]), **data)
+        self.offer("x0", "x_{0}", "the data", lambda a, b: pictures(self.x0[None]), still=True, **data)
 
     def shell(self, first: int, end: int) -> Scene:
         t, alpha, sigma = self.t, self.alpha, self.sigma

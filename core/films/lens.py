@@ -75,7 +75,8 @@ class LensFilm(Film):
         self.default = ("eps", "eps_hat", "score", "score_exact", "score_error")
         self.offer("x_t", "x_{t}", "the noised data the model is given", self._state, kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink",
                    caption=scaled(self.scale, view=STATE_VIEW))
-        self.offer("eps", "ε true", "the noise that was really added", lambda a, b: self._true["eps"][None], palette="ink", **noise)
+        self.offer("eps", "ε true", "the noise that was really added", lambda a, b: self._true["eps"][None], still=True,
+                   palette="ink", **noise)
         self.offer("eps_hat", "ε̂ predicted", "the noise the model sees", row("eps"), palette="accent", **noise)
         self.offer("error", "ε̂ − ε", "predicted less true noise, for each point", self._error("eps", None), **small)
         self.offer("x0", "x̂_{0}", "the model's guess of the data", row("x0"), kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent")
@@ -97,12 +98,13 @@ class LensFilm(Film):
         signed = lambda name: lambda a, b: signed_pictures(self.rows(name, a, b))  # noqa: E731
         self.offer("x_t", "x_{t}", "the noised data the model is given", lambda a, b: pictures(self._state(a, b)),
                    caption=scaled(self.scale), **state)
-        self.offer("eps", "ε true", "the noise that was really added", lambda a, b: signed_pictures(self._true["eps"][None]), **noise)
+        self.offer("eps", "ε true", "the noise that was really added", lambda a, b: signed_pictures(self._true["eps"][None]),
+                   still=True, **noise)
         self.offer("eps_hat", "ε̂ predicted", "the noise the model sees", signed("eps"), **noise)
         self.offer("error", "ε̂ − ε", "predicted less true noise: where the picture is ambiguous",
                    lambda a, b: signed_pictures(self._error("eps", None)(a, b)), **small)
         self.offer("x0", "x̂_{0}", "the model's guess of the data", shown("x0"), **state)
-        self.offer("data", "x_{0}", "the data", lambda a, b: pictures(self._true["x0"][None]), **state)
+        self.offer("data", "x_{0}", "the data", lambda a, b: pictures(self._true["x0"][None]), still=True, **state)
         self.offer("eps_exact", "ε exact", "the best guess that knows the training set by heart", signed("eps_exact"), **noise)
         self.offer("excess", "ε̂ − ε exact", "the model less the exact denoiser of its training set",
                    lambda a, b: signed_pictures(self._error("eps", "eps_exact")(a, b)), **small)

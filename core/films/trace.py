@@ -126,7 +126,7 @@ class TraceFilm(Film):
                    self._density, kind="heat", range=(0.0, 1.0), palette="magnitude",
                    caption=scaled(self.scale, "p / max p"))
         self.offer("p_model", "p of the model", "the density that the model's probability flow gives the data, over its maximum: "
-                   "no samples, one ODE a cell", self._model_density, kind="heat", range=(0.0, 1.0), palette="magnitude",
+                   "no samples, one ODE a cell", self._model_density, still=True, kind="heat", range=(0.0, 1.0), palette="magnitude",
                    caption="p / max p")
         self.offer("eps", "ε̂", "the noise the model sees in each point", lambda a, b: self.quantity("eps", a, b), **noise)
         self.offer("removed", "x_{t} − mean", "what this step took away from each point", self.removed,

@@ -89,7 +89,8 @@ class TrainingFilm(Film):
             self.offer("field", f"−ε̂ at t={LOOK_AT}", "the score field (times σ) as the network sees it at this training step",
                        lambda a, b: torch.stack([p.field for p in self.previews[a:b]]), kind="field", range=(-STATE_VIEW, STATE_VIEW),
                        palette="accent", scale=2.0, caption="a cell = 2", backdrop=dataset.x0.numpy())
-        self.offer("data", "data", "what it is trained on", lambda a, b: shown(self._data()[None]), **look, **ink)
+        self.offer("data", "data", "what it is trained on", lambda a, b: shown(self._data()[None]), still=True,
+                   **look, **ink)
 
     def _data(self) -> Tensor:
         count = len(self.previews[0].samples) if self.previews else 16
