@@ -175,6 +175,8 @@ def test_knots_are_added_removed_and_moved_by_keys_and_never_pass_their_neighbou
     page.keyboard.press("Delete")
     drag(page, 1, 0, 200)
     assert page.locator(".ns-knot").count() == 2, "the ends stay"
+    page.wait_for_function("location.search.includes(';1,-12&')")
+    whole(page, "forward")
     page.select_option("#field-schedule select", "flow")
     page.wait_for_function("location.search.includes('schedule=flow')")
     assert not page.is_visible(".ns-knots-plot")
