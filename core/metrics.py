@@ -80,10 +80,13 @@ def draw_samples(denoiser: Denoiser, shape: tuple[int, ...], n: int, steps: int 
     return deque(walk(denoiser, heun(schedule), x, times, generator), maxlen=1)[0].x_s
 
 
-def sample_quality(denoiser: Denoiser, dataset: Dataset, n: int | None = None, seed: int = 0) -> dict[str, float]:
+def sample_quality(denoiser: Denoiser, dataset: Dataset, n: int | None = None, seed: int = 0,
+                   draw: Callable[..., Tensor] = draw_samples) -> dict[str, float]:
     """Distances of a model's samples from data it has not seen, and of the training data from them: what to hope for.
 
     n           samples; 2000 points or 256 images unless told, and no more images than were held out
+    draw        makes them: (denoiser, shape, n, seed=seed) → (n, *shape)
+
     sliced_wasserstein, nearest             samples against unseen data; `nearest` is a median
     real_sliced_wasserstein, real_nearest   training data against unseen data
     stray       points: share of samples farther than STRAY bandwidths from every row; of the data one in 25,000 is
@@ -99,7 +102,7 @@ def sample_quality(denoiser: Denoiser, dataset: Dataset, n: int | None = None, s
         if n == 0:
             return {}
         unseen = dataset.held_out[:n]
-    samples, seen = draw_samples(denoiser, dataset.shape, n, seed=seed), dataset.draw(n, generator)[0]
+    samples, seen = draw(denoiser, dataset.shape, n, seed=seed), dataset.draw(n, generator)[0]
     figures = {
         "sliced_wasserstein": sliced_wasserstein(samples, unseen),
         "real_sliced_wasserstein": sliced_wasserstein(seen, unseen),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -113,10 +113,15 @@ class Batches:
     """Endless batches, drawn many steps at a time: one call for a hundred small batches costs little more than for one.
 
     Everything random comes from one generator, seeded by the config.
+
+    pairs   (n, generator) → x0 and eps (n, ...), and labels (n,) or None
+    times   (n, generator) → t (n,), float64
     """
 
-    def __init__(self, dataset: Dataset, config: TrainingConfig, denoiser: Denoiser, device: torch.device):
-        self.dataset, self.config, self.device = dataset, config, device
+    def __init__(self, dataset: Dataset, config: TrainingConfig, denoiser: Denoiser, device: torch.device,
+                 pairs: Callable[[int, torch.Generator], tuple[Tensor, Tensor, Tensor | None]],
+                 times: Callable[[int, torch.Generator], Tensor]):
+        self.dataset, self.config, self.device, self._pairs, self._times = dataset, config, device, pairs, times
         self.schedule, self.target, self.sigma_data = denoiser.schedule, denoiser.target, denoiser.sigma_data
         self.length = max(1, BULK // (config.batch * math.prod(dataset.shape)))  # steps in one bulk
         self._generator = torch.Generator().manual_seed(config.seed)
@@ -141,9 +146,8 @@ class Batches:
 
     def _draw(self) -> tuple[Tensor | None, ...]:
         n, rows = self.length * self.config.batch, (self.length, self.config.batch)
-        x0, labels = self.dataset.draw(n, self._generator)
-        eps = torch.randn(x0.shape, generator=self._generator)
-        t = draw_times(n, self.config, self.schedule, self.sigma_data, self._generator)
+        x0, eps, labels = self._pairs(n, self._generator)
+        t = self._times(n, self._generator)
         cond = None
         if self.config.labels:
             null = torch.rand(n, generator=self._generator) < DROP_LABEL
@@ -167,8 +171,12 @@ def draw_times(n: int, config: TrainingConfig, schedule: Schedule, sigma_data: f
 
     uniform     a timestep k of T, all alike (Ho et al. 2020, algorithm 1); for a continuous schedule any t
     log_normal  log(sigma/(alpha·sigma_data)) ~ N(level_mean, level_std²) (Karras et al. 2022, table 1, for any
-                schedule), and not below the first timestep, where no sampler asks
+                schedule), and not below the first timestep, where no sampler asks; on the schedule "flow" this is the
+                logit-normal of t (Esser et al. 2024, section 3.1)
+    levels      one of `noise_levels`, all alike
     """
+    if config.time_sampling == "levels":
+        return noise_levels(schedule, config.levels)[torch.randint(config.levels, (n,), generator=generator)]
     if config.time_sampling == "log_normal":
         level = config.level_mean + config.level_std * torch.randn(n, generator=generator, dtype=torch.float64)
         return schedule.t_at(-2 * (level + math.log(sigma_data))).clamp(min=1 / schedule.T)
@@ -177,11 +185,27 @@ def draw_times(n: int, config: TrainingConfig, schedule: Schedule, sigma_data: f
     return torch.rand(n, generator=generator, dtype=torch.float64).clamp(min=1 / schedule.T)
 
 
+def noise_levels(schedule: Schedule, count: int) -> Tensor:
+    """`count` times from 1 down to 1/T, float64, even in r^(1/3) with r = sigma/(alpha + sigma).
+
+    EDM's grid (Karras et al. 2022, eq. 5), with the exponent that evens out errors (appendix D.1) and in a coordinate
+    that is finite at t = 1 on every schedule.
+    """
+    first, last = (sigma / (alpha + sigma) for alpha, sigma in (schedule.at(1.0), schedule.at(1 / schedule.T)))
+    r = torch.linspace(first ** (1 / 3), last ** (1 / 3), count, dtype=torch.float64) ** 3
+    times = schedule.t_at(2 * torch.log((1 - r) / r))
+    times[0], times[-1] = 1.0, 1 / schedule.T
+    return times
+
+
 class Trainer:
     """Trains a denoiser on a data set; `denoiser` is the raw network, `ema` the one with averaged weights.
 
     After step n (from 0), ema ← d·ema + (1 − d)·raw with d = min(config.ema, (1 + n)/(10 + n)): the average is young at
     first, or it would show noise for the first 1/(1 − ema) steps. Buffers are copied, never averaged.
+
+    What else is trained differs in the noising events or in what the network should say of them: `pairs`, `times` and
+    `wanted` are there to be overridden (`core.reflow`, `core.consistency`).
 
     Raises ValueError if data and config do not fit, TrainingDiverged from `run`.
     """
@@ -193,11 +217,32 @@ class Trainer:
         self.names, self._weights = (list(part) for part in zip(*self.denoiser.named_parameters()))
         self._averages = list(self.ema.parameters())
         self._optimizer = torch.optim.AdamW(self._weights, lr=config.lr, fused=True)
-        self._batches = Batches(dataset, config, self.denoiser, self.device)
+        self._batches = Batches(dataset, config, self.denoiser, self.device, self.pairs, self.times)
         self._bf16 = config.bf16 and fast_bf16(self.device)
         self.losses = Losses(config.steps)
         self.step = 0  #: steps taken
         self.seconds = 0.0  #: processor time they took, of the thread that asked for them
+
+    def begin_from(self, denoiser: Denoiser) -> None:
+        """Take over these weights instead of first ones at random. ValueError if they are another network's."""
+        if denoiser.network.architecture != self.denoiser.network.architecture:
+            raise ValueError(f"the network to begin from is {denoiser.network.architecture}; the settings make "
+                             f"{self.denoiser.network.architecture}")
+        for own in (self.denoiser, self.ema):
+            own.network.load_state_dict(denoiser.network.state_dict())
+
+    def pairs(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
+        """n rows of data and of noise, independent of each other, and the data's labels."""
+        x0, labels = self.dataset.draw(n, generator)
+        return x0, torch.randn(x0.shape, generator=generator), labels
+
+    def times(self, n: int, generator: torch.Generator) -> Tensor:
+        """n training times, see `draw_times`."""
+        return draw_times(n, self.config, self.denoiser.schedule, self.denoiser.sigma_data, generator)
+
+    def wanted(self, batch: Batch) -> Tensor:
+        """What the network should put out for this batch, (B, ...)."""
+        return batch.wanted
 
     @torch.enable_grad()  # on the function, not around a yield: the mode belongs to the thread that resumes it
     def run(self, until: int | None = None) -> Iterator[TrainStep]:
@@ -221,7 +266,7 @@ class Trainer:
         n = batch.noised
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             output = self.denoiser.output(n.x_t, n.t, batch.alpha, batch.sigma, batch.cond)
-        errors = (output.float() - batch.wanted).square().flatten(1).mean(1)
+        errors = (output.float() - self.wanted(batch)).square().flatten(1).mean(1)
         loss = errors.mean() if batch.weight is None else (batch.weight * errors).mean()
         loss.backward()
         value, errors = loss.item(), errors.detach()

@@ -25,7 +25,8 @@ WORDS = {
     "spacing": {"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR", "edm": "EDM, ρ = 7"},
 }
 #: What a training recipe sets besides itself.
-RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"target": "auto", "schedule": "linear"}}
+RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"target": "auto", "schedule": "linear"},
+               "flow": {"target": "auto", "schedule": "flow"}}
 
 SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
 
@@ -111,7 +112,7 @@ def build_controls() -> Controls:
         c.add("T", "timesteps T")
     with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
         gr.HTML("<h3>Training</h3>", padding=False)
-        c.fields["recipe"] = gr.Radio([("fast", "fast"), ("textbook", "textbook")], value=DEFAULTS["recipe"], label="recipe",
+        c.fields["recipe"] = gr.Radio(list(RECIPE_SETS), value=DEFAULTS["recipe"], label="recipe",
                                       elem_id="field-recipe", elem_classes=["ns-row", "ns-switch"])
         c.add("target", "predicts")
         c.add("train_steps", "steps")

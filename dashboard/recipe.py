@@ -236,7 +236,8 @@ class Recipe:
                      "Who says what the noise is: a trained network, the exact answer, or the one you trained")
     weights: str = _is("averaged", Weights(),
                        "Which weights of your own training: averaged, raw, or those after a step")
-    recipe: str = _is("fast", Choice(tuple(RECIPES)), "How you train: fast is tuned, textbook is DDPM as in the paper")
+    recipe: str = _is("fast", Choice(tuple(RECIPES)),
+                      "How you train: fast is tuned, textbook is DDPM as in the paper, flow is rectified flow")
     target: str = _is("auto", Choice(("auto", *TARGETS)),
                       "What your network puts out; auto is what the training recipe says, eps for textbook")
     schedule: str = _is("cosine", Curve(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1")

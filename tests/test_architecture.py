@@ -17,11 +17,12 @@ SOURCES = [*CORE, *sorted((ROOT / "dashboard").rglob("*.py")), *ROOT.glob("app.p
 
 #: A module may import those of earlier rows (and a package its own parts), never of its own row or a later one.
 LAYERS = (
-    {"schedules"},
-    {"forward", "prediction"},
+    {"schedules", "shapes"},
+    {"datasets", "forward", "prediction"},
     {"denoisers", "samplers", "weightings"},
-    {"guidance", "likelihood", "walk"},
-    {"edits", "trace"},
+    {"guidance", "likelihood", "recipes", "walk"},
+    {"edits", "metrics", "trace", "training"},
+    {"consistency", "reflow"},
 )
 #: What draws. It knows scenes and pixels, and nothing of diffusion: whoever draws decides nothing.
 DRAWING = {"scene", "palettes", "raster", "lettering", "painters", "gif", "render", "export"}

@@ -49,7 +49,7 @@ def test_every_recipe_fits_every_data_set_and_survives_a_round_trip(name, data):
     ("network", "cnn"), ("target", "noise"), ("schedule", "cosin"), ("time_sampling", "log"), ("decay", "linear"),
     ("schedule", 7), ("schedule", "drawn:0,8;x"),
     ("steps", 0), ("steps", 2.5), ("batch", 0), ("lr", 0.0), ("lr", math.nan), ("ema", 1.0), ("ema", -0.1),
-    ("weighting", "snr"),
+    ("weighting", "snr"), ("levels", 1),
     ("width", 4), ("depth", 0), ("warmup", -1), ("grad_clip", -1.0), ("level_std", -0.1), ("seed", -1), ("bf16", 1),
     ("patch", 3), ("labels", None),
 ])  # fmt: skip
@@ -70,6 +70,7 @@ def test_unknown_settings_and_recipes_are_named_with_what_there_is():
 @pytest.mark.parametrize("changes, line", [
     ({}, "edm · cosine · log-normal t · weighted by target"),
     ({"target": "v", "weighting": "min_snr"}, "v · cosine · log-normal t · min-SNR"),
+    ({"time_sampling": "levels", "levels": 9}, "edm · cosine · 9 levels of t · weighted by target"),
     ({"target": "eps", "schedule": "linear", "time_sampling": "uniform", "weighting": "x0"},
      "ε · linear · uniform t · x₀-weighted"),
 ])  # fmt: skip
@@ -122,6 +123,23 @@ def test_log_normal_times_have_noise_levels_of_that_mean_and_spread(schedule):
     level = torch.log(sigma / alpha / 0.4)
     assert_close(level.mean().item(), -0.5, atol=0.02, rtol=0)
     assert_close(level.std().item(), 0.7, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_levels_are_so_many_noise_levels_all_alike_from_pure_noise_to_the_first_timestep(schedule):
+    s = make_schedule(schedule)
+    t = draw_times(20_000, small(time_sampling="levels", levels=5), s, 1.0, torch.Generator().manual_seed(0))
+    levels, counts = t.unique(return_counts=True)
+    assert (levels[0], levels[-1], len(levels)) == (1 / 1000, 1, 5) and abs(counts / 4000 - 1).max() < 0.06
+    alpha, sigma = s(levels)
+    strides = ((sigma / (alpha + sigma)) ** (1 / 3)).diff()
+    assert_close(strides, strides.mean().expand(4), rtol=2e-3, atol=0)
+
+
+def test_on_the_flow_log_normal_noise_levels_are_a_logit_normal_t():
+    config = small(schedule="flow", level_mean=-0.5, level_std=0.7)
+    t = draw_times(20_000, config, make_schedule("flow"), 1.0, torch.Generator().manual_seed(0))
+    assert_close([torch.logit(t).mean().item(), torch.logit(t).std().item()], [-0.5, 0.7], atol=0.02, rtol=0)
 
 
 def test_no_time_is_below_the_first_timestep():
@@ -254,6 +272,18 @@ def test_a_training_is_weighted_by_its_target_unless_told_otherwise():
     older = {name: value for name, value in small(steps=10).to_dict().items() if name != "weighting"}
     assert TrainingConfig.from_dict(older) == small(steps=10)
     assert weight_of("target", "v", torch.ones(3), torch.ones(3)).tolist() == [1.0] * 3
+
+
+def test_a_training_can_begin_from_the_weights_of_another_of_its_kind():
+    first, second = Trainer(points(), small()), Trainer(points(), small(seed=5))
+    for _ in first.run():
+        pass
+    second.begin_from(first.ema)
+    for denoiser in (second.denoiser, second.ema):
+        assert torch.equal(denoiser.network.enter.weight, first.ema.network.enter.weight)
+    assert all(weight.requires_grad for weight in second.denoiser.parameters())
+    with pytest.raises(ValueError, match="'width': 16.*'width': 32"):
+        Trainer(points(), small(width=32)).begin_from(first.ema)
 
 
 def test_the_prediction_of_a_step_is_what_the_denoiser_said_before_it_learned_from_it():
