@@ -62,7 +62,7 @@ examples:
   python -m core gif --model exact --data spiral --sampler ddpm --steps 500 --every 5 --out spiral.webp
 
 panels:
-  points  x_t, x0, field, paths, density, eps, removed, added, error, field_exact
+  points  x_t, x0, field, paths, density, p_model, eps, removed, added, error, field_exact
   images  x_t, x0, eps, removed, added, error
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 
 import gradio as gr
@@ -26,6 +27,7 @@ class Lab:
     def __init__(self):
         self.visitors, self.pool, self.turns = Visitors(), Pool(), Turns()
         self.greeting: Reel | None = None  #: what every page opens with; shared, so read only
+        self._door = threading.Lock()
         self._tokens: dict[str, str] = {}  # page → visitor, to know who has gone when a page closes
 
     def open(self) -> None:
@@ -39,21 +41,29 @@ class Lab:
         self.visitors.stop()
 
     def arrive(self, known: str | None, session: str) -> str:
-        """A page opens; the token of its visitor, who may be known from before. Raises Busy."""
-        token = self._tokens[session] = self.visitors.enter(known)
-        return token
+        """A page opens; the token of its visitor, who may be known from before. Raises Busy.
+
+        Whoever presses a button before the page has been put up arrives by that; the page then finds itself known.
+        """
+        with self._door:
+            if session not in self._tokens:
+                self._tokens[session] = self.visitors.enter(known)
+            return self._tokens[session]
 
     def depart(self, request: gr.Request) -> None:
         """A page closes: what runs for it ends, and its visitor may have gone."""
         self.turns.forget(request.session_hash)
         self.visitors.leave(self._tokens.pop(request.session_hash, None))
 
-    def visitor(self, token: str) -> Visitor:
-        """The visitor of a page. gr.Error if the page was left alone for too long."""
+    def visitor(self, token: str | None, session: str) -> Visitor:
+        """The visitor of a page. gr.Error if the page was left alone for too long, or if there is no room."""
         try:
-            return self.visitors.of(token)
-        except Gone as gone:
-            raise gr.Error(str(gone)) from None
+            if session not in self._tokens:
+                token = self.arrive(token, session)
+            # Before the page has been told its token it can send none, or that of an earlier visit.
+            return self.visitors.of(self._tokens.get(session, token))
+        except (Gone, Busy) as error:
+            raise gr.Error(str(error), print_exception=False) from None
 
 
 def plainly(error: Exception) -> gr.Error:

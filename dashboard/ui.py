@@ -81,7 +81,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
     write = dict(fn=None, inputs=query, outputs=None, js="q => Noisescope.address({ recipe: q })", api_visibility="private")
 
     def refresh(tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
-        visitor, recipe = lab.visitor(token), recipe_from(controls, values).with_(**view)
+        visitor, recipe = lab.visitor(token, session), recipe_from(controls, values).with_(**view)
         yield {current: tab, query: recipe.to_query()}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):
@@ -122,7 +122,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
         greeted = view.pop("greeted", False)
         if greeted and recipe_from(controls, values) == Recipe():
             # The page came with this film on its stage; the visitor gets a reel of their own for what they do with it.
-            lab.visitor(token).keep(f"denoise/{request.session_hash}", lab.greeting.copy())
+            lab.visitor(token, request.session_hash).keep(f"denoise/{request.session_hash}", lab.greeting.copy())
             yield {current: tab, query: ""}
             return
         yield from refresh(tab, token, request.session_hash, values, force=True, **view)
@@ -149,15 +149,14 @@ def _wire_data(lab: Lab, controls: Controls, token, own: Own, changed) -> None:
         dataset_of(recipe, visitor)
         return [recipe.data, train.weights(recipe, visitor), text]
 
-    def on_pick(token: str, event: gr.EventData, *values) -> list:
+    def on_pick(token: str, request: gr.Request, event: gr.EventData, *values) -> list:
         try:
             recipe = recipe_from(controls, values).with_(data=event._data.get("name"))
-            return choose(recipe, lab.visitor(token))
+            return choose(recipe, lab.visitor(token, request.session_hash))
         except ValueError as error:
             raise plainly(error) from None
 
-    def bring(token: str, values, dataset: Dataset) -> list:
-        visitor = lab.visitor(token)
+    def bring(visitor: Visitor, values, dataset: Dataset) -> list:
         with visitor.lock:
             visitor.data = dataset
         recipe = recipe_from(controls, values).with_(data=OWN, model="exact", samples=None, lens_samples=None)
@@ -166,17 +165,17 @@ def _wire_data(lab: Lab, controls: Controls, token, own: Own, changed) -> None:
             gr.Warning(warning)
         return choose(recipe, visitor, f"In use: your own {rows}.")
 
-    def on_file(path: str | None, size: int, token: str, *values) -> list:
+    def on_file(path: str | None, size: int, token: str, request: gr.Request, *values) -> list:
         if path is None:
             return [gr.skip()] * 3
         try:
-            return bring(token, values, read_file(path, size))
+            return bring(lab.visitor(token, request.session_hash), values, read_file(path, size))
         except Exception as error:
             raise plainly(error) from None
 
-    def on_drawing(token: str, event: gr.EventData, *values) -> list:
+    def on_drawing(token: str, request: gr.Request, event: gr.EventData, *values) -> list:
         try:
-            return bring(token, values, read_drawing(event._data.get("picture")))
+            return bring(lab.visitor(token, request.session_hash), values, read_drawing(event._data.get("picture")))
         except Exception as error:
             raise plainly(error) from None
 
@@ -201,7 +200,7 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
             mine = lab.arrive(known, request.session_hash)
         except Busy as busy:
             raise plainly(busy) from None
-        visitor = lab.visitor(mine)
+        visitor = lab.visitor(mine, request.session_hash)
         recipe, complaints = Recipe.from_query(request.query_params)
         recipe, more = fit(recipe, visitor)
         for complaint in complaints + more:
@@ -214,6 +213,8 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
         return [mine, recipe.tab, recipe.to_query(), gr.update(selected=recipe.tab), shown, *values]
 
     loaded = page.load(arrive, token, [token, current, query, tabs, view, *controls.inputs], **QUIET)
+    # Until the visitor has arrived and the recipe stands in the sidebar, the buttons wait.
+    loaded.success(None, None, None, js="() => document.body.classList.add('ns-ready')", api_visibility="private")
     loaded.success(on_open, [current, view, *inputs], outputs, **QUIET)
     loaded.success(again, inputs, training.outputs, **{**QUIET, "concurrency_limit": None})
     page.unload(lab.depart)

@@ -30,7 +30,7 @@ def wire_branch(lab: Lab, controls: Controls, token: gr.BrowserState, query: gr.
 
     def on_branch(frame: float, token: str, request: gr.Request, *values) -> list:
         try:
-            film = kept_reel(lab.visitor(token), request.session_hash, "denoise").film
+            film = kept_reel(lab.visitor(token, request.session_hash), request.session_hash, "denoise").film
             frame = max(0, min(int(frame or 0), len(film.trace) - 1))
             noisy = bool((film.trace.std[frame:] > 0).any())
             walked, wanted = Recipe.from_dict(film.about), recipe_from(controls, values)

@@ -46,7 +46,7 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
     """Chips that want a panel more, the export, the address: what every stage answers to."""
 
     def want(token: str, request: gr.Request, event: gr.EventData) -> Any:
-        reel = kept_reel(lab.visitor(token), request.session_hash, tab)
+        reel = kept_reel(lab.visitor(token, request.session_hash), request.session_hash, tab)
         try:
             reel.want(str(event._data.get("key", ""))[:40])
         except ValueError as error:
@@ -54,7 +54,7 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
         return reel.value(done=True)
 
     def save(token: str, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
-        visitor = lab.visitor(token)
+        visitor = lab.visitor(token, request.session_hash)
         try:
             reel = kept_reel(visitor, request.session_hash, tab)
             for done, path in export_reel(reel, event._data, new_folder(), f"noisescope-{tab}-{reel.film.about.get('data', '')}"):
@@ -64,7 +64,7 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
 
     def halt(token: str, request: gr.Request) -> Any:
         lab.turns.take(request.session_hash, tab)
-        return kept_reel(lab.visitor(token), request.session_hash, tab).value(done=True)
+        return kept_reel(lab.visitor(token, request.session_hash), request.session_hash, tab).value(done=True)
 
     stage.want(want, token, stage, **QUIET)
     stage.export(save, token, stage, **QUIET)

@@ -52,7 +52,7 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
     buttons = tab.controls.buttons
 
     async def start(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
-        visitor, recipe = lab.visitor(token), recipe_from(tab.controls, values)
+        visitor, recipe = lab.visitor(token, request.session_hash), recipe_from(tab.controls, values)
         try:
             training = await asyncio.to_thread(Training, recipe, visitor)
             job = lab.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1, LONGEST)
@@ -64,21 +64,21 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
             yield answer
 
     async def again(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
-        visitor = lab.visitor(token)
+        visitor = lab.visitor(token, request.session_hash)
         yield [gr.skip()] * len(tab.outputs)  # a generator that yields nothing would empty its outputs
         if visitor.job is not None:
             async for answer in follow(lab, visitor, request.session_hash, recipe_from(tab.controls, values)):
                 yield answer
 
     def steer(name: str):
-        def act(token: str) -> None:
-            job = lab.visitor(token).job
+        def act(token: str, request: gr.Request) -> None:
+            job = lab.visitor(token, request.session_hash).job
             if job is not None:
                 getattr(job, name)()
         return act
 
     def reset(token: str, request: gr.Request, *values) -> list:
-        visitor = lab.visitor(token)
+        visitor = lab.visitor(token, request.session_hash)
         lab.turns.take(request.session_hash, "train")
         visitor.take_job(None)
         with visitor.lock:

@@ -261,7 +261,7 @@ def test_two_visitors_see_only_their_own_things(open_page, url):
     mine.click("#train")
     wait(mine, "train", "s.frames > 2")
     assert yours.evaluate(f"({STAGE.format('train')}.film || null)") is None
-    assert not yours.is_visible("#pause") and text(yours, "#training-status").strip() == ""
+    assert not yours.is_visible("#pause") and yours.query_selector(".ns-training") is None
     yours.click(".ns-pick[title='Moons']")
     yours.wait_for_function("location.search.includes('data=moons')")
     assert "moons" not in mine.url
@@ -356,3 +356,13 @@ def test_panels_that_come_at_once_stand_side_by_side(open_page, url):
     page.wait_for_function("document.querySelectorAll('#stage-forward .ns-panel').length === 4")
     tops = page.evaluate("[...document.querySelectorAll('#stage-forward .ns-panel')].map(p => Math.round(p.getBoundingClientRect().top))")
     assert len(set(tops)) == 1
+
+
+def test_buttons_wait_until_the_recipe_of_the_link_is_in_place(open_page, url):
+    page = open_page(url, query="tab=train&train_steps=50&data=gaussians8")
+    page.wait_for_selector("#train").click()  # as soon as it can be
+    wait(page, "train", "s.film && s.film.ready > 1")
+    page.wait_for_selector("#reset:visible")
+    assert "50 of 50" in text(page, "#training-status")
+    page.reload(wait_until="domcontentloaded")
+    wait(page, "train", "s.film && s.film.ready > 1")
