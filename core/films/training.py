@@ -125,7 +125,7 @@ class TrainingFilm(Film):
             clock="training step {step:.0f} / {steps:.0f}",
             sentence="After {step:.0f} steps of training the same noise becomes this. Loss, smoothed: {loss:.4f}.",
             formula=LOSSES[self.target], figures=("mean over the last tenth of its steps: L = {loss:.5f}",),
-            source="core/training.py · (output.float() - batch.wanted).square()", charts=self._charts(losses, smoothed), about=self.about,
+            source="core/training.py · (output.float() - self.wanted(batch)).square()", charts=self._charts(losses, smoothed), about=self.about,
         )
 
     def _charts(self, losses: np.ndarray, smoothed: np.ndarray) -> tuple[Chart, ...]:
