@@ -27,8 +27,9 @@ def whole(page, tab: str = "compare", condition: str = "true") -> dict:
 
 
 def rated(page, tab: str = "compare") -> list[list[str]]:
-    """The labels of each chart when the quality is known too."""
-    return whole(page, tab, "s.film.charts[1].series.length")["charts"]
+    """The labels of each chart when the quality is known too, of every run: they are rated one after another."""
+    runs = "[...s.film.panels.keys()].filter(key => /^x_/.test(key)).length"
+    return whole(page, tab, f"s.film.charts[1].series.filter(c => c.label.includes(', ')).length === {runs}")["charts"]
 
 
 def row(page, letter: str, which: int = 0):
