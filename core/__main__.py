@@ -22,7 +22,7 @@ TRAIN = """\
 Train a model and save it: weights in FILE.safetensors, and a card FILE.json that says all about it.
 
 The recipe "fast" is what learns soonest on a CPU; "textbook" is DDPM as the papers have it
-(predict eps, linear betas). The same seed gives the same model.
+(predict eps, linear betas); "flow" is rectified flow. The same seed gives the same model.
 """
 
 TRAIN_EXAMPLES = """\
@@ -31,6 +31,30 @@ examples:
   python -m core train --data digits8 --labels --steps 2000 --save runs/digits.safetensors
   python -m core train --data moons --recipe textbook --target v --schedule cosine --save runs/moons.safetensors
   python -m core train --data points.csv --set width=64 --set lr=0.002 --save runs/mine.safetensors
+"""
+
+REFLOW = """\
+Straighten a rectified flow: walk it from many noises to where it carries them, and train it
+again on the straight lines between the two. One to four steps then do what took dozens.
+"""
+
+REFLOW_EXAMPLES = """\
+examples:
+  python -m core train --data trex --recipe flow --save runs/flow.safetensors
+  python -m core reflow --model runs/flow.safetensors --save runs/straight.safetensors
+  python -m core sample --model runs/straight.safetensors --steps 1 --out straight.png
+"""
+
+DISTIL = """\
+Distil a trained model into a consistency model, which jumps from noise to the end of its
+teacher's path: a sample is one step.
+"""
+
+DISTIL_EXAMPLES = """\
+examples:
+  python -m core distil --model trex --save runs/jump.safetensors
+  python -m core distil --model moons --steps 2000 --set levels=24 --save runs/moons.safetensors
+  python -m core sample --model runs/jump.safetensors --steps 1 --out jump.png
 """
 
 SAMPLE = """\
@@ -135,6 +159,26 @@ def add_walk(parser: Parser) -> None:
     add_common(parser)
 
 
+def add_teacher(parser: Parser, what: str) -> None:
+    """The options of whatever is made of a trained model."""
+    parser.add_argument("--model", required=True, metavar="NAME|FILE",
+                        help=f"{what}: pretrained (`models` lists them), or a .safetensors file that `train` saved")
+    parser.add_argument("--data", metavar="NAME|FILE",
+                        help="the data the model was trained on; needed for models of data of your own")
+
+
+def add_training(parser: Parser) -> None:
+    """The options of everything that trains."""
+    parser.add_argument("--save", required=True, metavar="FILE", help="where to, ending in .safetensors")
+    parser.add_argument("--steps", type=whole(1, 10_000_000), metavar="N",
+                        help="optimizer steps (default: the recipe's)")
+    parser.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE", dest="settings",
+                        help="any other setting of the recipe, such as width, depth, batch or lr; can be given often")
+    parser.add_argument("--note", metavar="TEXT",
+                        help="what its users should know of it, for the card: where it is weak")
+    add_common(parser)
+
+
 def add_common(parser: Parser) -> None:
     """The options of everything that computes."""
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0,
@@ -156,20 +200,27 @@ def make_parser() -> Parser:
     train.add_argument("--data", required=True, metavar="NAME|FILE",
                        help="a data set (`data` lists them), or your own: points in a .csv, a picture whose ink "
                        "becomes points, a folder or a .zip of pictures, a saved .npz")
-    train.add_argument("--save", required=True, metavar="FILE", help="where to, ending in .safetensors")
-    train.add_argument("--recipe", default="fast", metavar="NAME", help="fast or textbook (default: fast)")
-    train.add_argument("--steps", type=whole(1, 10_000_000), metavar="N",
-                       help="optimizer steps (default: the recipe's)")
+    train.add_argument("--recipe", default="fast", metavar="NAME",
+                       help="fast, textbook or flow (default: fast)")
     train.add_argument("--target", metavar="NAME", help="what the network puts out: eps, x0, v, velocity or edm")
     train.add_argument("--schedule", metavar="NAME", help="cosine, linear, sigmoid, flow, ve (EDM's) or zero_snr")
     train.add_argument("--labels", action="store_true",
                        help="learn the data's labels too, so that one can be asked for")
-    train.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE", dest="settings",
-                       help="any other setting of the recipe, such as width, depth, batch or lr; can be given often")
     train.add_argument("--device", default="auto", metavar="NAME",
                        help="cpu, cuda, cuda:1 or mps (default: auto, a GPU for pictures where there is one)")
-    train.add_argument("--note", metavar="TEXT", help="what its users should know of it, for the card: where it is weak")
-    add_common(train)
+    add_training(train)
+
+    reflow = commands.add_parser("reflow", help="straighten a rectified flow, so that few steps suffice",
+                                 description=REFLOW, epilog=REFLOW_EXAMPLES)
+    add_teacher(reflow, "a model of the schedule flow")
+    reflow.add_argument("--pairs", type=whole(1, 10_000_000), metavar="N",
+                        help="noises to walk from (default: 65,536 points, or 4,096 images)")
+    add_training(reflow)
+
+    distil = commands.add_parser("distil", help="make a one-step model of a trained one", description=DISTIL,
+                                 epilog=DISTIL_EXAMPLES)
+    add_teacher(distil, "a model with the target v, velocity or edm")
+    add_training(distil)
 
     sample = commands.add_parser("sample", help="make samples with a model", description=SAMPLE,
                                  epilog=SAMPLE_EXAMPLES)

@@ -111,8 +111,19 @@ def read_card(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def pretrained() -> dict[str, dict[str, Any]]:
-    """The cards of the models that are shipped, by name; a name is that of the data set a model was trained on."""
+    """The cards of the models that are shipped, by name: <data>, or <data>-<role> for any but the plain diffusion."""
     return {path.stem: read_card(path) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def role_of(card: dict[str, Any]) -> str:
+    """What kind of model a card is of: "diffusion" unless it says otherwise, such as "flow" or "consistency"."""
+    return card.get("role", "diffusion")
+
+
+def pretrained_for(data: str) -> dict[str, str]:
+    """The names of the models that are shipped for a data set, by role, the plain diffusion first; {} for none."""
+    found = {role_of(card): name for name, card in pretrained().items() if card["data"] == data}
+    return dict(sorted(found.items(), key=lambda item: item[0] != "diffusion"))
 
 
 @cache

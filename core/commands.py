@@ -7,13 +7,16 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from core.checkpoints import load_checkpoint, load_pretrained, pretrained, save_checkpoint
+from core.consistency import Distillation, distillation_config, jump
 from core.datasets import Dataset, load, load_dataset, names
+from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.devices import best_device
 from core.export import FORMATS, estimate, export, read_recipe
@@ -23,6 +26,7 @@ from core.metrics import sample_quality
 from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
 from core.progress import Bar
 from core.recipes import recipe
+from core.reflow import Reflow, couple, few_steps, reflow_config, straightness
 from core.samplers import make_sampler
 from core.schedules import make_schedule
 from core.trace import Trace
@@ -42,8 +46,8 @@ READERS = {
 def run(options: argparse.Namespace, command: str) -> None:
     """Do what was asked; `command` is the line itself, which goes into what is written."""
     torch.set_num_threads(getattr(options, "threads", 1))
-    {"data": data, "models": models, "train": train, "sample": sample, "gif": gif, "recipe": show_recipe}[
-        options.command](options, command)
+    {"data": data, "models": models, "train": train, "reflow": reflow, "distil": distil, "sample": sample, "gif": gif,
+     "recipe": show_recipe}[options.command](options, command)
 
 
 def data(options: argparse.Namespace, command: str) -> None:
@@ -55,13 +59,13 @@ def data(options: argparse.Namespace, command: str) -> None:
 
 def models(options: argparse.Namespace, command: str) -> None:
     rows = [(name, card.get("target"), card.get("schedule"), card.get("parameters"), card.get("steps"),
-             card.get("final_loss"), card.get("cpu_seconds"), "yes" if card.get("labels") else "")
+             card.get("final_loss"), card.get("cpu_seconds"), "yes" if card.get("labels") else "", card.get("role"))
             for name, card in pretrained().items()]
     if not rows:
         print("no pretrained models are here; train one: python -m core train --data trex --save trex.safetensors")
         return
     told = [tuple("" if v is None else f"{v:,}" if isinstance(v, int) else str(v) for v in row) for row in rows]
-    table(("name", "target", "schedule", "parameters", "steps", "loss", "CPU s", "labels"), told)
+    table(("name", "target", "schedule", "parameters", "steps", "loss", "CPU s", "labels", "role"), told)
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -104,20 +108,76 @@ def output(name: str, *suffixes: str) -> Path:
 def train(options: argparse.Namespace, command: str) -> None:
     path, dataset = output(options.save, ".safetensors"), dataset_of(options.data)
     device = device_of(options.device, dataset.kind)
-    changes = dict(map(value_of, options.settings))
-    own = {"steps": options.steps, "target": options.target, "schedule": options.schedule, "seed": options.seed,
-           "labels": options.labels or None}
-    changes |= {name: value for name, value in own.items() if value is not None}
+    changes = changes_of(options, target=options.target, schedule=options.schedule, labels=options.labels or None)
     trainer = Trainer(dataset, recipe(options.recipe, dataset, **changes), device)
+    card = {"command": command, "recipe": options.recipe}
+    learn(trainer, path, card | ({"role": "flow"} if trainer.config.schedule == "flow" else {}), options.note)
+
+
+def changes_of(options: argparse.Namespace, **others) -> dict[str, object]:
+    """What the options change about a recipe; `others` may be None."""
+    own = {"steps": options.steps, "seed": options.seed} | others
+    return dict(map(value_of, options.settings)) | {name: value for name, value in own.items() if value is not None}
+
+
+def reflow(options: argparse.Namespace, command: str) -> None:
+    path = output(options.save, ".safetensors")
+    flow, card, dataset = teacher_of(options)
+    config = reflow_config(card["training"], **changes_of(options))
+    count = options.pairs or (65_536 if dataset.kind == "points" else 4_096)
+    with Bar(count, f"walk {options.model}", "walks") as bar:
+        pairs = couple(flow, count, dataset.shape, seed=config.seed, progress=bar)
+    about = {"command": command, "role": "reflow", "teacher": named(options.model, card), "pairs": count}
+    learn(Reflow(flow, pairs, dataset, config), path, about, options.note)
+
+
+def distil(options: argparse.Namespace, command: str) -> None:
+    path = output(options.save, ".safetensors")
+    teacher, card, dataset = teacher_of(options)
+    config = distillation_config(card["training"], **changes_of(options))
+    about = {"command": command, "role": "consistency", "teacher": named(options.model, card)}
+    learn(Distillation(teacher, dataset, config), path, about, options.note)
+
+
+def teacher_of(options: argparse.Namespace) -> tuple[Denoiser, dict, Dataset]:
+    """(denoiser, card, data) to make another model of. ValueError if it is not known how or on what it was trained."""
+    denoiser, card, dataset = model_of(options)
+    if "training" not in card:
+        raise ValueError(f"{options.model} is no network with a card that says how it was trained; train one first")
+    if dataset is None:
+        raise ValueError(f"{options.model} was trained on data of somebody's own; give them with --data")
+    return denoiser, card, dataset
+
+
+def named(model: str, card: dict) -> dict[str, str]:
+    """Which model another was made of, for that one's card."""
+    return {"name": Path(model).stem, "sha256": card["sha256"]}
+
+
+def figures(denoiser: Denoiser, dataset: Dataset, role: str | None) -> dict[str, object]:
+    """How good a model is, in its own role: what a walk, a jump and a few steps of Euler's method make."""
+    if role == "consistency":
+        return {"quality": sample_quality(denoiser, dataset, draw=jump)}
+    found: dict[str, object] = {"quality": sample_quality(denoiser, dataset)}
+    if role in ("flow", "reflow") and found["quality"]:
+        by_steps = {n: sample_quality(denoiser, dataset, draw=partial(few_steps, steps=n)) for n in (1, 2, 4)}
+        found["euler"] = {str(n): quality["sliced_wasserstein"] for n, quality in by_steps.items()}
+        found["straightness"] = round(straightness(denoiser, dataset.shape, 1000 if dataset.side == 1 else 50), 6)
+    return found
+
+
+def learn(trainer: Trainer, path: Path, card: dict, note: str | None) -> None:
+    """Train to the end, save the model and tell so."""
+    dataset = trainer.dataset
     with Bar(trainer.config.steps, f"train {dataset.name}") as bar:
         loss = 0.0
         for step in trainer.run():
             # One batch's loss jumps about; an average over some fifty of them can be read.
             loss += (step.loss - loss) * max(0.02, 1 / (step.index + 1))
-            bar(step.index + 1, f"loss {loss:.4f}")
-    card = {"command": command, "recipe": options.recipe, "quality": sample_quality(trainer.ema.cpu(), dataset)}
-    save_checkpoint(path, trainer, card | ({"notes": options.note} if options.note else {}))
-    print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4f}; its card is "
+            bar(step.index + 1, f"loss {loss:.4g}")
+    card |= {"line": trainer.config.line} | figures(trainer.ema.cpu(), dataset, card.get("role"))
+    save_checkpoint(path, trainer, card | ({"notes": note} if note else {}))
+    print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4g}; its card is "
           f"{path.with_suffix('.json')}")
 
 

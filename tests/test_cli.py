@@ -20,6 +20,7 @@ from PIL import Image
 from core import __main__ as cli
 from core import checkpoints
 from core.checkpoints import load_checkpoint
+from core.consistency import BOUND
 from core.datasets import load, names
 from core.export import FORMATS, PACINGS, read_recipe
 from core.films import TraceFilm
@@ -57,14 +58,14 @@ def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-COMMANDS = ("data", "models", "train", "sample", "gif", "recipe")
+COMMANDS = ("data", "models", "train", "reflow", "distil", "sample", "gif", "recipe")
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
 def test_help_teaches(command, capsys):
     assert run(*([command] if command else []), "--help") == 0
     text = capsys.readouterr().out
-    if command in (None, "train", "sample", "gif", "recipe"):
+    if command not in ("data", "models"):
         assert "python -m core" in text.split("usage:")[1].split("\n", 1)[1]  # an example, besides the usage
     if command is None:
         assert all(name in text for name in COMMANDS)
@@ -74,10 +75,11 @@ def test_help_teaches(command, capsys):
 def test_help_names_what_core_has(capsys):
     # The words of --help are typed by hand, so that it need not load torch; they must not fall behind.
     told = {}
-    for command in ("train", "sample", "gif"):
+    for command in ("train", "distil", "sample", "gif"):
         run(command, "--help")
         told[command] = capsys.readouterr().out
     assert all(name in told["train"] for name in (*RECIPES, *TARGETS, *SCHEDULES))
+    assert all(name in told["distil"] for name in BOUND)
     assert all(name in told["sample"] for name in (*SAMPLERS, *SPACINGS, *CLIPPINGS))
     assert all(name in told["gif"] for name in (*PACINGS, *(f".{suffix}" for suffix in FORMATS)))
     for kind, data in (("points", "moons"), ("images", "digits8")):
@@ -89,8 +91,8 @@ def test_help_names_what_core_has(capsys):
 
 def test_every_example_of_the_help_is_one_that_the_parser_takes():
     parser = cli.make_parser()
-    examples = [line.strip() for text in (cli.TRAIN_EXAMPLES, cli.SAMPLE_EXAMPLES, cli.GIF_EXAMPLES)
-                for line in text.splitlines() if line.strip().startswith("python")]
+    texts = [value for name, value in vars(cli).items() if name.endswith("_EXAMPLES")]
+    examples = [line.strip() for text in texts for line in text.splitlines() if line.strip().startswith("python")]
     assert len(examples) > 8
     for example in examples:
         parser.parse_args(shlex.split(example)[3:])
@@ -150,6 +152,19 @@ def test_the_recipe_the_target_and_the_schedule_can_be_chosen(tmp_path):
     training = load_checkpoint(path)[1]["training"]
     assert training["target"] == "v" and training["schedule"] == "flow" and training["batch"] == 32
     assert training["time_sampling"] == "uniform" and training["fourier"] is True
+
+
+def test_a_flow_is_straightened_and_a_model_distilled_and_their_cards_name_the_teacher(tmp_path):
+    little = ["--steps", 3, "--set", "width=8", "--set", "depth=1"]
+    assert run("train", "--data", "moons", "--recipe", "flow", *little, "--save", "flow.safetensors") == 0
+    made = {"reflow": ["--pairs", 50, "--save", "straight.safetensors"], "distil": ["--save", "jump.safetensors"]}
+    for command, more in made.items():
+        assert run(command, "--model", "flow.safetensors", "--steps", 2, "--set", "batch=8", *more) == 0
+    flow, straight, jump = (load_checkpoint(f"{name}.safetensors")[1] for name in ("flow", "straight", "jump"))
+    assert (flow["role"], straight["role"], jump["role"]) == ("flow", "reflow", "consistency")
+    assert straight["teacher"] == jump["teacher"] == {"name": "flow", "sha256": flow["sha256"]}
+    assert straight["pairs"] == 50 and straight["steps"] == jump["steps"] == 2 and straight["training"]["width"] == 8
+    assert straight["euler"].keys() == {"1", "2", "4"} and straight["straightness"] > 0 and jump["quality"]["samples"]
 
 
 def test_data_of_your_own_can_be_trained_on_and_filmed(tmp_path):
@@ -273,6 +288,10 @@ BAD = [
     (["gif", "--model", "exact", "--data", "trex", "--out", "x.gif", "--theme", "sepia"], ("sepia", "dark")),
     (["gif", "--model", "exact", "--data", "trex", "--out", "x.gif", "--pacing", "slow"], ("'slow'", "log_snr")),
     (["gif", "--model", "exact", "--data", "trex", "--out", "x.gif", "--size", "9999"], ("'9999'", "2048")),
+    (["reflow", "--model", "trex", "--save", "m.safetensors"], ("'cosine'", "'flow'")),
+    (["reflow", "--model", "trex-flow"], ("--save",)),
+    (["distil", "--model", "exact", "--data", "trex", "--save", "m.safetensors"], ("exact", "train one first")),
+    (["distil", "--model", "trex", "--save", "m.safetensors", "--set", "levels=1"], ("levels", "from 2")),
     (["recipe", "nowhere.gif"], ("nowhere.gif",)),
     (["recipe", "a_file"], ("a_file", "no recipe")),
 ]

@@ -2,23 +2,49 @@
 
 import hashlib
 import shlex
+from functools import partial
 
 import pytest
 import torch
 
-from core.checkpoints import FOLDER, load_pretrained, pretrained
+from core.__main__ import make_parser
+from core.checkpoints import FOLDER, load_pretrained, pretrained, pretrained_for, role_of
+from core.consistency import jump
 from core.datasets import load
 from core.metrics import sample_quality
 from core.recipes import TrainingConfig, make_denoiser
+from core.reflow import few_steps, straightness
 
 CARDS = pretrained()
-POINTS = [name for name in CARDS if load(name).kind == "points"]
-IMAGES = [name for name in CARDS if load(name).kind == "images"]
+ROLES = {role: [name for name in CARDS if role_of(CARDS[name]) == role] for role in map(role_of, CARDS.values())}
+
+
+def of_kind(kind: str, *roles: str) -> list[str]:
+    return [name for role in roles for name in ROLES.get(role, ()) if load(CARDS[name]["data"]).kind == kind]
+
+
+def data_of(name: str):
+    return load(CARDS[name]["data"])
 
 
 def test_points_digits_and_colour_are_there():
     assert {"trex", "digits8"} <= CARDS.keys()
-    assert any(load(name).side == 16 for name in IMAGES) and any(load(name).channels == 3 for name in IMAGES)
+    images = [data_of(name) for name in of_kind("images", "diffusion")]
+    assert any(data.side == 16 for data in images) and any(data.channels == 3 for data in images)
+
+
+def test_a_model_is_called_by_its_data_and_its_role():
+    for name, card in CARDS.items():
+        role = role_of(card)
+        assert name == (card["data"] if role == "diffusion" else f"{card['data']}-{role}")
+        assert pretrained_for(card["data"])[role] == name
+    assert list(pretrained_for("trex"))[0] == "diffusion" and "consistency" in pretrained_for("trex")
+    assert pretrained_for("nothing") == {}
+
+
+def test_flows_come_with_what_is_made_of_them_so_that_few_steps_can_be_compared():
+    for name in ROLES["flow"]:
+        assert {"diffusion", "flow", "reflow", "consistency"} <= pretrained_for(CARDS[name]["data"]).keys()
 
 
 def test_every_file_belongs_to_a_model():
@@ -31,13 +57,13 @@ def test_the_card_is_that_of_these_weights_and_of_these_data(name):
     card, path = CARDS[name], FOLDER / f"{name}.safetensors"
     assert hashlib.sha256(path.read_bytes()).hexdigest() == card["sha256"]
     assert path.stat().st_size <= 4_000_000
-    assert (card["data"], card["data_hash"], card["licence"]) == (name, load(name).hash, load(name).licence)
+    assert (card["data_hash"], card["licence"]) == (data_of(name).hash, data_of(name).licence)
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_the_settings_on_the_card_make_this_model(name):
     denoiser, card = load_pretrained(name)
-    again = make_denoiser(TrainingConfig.from_dict(card["training"]), load(name))
+    again = make_denoiser(TrainingConfig.from_dict(card["training"]), data_of(name))
     assert again.network.architecture == denoiser.network.architecture == card["architecture"]
     assert (again.target, again.sigma_data) == (denoiser.target, denoiser.sigma_data)
     assert (again.schedule.name, again.schedule.T) == (denoiser.schedule.name, denoiser.schedule.T)
@@ -46,10 +72,22 @@ def test_the_settings_on_the_card_make_this_model(name):
 
 @pytest.mark.parametrize("name", CARDS)
 def test_one_command_makes_it_again(name):
-    words = shlex.split(CARDS[name]["command"])
-    assert words[:4] == ["python", "-m", "core", "train"]
-    assert words[words.index("--data") + 1] == name
-    assert words[words.index("--save") + 1] == f"pretrained/{name}.safetensors"
+    card, words = CARDS[name], shlex.split(CARDS[name]["command"])
+    options = make_parser().parse_args(words[3:])
+    assert words[:3] == ["python", "-m", "core"] and options.save == f"pretrained/{name}.safetensors"
+    assert options.command == {"reflow": "reflow", "consistency": "distil"}.get(role_of(card), "train")
+    if "teacher" in card:
+        assert options.model == card["teacher"]["name"]
+    else:
+        assert options.data == card["data"]
+
+
+@pytest.mark.parametrize("name", [name for name in CARDS if "teacher" in CARDS[name]])
+def test_the_teacher_on_the_card_is_the_one_that_is_shipped(name):
+    card = CARDS[name]
+    teacher = CARDS[card["teacher"]["name"]]
+    assert card["teacher"]["sha256"] == teacher["sha256"] and card["data_hash"] == teacher["data_hash"]
+    assert role_of(teacher) == {"reflow": "flow", "consistency": "diffusion"}[role_of(card)]
 
 
 def test_a_model_is_loaded_once_in_eval_mode():
@@ -57,19 +95,39 @@ def test_a_model_is_loaded_once_in_eval_mode():
     assert not load_pretrained("trex")[0].training
 
 
-@pytest.mark.parametrize("name", POINTS)
+@pytest.mark.parametrize("name", of_kind("points", "diffusion", "flow"))
 def test_samples_lie_on_the_shape_and_cover_it(name):
-    denoiser, card = load_pretrained(name)
-    found = sample_quality(denoiser, load(name), seed=1)
+    found = sample_quality(load_pretrained(name)[0], data_of(name), seed=1)
     assert found["nearest"] < 1.3 * found["real_nearest"]
     assert found["sliced_wasserstein"] < 0.06 and found["stray"] < 0.03
-    assert found["nearest"] == pytest.approx(card["quality"]["nearest"], rel=0.15)
+    assert found["nearest"] == pytest.approx(CARDS[name]["quality"]["nearest"], rel=0.15)
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", ROLES["reflow"])
+def test_a_reflow_goes_straighter_than_its_flow_and_few_steps_of_it_land_far_nearer_to_the_data(name):
+    data = data_of(name)
+    flow, again = (load_pretrained(each)[0] for each in (CARDS[name]["teacher"]["name"], name))
+    assert straightness(again, data.shape, 500, 40) < 0.01 * straightness(flow, data.shape, 500, 40)
+    for steps, blur in ((1, 5), (2, 3)):
+        before, after = (sample_quality(each, data, seed=1, draw=partial(few_steps, steps=steps))
+                         for each in (flow, again))
+        assert after["sliced_wasserstein"] < 0.2 * before["sliced_wasserstein"]
+        assert after["nearest"] < blur * after["real_nearest"] and after["sliced_wasserstein"] < 0.06
+
+
+@pytest.mark.parametrize("name", ROLES["consistency"])
+def test_one_jump_of_a_consistency_model_lands_near_the_data_where_one_of_its_teachers_does_not(name):
+    found, teachers = (sample_quality(load_pretrained(each)[0], data_of(name), seed=1, draw=jump)
+                       for each in (name, CARDS[name]["teacher"]["name"]))
+    assert found["nearest"] < 2.5 * found["real_nearest"] and found["sliced_wasserstein"] < 0.06
+    assert teachers["sliced_wasserstein"] > 4 * found["sliced_wasserstein"]
+    assert found["stray"] < 0.2 < 0.5 < teachers["stray"]
+
+
+@pytest.mark.parametrize("name", of_kind("images", "diffusion"))
 def test_noised_pictures_never_seen_are_cleaned(name):
     denoiser, _ = load_pretrained(name)
-    unseen = load(name).held_out[:32]
+    unseen = data_of(name).held_out[:32]
     eps = torch.randn(unseen.shape, generator=torch.Generator().manual_seed(0))
     for t, share in ((0.2, 0.5), (0.5, 0.5)):
         alpha, sigma = denoiser.schedule(torch.tensor(t))
@@ -80,7 +138,7 @@ def test_noised_pictures_never_seen_are_cleaned(name):
         assert error < share * linear
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", of_kind("images", "diffusion"))
 def test_pictures_are_as_sharp_as_data_and_no_copies(name):
     quality = CARDS[name]["quality"]
     assert quality["nearest"] < 1.4 * quality["real_nearest"]
