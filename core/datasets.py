@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
@@ -50,6 +50,7 @@ class Dataset:
     held_out: Tensor | None = field(default=None, repr=False)  #: rows (M, ...) kept out of x0; for points `draw` afresh
     held_out_labels: Tensor | None = field(default=None, repr=False)  #: int64 (M,)
     extra: dict[str, tuple[Tensor, tuple[str, ...]]] = field(default_factory=dict, repr=False)  #: further labels of x0
+    label_title: str = "label"  #: what `labels` name, as the keys of `extra` do for those
     warnings: tuple[str, ...] = ()  #: what was left out when it was read, one line each
 
     def __post_init__(self):
@@ -102,9 +103,54 @@ class Dataset:
         return self.shape[-1] if self.kind == "images" else 1
 
     @property
-    def classes(self) -> int:
-        """How many labels there are; 0 without labels."""
-        return len(self.label_names)
+    def conditions(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What can be asked for: (title, names) of the labels, and of each of `extra`. () without labels."""
+        own = () if self.labels is None else ((self.label_title, self.label_names),)
+        return own + tuple((title, names) for title, (_, names) in self.extra.items())
+
+    @property
+    def classes(self) -> int | tuple[int, ...]:
+        """How many names each condition has: 0 without any, a number for one, a tuple for several."""
+        counts = tuple(len(names) for _, names in self.conditions)
+        return counts if len(counts) > 1 else sum(counts)
+
+    @cached_property
+    def cond(self) -> Tensor | None:
+        """What every row is called, as a denoiser is told: int64 (N,), or (N, K) for K conditions; None without any."""
+        columns = ([] if self.labels is None else [self.labels]) + [labels for labels, _ in self.extra.values()]
+        return torch.stack(columns, 1) if len(columns) > 1 else columns[0] if columns else None
+
+    def number_of(self, *asked: str | None) -> tuple[int, ...]:
+        """The numbers of names, one a condition: its place among them, or for None the null label, which is after them.
+
+        A number as text is read as such where it is no name. ValueError naming what there is.
+        """
+        if len(asked) != len(self.conditions):
+            titles = ", ".join(title for title, _ in self.conditions)
+            raise ValueError(f"{len(asked)} labels {', '.join(map(str, asked))}; {self.name} has {len(self.conditions)}"
+                             + (f": {titles}" if titles else ""))
+        numbers = []
+        for name, (title, names) in zip(asked, self.conditions):
+            known = name is None or name in names or name.isdecimal() and int(name) < len(names)
+            if not known:
+                raise ValueError(f"{title} {name!r} is none of {', '.join(names)}")
+            numbers.append(len(names) if name is None else names.index(name) if name in names else int(name))
+        return tuple(numbers)
+
+    def rows_of(self, *asked: str | None) -> Tensor:
+        """Which rows are called that, bool (N,); None is any name. ValueError as in `number_of`."""
+        rows, numbers = torch.ones(len(self), dtype=torch.bool), self.number_of(*asked)
+        for column, number, name in zip(self.cond.reshape(len(self), -1).T, numbers, asked) if asked else ():
+            rows &= (column == number) | (name is None)
+        return rows
+
+    def without(self, *asked: str | None) -> Dataset:
+        """The same data but for the rows that are called that. ValueError as in `number_of`, or if no row is left."""
+        keep = ~self.rows_of(*asked)
+        if not keep.any():
+            raise ValueError(f"all {len(self)} rows of {self.name} are {', '.join(map(str, asked))}; leave out less")
+        return replace(self, x0=self.x0[keep], labels=None if self.labels is None else self.labels[keep],
+                       extra={title: (labels[keep], names) for title, (labels, names) in self.extra.items()})
 
     @cached_property
     def mean(self) -> float:
@@ -125,15 +171,29 @@ class Dataset:
             digest.update(self.labels.contiguous().numpy().tobytes())
         return digest.hexdigest()[:12]
 
+    def first(self, n: int) -> Dataset:
+        """The same data with only its first n rows to train on; what was held out stays. The data set itself if n is N.
+
+        Its name is the same, its title says how many rows there are, and its hash and its spread are those of its rows.
+        ValueError if n is not one of 1 … N.
+        """
+        if not 1 <= n <= len(self):
+            raise ValueError(f"the first {n} rows of {self.name} were asked for; take 1 to {len(self)}, all it has")
+        if n == len(self):
+            return self
+        extra = {key: (labels[:n], names) for key, (labels, names) in self.extra.items()}
+        return replace(self, title=f"{self.title}, {n:,} of {len(self):,}", x0=self.x0[:n], extra=extra,
+                       labels=None if self.labels is None else self.labels[:n])
+
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """n rows with replacement plus bandwidth · N(0, I): independent samples of the mixture, and their labels."""
+        """n rows with replacement plus bandwidth · N(0, I): independent samples of the mixture, and their `cond`."""
         if n < 1:
             raise ValueError(f"cannot draw {n} rows; ask for 1 or more")
         rows = torch.randint(len(self.x0), (n,), generator=generator)
         x0 = self.x0[rows]
         if self.bandwidth:
             x0 += self.bandwidth * torch.randn(x0.shape, generator=generator)
-        return x0, None if self.labels is None else self.labels[rows]
+        return x0, None if self.cond is None else self.cond[rows]
 
     def to_uint8(self, x: Tensor) -> np.ndarray:
         """Images (N, C, H, W) in [-1, 1] → bytes (N, H, W, C), −1 to 0 and 1 to 255; what lies outside saturates."""
@@ -252,12 +312,13 @@ def _pictures(name: str) -> Dataset:
     images = torch.from_numpy(stored["images"].astype(np.float32)) * (2 / white) - 1
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
     parts = split(images, torch.from_numpy(stored["labels"].astype(np.int64)))
-    extra = {}
+    extra, title_of_labels = {}, "label"
     if "hair" in stored:
+        title_of_labels = "kind"
         hair = torch.from_numpy(stored["hair"].astype(np.int64))[: len(parts["x0"])]
         extra["hair"] = hair, tuple(stored["hair_names"].tolist())
     return Dataset(name, title, "images", label_names=tuple(stored["names"].tolist()), licence=licence,
-                   description=description, extra=extra, **parts)
+                   description=description, extra=extra, label_title=title_of_labels, **parts)
 
 
 def save_dataset(dataset: Dataset, path: str | Path) -> Path:
@@ -265,7 +326,7 @@ def save_dataset(dataset: Dataset, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".npz":
         raise ValueError(f"the path is {str(path)!r}; a data set is saved as a .npz file, so let it end in .npz")
-    plain = ("name", "title", "kind", "label_names", "bandwidth", "licence", "description", "warnings")
+    plain = ("name", "title", "kind", "label_names", "label_title", "bandwidth", "licence", "description", "warnings")
     about = {key: getattr(dataset, key) for key in plain}
     about["extra"] = {key: label_names for key, (_, label_names) in dataset.extra.items()}
     arrays = {key: getattr(dataset, key) for key in ("x0", "labels", "held_out", "held_out_labels")}

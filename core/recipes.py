@@ -23,6 +23,7 @@ from torch import nn
 
 from core.datasets import Dataset
 from core.denoisers.base import Denoiser
+from core.denoisers.linear import Linear
 from core.denoisers.mlp import MLP
 from core.denoisers.unet import UNet
 from core.prediction import TARGETS
@@ -47,7 +48,8 @@ class TrainingConfig:
     depth: int = 2  #: hidden layers, or levels of resolution
     fourier: bool = True  #: mlp: Fourier features of the point; without them, plain coordinates
     patch: int = 1  #: unet: pixels a side folded into channels, 1 or 2
-    labels: bool = False  #: learn the data's labels too, each dropped with probability 0.1 (Ho & Salimans 2022)
+    labels: bool = False  #: learn the data's conditions too, with null labels among them (Ho & Salimans 2022)
+    without: tuple[str, ...] = ()  #: rows called that are held out of training, a name for each of the conditions
     target: str = "edm"  #: what the network puts out, see `core.prediction`
     weighting: str = "target"  #: what an error counts at each noise level, see `core.weightings`
     schedule: str = "cosine"  #: a name of SCHEDULES, or a drawn one in full, as drawn:0,8;0.5,0;1,-9
@@ -89,6 +91,9 @@ class TrainingConfig:
         if self.network == "unet" and self.width % 8:
             raise ValueError(f"width is {self.width}; a U-Net's must be a multiple of 8, for its 8 groups of channels")
         make_schedule(self.schedule, self.T)
+        if not isinstance(self.without, (tuple, list)) or not all(isinstance(name, str) for name in self.without):
+            raise ValueError(f"without is {self.without!r}; it must be names, one for each of the data's conditions")
+        object.__setattr__(self, "without", tuple(self.without))  # JSON has a list
 
     @property
     def line(self) -> str:
@@ -124,7 +129,7 @@ def make_network(architecture: dict[str, Any], seed: int = 0) -> nn.Module:
 
     ValueError if there is none such.
     """
-    kinds = {"mlp": MLP, "unet": UNet}
+    kinds = {"mlp": MLP, "unet": UNet, "linear": Linear}
     options = dict(architecture)
     kind = options.pop("network", None)
     if kind not in kinds:
@@ -146,7 +151,7 @@ def make_denoiser(config: TrainingConfig, dataset: Dataset) -> Denoiser:
     if config.network != fits:
         raise ValueError(f"{dataset.name} holds {dataset.kind} and the network is {config.network!r}; "
                          f"{dataset.kind} need {fits!r}")
-    if config.labels and dataset.labels is None:
+    if config.labels and not dataset.conditions:
         raise ValueError(f"{dataset.name} has no labels to learn; set labels to false")
     labels = dataset.classes if config.labels else 0
     architecture = {"network": config.network, "width": config.width, "labels": labels}

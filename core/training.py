@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from core.datasets import Dataset
 from core.denoisers.base import Denoiser
+from core.denoisers.embeddings import null_labels
 from core.forward import Noised, expand
 from core.prediction import Prediction, eps_error_per_target_error, target_of
 from core.recipes import TrainingConfig, make_denoiser
@@ -30,7 +31,7 @@ from core.schedules import Schedule
 from core.weightings import weight_of
 
 BUCKETS = 20  #: of equal width in t
-DROP_LABEL = 0.1  #: probability of the null label in training (Ho & Salimans 2022, section 5)
+DROP_LABEL = 0.1  #: probability of the null label in training (Ho & Salimans 2022, section 5), see `drop_labels`
 BULK = 2**17  #: numbers of noise drawn at once
 
 
@@ -114,7 +115,7 @@ class Batches:
 
     Everything random comes from one generator, seeded by the config.
 
-    pairs   (n, generator) → x0 and eps (n, ...), and labels (n,) or None
+    pairs   (n, generator) → x0 and eps (n, ...), and labels (n,), (n, K) or None
     times   (n, generator) → t (n,), float64
     """
 
@@ -150,8 +151,7 @@ class Batches:
         t = self._times(n, self._generator)
         cond = None
         if self.config.labels:
-            null = torch.rand(n, generator=self._generator) < DROP_LABEL
-            cond = torch.where(null, self.dataset.classes, labels)
+            cond = drop_labels(labels, self.dataset.classes, self._generator)
         # The schedule in float64, rounded once; the rest as the network will see it.
         alpha, sigma = (a.to(x0) for a in self.schedule(t))
         a, s = expand(alpha, x0), expand(sigma, x0)
@@ -163,6 +163,17 @@ class Batches:
         buckets = (t * BUCKETS).long().clamp(max=BUCKETS - 1)
         parts = (x0, eps, t.to(x0), x_t, alpha, sigma, wanted, cond, weight, eps_weight, buckets)
         return tuple(None if p is None else p.to(self.device).unflatten(0, rows) for p in parts)
+
+
+def drop_labels(cond: Tensor, classes: int | tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """cond (n,) or (n, K) with null labels in it: all of a row with probability DROP_LABEL, and of several each alone.
+
+    A network so trained can be asked for all, for some, and for none of the conditions.
+    """
+    null = expand(torch.rand(len(cond), generator=generator) < DROP_LABEL, cond)
+    if cond.ndim > 1:
+        null = null | (torch.rand(cond.shape, generator=generator) < DROP_LABEL)
+    return torch.where(null, null_labels(classes, len(cond)), cond)
 
 
 def draw_times(n: int, config: TrainingConfig, schedule: Schedule, sigma_data: float,
@@ -212,6 +223,7 @@ class Trainer:
 
     def __init__(self, dataset: Dataset, config: TrainingConfig, device: str | torch.device | None = None):
         self.dataset, self.config, self.device = dataset, config, torch.device(device or "cpu")
+        self._shown = dataset.without(*config.without) if config.without else dataset
         self.denoiser = make_denoiser(config, dataset).to(self.device)
         self.ema = make_denoiser(config, dataset).to(self.device).eval().requires_grad_(False)
         self.names, self._weights = (list(part) for part in zip(*self.denoiser.named_parameters()))
@@ -232,8 +244,8 @@ class Trainer:
             own.network.load_state_dict(denoiser.network.state_dict())
 
     def pairs(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
-        """n rows of data and of noise, independent of each other, and the data's labels."""
-        x0, labels = self.dataset.draw(n, generator)
+        """n rows of data and of noise, independent of each other, and the data's labels; none of what is held out."""
+        x0, labels = self._shown.draw(n, generator)
         return x0, torch.randn(x0.shape, generator=generator), labels
 
     def times(self, n: int, generator: torch.Generator) -> Tensor:

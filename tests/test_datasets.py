@@ -106,7 +106,7 @@ def test_the_held_out_tenth_is_no_picture_of_the_training_set_and_has_its_labels
     if name == "faces16":  # all faces differ; a few scans of digits are equal to the pixel
         train = {row.numpy().tobytes() for row in data.x0}
         assert not any(row.numpy().tobytes() in train for row in data.held_out)
-    share, held = (torch.bincount(labels, minlength=data.classes) / len(labels)
+    share, held = (torch.bincount(labels, minlength=len(data.label_names)) / len(labels)
                    for labels in (data.labels, data.held_out_labels))
     torch.testing.assert_close(share, held, atol=0.012, rtol=0)
 
@@ -114,7 +114,7 @@ def test_the_held_out_tenth_is_no_picture_of_the_training_set_and_has_its_labels
 def test_faces_are_labelled_by_kind_and_by_hair():
     data = load("faces16")
     hair, hair_names = data.extra["hair"]
-    assert data.shape == (3, 16, 16) and data.classes == 5 and len(hair) == len(data)
+    assert data.shape == (3, 16, 16) and data.classes == (5, 6) and len(hair) == len(data)
     red = data.x0[(hair == hair_names.index("red")) & (data.labels == data.label_names.index("long hair"))]
     blue = data.x0[(hair == hair_names.index("blue")) & (data.labels == data.label_names.index("long hair"))]
     assert (red[:, 0].mean() - red[:, 2].mean()) > (blue[:, 0].mean() - blue[:, 2].mean()) + 0.2
@@ -220,3 +220,37 @@ def test_a_file_that_is_no_saved_set_is_refused_without_running_it(tmp_path, mon
         load_dataset(save_dataset(load("moons"), tmp_path / "large.npz"))
     with pytest.raises(ValueError, match="let it end in .npz"):
         save_dataset(load("moons"), tmp_path / "mine.pt")
+
+
+def test_colour_faces_have_two_conditions_and_their_pairs_travel_with_the_rows():
+    faces = load("faces16")
+    assert [title for title, _ in faces.conditions] == ["kind", "hair"] and faces.cond.shape == (len(faces), 2)
+    x0, cond = faces.draw(300, seeded())
+    rows = {row.numpy().tobytes(): pair.tolist() for row, pair in zip(faces.x0, faces.cond)}
+    assert all(rows[x.numpy().tobytes()] == pair.tolist() for x, pair in zip(x0, cond))
+    assert load("trex").conditions == () and load("trex").classes == 0 and load("trex").cond is None
+    assert load("digits8").classes == 10 and load("digits8").draw(5, seeded())[1].shape == (5,)
+
+
+def test_names_and_numbers_ask_for_the_same_and_none_for_any():
+    faces = load("faces16")
+    assert faces.number_of("hat", "green") == faces.number_of("2", "5") == (2, 5)
+    assert faces.number_of(None, "green") == (5, 5) and faces.number_of("hat", None) == (2, 6)
+    green = faces.rows_of(None, "green")
+    assert torch.equal(green, faces.extra["hair"][0] == 5)
+    assert torch.equal(faces.rows_of("hat", "green"), green & (faces.labels == 2))
+    for asked, message in ((("hat",), "1 labels hat; faces16 has 2: kind, hair"),
+                           (("hat", "pink"), "hair 'pink' is none of")):
+        with pytest.raises(ValueError, match=message):
+            faces.rows_of(*asked)
+
+
+def test_a_pair_that_is_left_out_is_in_no_row_and_all_others_stay():
+    faces = load("faces16")
+    fewer = faces.without("hat", "green")
+    assert len(fewer) == len(faces) - int(faces.rows_of("hat", "green").sum())
+    assert not fewer.rows_of("hat", "green").any()
+    assert fewer.rows_of("hat", None).any() and fewer.rows_of(None, "green").any()
+    assert len(fewer.held_out) == len(faces.held_out)
+    with pytest.raises(ValueError, match="leave out less"):
+        faces.without(None, None)

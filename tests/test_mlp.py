@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.denoisers.embeddings import LabelEmbedding, sinusoidal
+from core.denoisers.embeddings import LabelEmbedding, null_labels, sinusoidal
 from core.denoisers.mlp import MLP
 
 
@@ -68,3 +68,33 @@ def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch():
     x, t, level = inputs(6)
     network = MLP(width=16)
     assert_close(network(x, t, level)[2:3], network(x[2:3], t[2:3], level[2:3]))
+
+
+def test_several_conditions_add_up_and_each_has_a_null_label_of_its_own():
+    torch.manual_seed(0)
+    table = LabelEmbedding((2, 3), 8)
+    kinds, hairs = table.weight[:3].detach(), table.weight[3:].detach()  # 2 + 1 and 3 + 1 rows
+    cond = torch.tensor([[0, 0], [1, 2], [2, 1], [0, 3], [2, 3]])
+    assert_close(table(cond).detach(), kinds[cond[:, 0]] + hairs[cond[:, 1]])
+    assert_close(table(None).detach(), (kinds[2] + hairs[3])[None])
+    assert null_labels((2, 3), 4).tolist() == [[2, 3]] * 4 and null_labels(7, 2).tolist() == [7, 7]
+    for network in (MLP(width=16, labels=(2, 3)), MLP(width=16, labels=[2, 3])):
+        assert network.architecture["labels"] == (2, 3)
+        assert_close(network(*inputs()), network(*inputs(), null_labels((2, 3), 5)))
+
+
+@pytest.mark.parametrize("labels, cond, message", [
+    (3, torch.zeros(2, 2, dtype=torch.long), r"\(2, 2\).*needs \(batch,\)"),
+    ((2, 3), torch.zeros(2, dtype=torch.long), r"\(2,\).*needs \(batch, 2\)"),
+    ((2, 3), torch.zeros(2, 3, dtype=torch.long), r"\(2, 3\).*needs \(batch, 2\)"),
+    ((2, 3), torch.tensor([[2, 4]]), "4; this network knows 0 to 2, and 3"),
+])  # fmt: skip
+def test_labels_of_another_shape_or_outside_their_condition_are_named(labels, cond, message):
+    with pytest.raises(ValueError, match=message):
+        LabelEmbedding(labels, 8)(cond)
+
+
+@pytest.mark.parametrize("labels", [-1, (2, 0), (2, 2.5), True])
+def test_counts_that_no_condition_can_have_are_refused(labels):
+    with pytest.raises(ValueError, match="labels"):
+        MLP(width=16, labels=labels)

@@ -51,7 +51,7 @@ def test_every_recipe_fits_every_data_set_and_survives_a_round_trip(name, data):
     ("steps", 0), ("steps", 2.5), ("batch", 0), ("lr", 0.0), ("lr", math.nan), ("ema", 1.0), ("ema", -0.1),
     ("weighting", "snr"), ("levels", 1),
     ("width", 4), ("depth", 0), ("warmup", -1), ("grad_clip", -1.0), ("level_std", -0.1), ("seed", -1), ("bf16", 1),
-    ("patch", 3), ("labels", None),
+    ("patch", 3), ("labels", None), ("without", "hat"),
 ])  # fmt: skip
 def test_a_setting_that_cannot_be_is_named_with_its_value(field, value):
     with pytest.raises(ValueError, match=f"{field}.*{value}"):
@@ -153,6 +153,44 @@ def test_the_null_label_stands_in_for_a_tenth_of_the_labels():
     cond = torch.cat([trainer._batches.at(step).cond for step in range(30)])
     assert cond.min() == 0 and cond.max() == 3
     assert abs((cond == 3).float().mean() - 0.1) < 0.01
+
+
+def paired():
+    """Four points, one for each pair of two conditions."""
+    pairs = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    return points(x0=torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]), labels=pairs[0],
+                  label_names=("left", "right"), label_title="side", extra={"height": (pairs[1], ("low", "high"))})
+
+
+def test_of_two_conditions_each_is_dropped_alone_and_both_together():
+    trainer = Trainer(paired(), small(labels=True, batch=1000))
+    cond = torch.cat([trainer._batches.at(step).cond for step in range(60)])
+    null = cond == 2
+    shares = [float(rows.float().mean()) for rows in (null.all(1), null[:, 0] & ~null[:, 1], null[:, 1] & ~null[:, 0])]
+    assert_close(shares, [0.1 + 0.9 * 0.01, 0.9 * 0.09, 0.9 * 0.09], atol=0.005, rtol=0)
+
+
+def test_a_pair_that_is_held_out_is_never_shown_and_its_network_can_still_be_asked_for_it():
+    trainer = Trainer(paired(), small(labels=True, batch=500, without=["right", "high"]))
+    batch = trainer._batches.at(0)
+    assert not ((batch.noised.x0 > 0.3).all(1)).any() and not (batch.cond == 1).all(1).any()
+    assert trainer.ema.labels == (2, 2) and TrainingConfig.from_dict(trainer.config.to_dict()) == trainer.config
+    trainer.ema(torch.zeros(1, 2), torch.tensor(0.5), torch.tensor([[1, 1]]))
+    for without, message in ((("right",), "has 2: side, height"),
+                             (("right", "top"), "height 'top' is none of low, high")):
+        with pytest.raises(ValueError, match=message):
+            Trainer(paired(), small(without=without))
+
+
+def test_two_conditions_are_learned_and_tell_the_four_points_apart():
+    trainer = Trainer(paired(), small(labels=True, width=32, steps=300, batch=128, time_sampling="uniform"))
+    for _ in trainer.run():
+        pass
+    asked = paired().cond
+    x0 = trainer.ema(torch.zeros(4, 2), torch.tensor(0.9), asked).x0
+    assert_close(x0, paired().x0, atol=0.3, rtol=0)
+    one_side = trainer.ema(torch.zeros(2, 2), torch.tensor(0.9), torch.tensor([[0, 2], [1, 2]])).x0
+    assert_close(one_side, torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), atol=0.4, rtol=0)
 
 
 def test_every_bulk_is_drawn_afresh():

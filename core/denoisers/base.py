@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from core.denoisers.embeddings import Labels
 from core.forward import expand
 from core.prediction import TARGETS, Prediction
 from core.schedules import Schedule
@@ -18,18 +19,20 @@ class Denoiser(nn.Module):
     likes. Signature: network(x, t, noise_level, cond) → output of x's shape.
 
     sigma_data: the data's standard deviation (a number).
-    labels: how many classes `cond` can name; 0 for none. cond is (B,) int64, or None for the null label.
+    labels: how many classes `cond` can name; 0 for none. cond is (B,) int64, or None for the null label. Several
+    numbers where it names several things at once: cond is (B, K), each column with a null label of its own.
     """
 
     #: |noise level| is kept within this, as log(sigma/alpha) is infinite at both ends of time.
     NOISE_LEVEL_LIMIT = 3.0
 
-    def __init__(self, network: nn.Module, schedule: Schedule, target: str, sigma_data: float = 1.0, labels: int = 0):
+    def __init__(self, network: nn.Module, schedule: Schedule, target: str, sigma_data: float = 1.0,
+                 labels: Labels = 0):
         super().__init__()
         if target not in TARGETS:
             raise ValueError(f"target {target!r}; a network can put out {', '.join(TARGETS)}")
         self.network, self.schedule, self.target = network, schedule, target
-        self.sigma_data, self.labels = sigma_data, labels
+        self.sigma_data, self.labels = sigma_data, tuple(labels) if isinstance(labels, list) else labels
 
     def output(self, x_t: Tensor, t: Tensor, alpha: Tensor, sigma: Tensor, cond: Tensor | None = None) -> Tensor:
         """What the network itself puts out. t, alpha, sigma of shape (B,)."""

@@ -18,22 +18,51 @@ def sinusoidal(t: Tensor, dims: int) -> Tensor:
     return torch.cat([phases.sin(), phases.cos()], 1)
 
 
-class LabelEmbedding(nn.Embedding):
-    """A vector for each of `labels` classes and one more, row `labels`, for the null label: "any class".
+#: How many classes each condition has: 0 without any, a number for one, several numbers for several.
+Labels = int | tuple[int, ...]
 
-    cond is (B,) int64, or None for the null label throughout; in a training batch some rows may be null, so the number
-    `labels` itself is allowed. ValueError for a label outside.
+
+def label_counts(labels: Labels) -> tuple[int, ...]:
+    """How many classes each condition has: () for 0, (n,) for n. ValueError for a count below 1."""
+    counts = tuple(labels) if isinstance(labels, (tuple, list)) else (labels,) if labels else ()
+    if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in counts):
+        raise ValueError(f"labels {labels!r}; a network knows 0 for none, a number of classes, or several numbers")
+    return counts
+
+
+class LabelEmbedding(nn.Embedding):
+    """A vector for each class of each condition and, after its classes, one for its null label: "any class".
+
+    labels  a number of classes: cond is (B,) int64; or K numbers: cond is (B, K), and the K vectors add up
+
+    A condition with n classes has the null label n, so in a training batch any entry may be null; cond None is the null
+    label of every condition throughout. ValueError for labels outside, or not of that shape.
     """
 
-    def __init__(self, labels: int, dims: int):
-        super().__init__(labels + 1, dims)
+    def __init__(self, labels: Labels, dims: int):
+        self.labels, counts = labels, label_counts(labels)
+        super().__init__(sum(counts) + len(counts), dims)
+        nulls = torch.tensor(counts)
+        self.register_buffer("nulls", nulls, persistent=False)
+        #: row of each condition's class 0 in the one table that holds all of them
+        self.register_buffer("starts", (nulls + 1).cumsum(0) - nulls - 1, persistent=False)
 
     def forward(self, cond: Tensor | None) -> Tensor:
         """(B, dims), or (1, dims) for None."""
-        null = self.num_embeddings - 1
         if cond is None:
-            return self.weight[null:]
-        if len(cond) and not (0 <= int(cond.min()) and int(cond.max()) <= null):
-            raise ValueError(f"labels run from {int(cond.min())} to {int(cond.max())}; "
-                             f"this network knows 0 to {null - 1}, and {null} for the null label")
-        return super().forward(cond)
+            return super().forward(self.starts + self.nulls).sum(0, keepdim=True)
+        several = not isinstance(self.labels, int)
+        if cond.ndim != 1 + several or several and cond.shape[1] != len(self.nulls):
+            raise ValueError(f"labels of shape {tuple(cond.shape)}; this network needs "
+                             + (f"(batch, {len(self.nulls)}), one column a condition" if several else "(batch,)"))
+        columns = cond if several else cond[:, None]
+        for column, null in zip(columns.T, self.nulls.tolist()) if len(cond) else ():
+            if not (0 <= int(column.min()) and int(column.max()) <= null):
+                raise ValueError(f"labels run from {int(column.min())} to {int(column.max())}; "
+                                 f"this network knows 0 to {null - 1}, and {null} for the null label")
+        return super().forward(columns + self.starts).sum(1)
+
+
+def null_labels(labels: Labels, n: int) -> Tensor:
+    """The null label of every condition, n times: (n,) int64 for a number of classes, (n, K) for K numbers."""
+    return torch.tensor(labels).expand(n, *([len(labels)] if isinstance(labels, (tuple, list)) else []))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from core.denoisers.embeddings import LabelEmbedding, sinusoidal
+from core.denoisers.embeddings import LabelEmbedding, Labels, sinusoidal
 
 
 class MLP(nn.Module):
@@ -21,15 +21,16 @@ class MLP(nn.Module):
 
     width    of the hidden layers
     depth    hidden layers, each h ← h + W·silu(h) + b
-    labels   how many classes cond can name, 0 for none
+    labels   how many classes cond can name, 0 for none; several numbers where cond names several, (B, K)
     """
 
     FREQUENCIES = (32, 0.5, 60.0)  #: of x: how many, the lowest, the highest in radians per unit of the scaled input
     LEVELS = (8, 1.0, 16.0)  #: of the noise level, likewise
     TIMES = 64  #: size of the timestep's embedding, without Fourier features
 
-    def __init__(self, dims: int = 2, width: int = 128, depth: int = 2, fourier: bool = True, labels: int = 0):
+    def __init__(self, dims: int = 2, width: int = 128, depth: int = 2, fourier: bool = True, labels: Labels = 0):
         super().__init__()
+        labels = tuple(labels) if isinstance(labels, list) else labels  # as JSON has it
         self.architecture = {"network": "mlp", "dims": dims, "width": width, "depth": depth, "fourier": fourier,
                              "labels": labels}
         if fourier:

@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, silu
 
-from core.denoisers.embeddings import LabelEmbedding, sinusoidal
+from core.denoisers.embeddings import LabelEmbedding, Labels, sinusoidal
 
 
 class Block(nn.Module):
@@ -44,11 +44,12 @@ class UNet(nn.Module):
     width    channels of the finest level; the others have twice as many
     levels   resolutions, at least 1
     patch    1 or 2
-    labels   how many classes cond can name, 0 for none
+    labels   how many classes cond can name, 0 for none; several numbers where cond names several, (B, K)
     """
 
-    def __init__(self, channels: int = 1, width: int = 48, levels: int = 2, patch: int = 1, labels: int = 0):
+    def __init__(self, channels: int = 1, width: int = 48, levels: int = 2, patch: int = 1, labels: Labels = 0):
         super().__init__()
+        labels = tuple(labels) if isinstance(labels, list) else labels  # as JSON has it
         self.architecture = {"network": "unet", "channels": channels, "width": width, "levels": levels, "patch": patch,
                              "labels": labels}
         self.patch, self.cell = patch, patch * 2 ** (levels - 1)
