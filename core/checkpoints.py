@@ -67,9 +67,9 @@ def save_checkpoint(path: str | os.PathLike, source: Trainer | Denoiser, card: d
         save_file(weights, part)
         about["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
 
-    _replace(path, write)
+    replace_file(path, write)
     text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-    _replace(path.with_suffix(".json"), lambda part: part.write_text(text, encoding="utf-8"))
+    replace_file(path.with_suffix(".json"), lambda part: part.write_text(text, encoding="utf-8"))
     return path
 
 
@@ -142,7 +142,7 @@ def save_training(path: str | os.PathLike, trainer: Trainer) -> Path:
     path = _weights_path(path)
     header = {"format": TRAINING, "config": json.dumps(trainer.config.to_dict()), "data": trainer.dataset.hash}
     tensors = {name: value.cpu().contiguous() for name, value in trainer.state_dict().items()}
-    _replace(path, lambda part: save_file(tensors, part, metadata=header))
+    replace_file(path, lambda part: save_file(tensors, part, metadata=header))
     return path
 
 
@@ -193,7 +193,7 @@ def _weights_path(path: str | os.PathLike) -> Path:
     return path
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a file of another name, then rename it: nobody ever sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
