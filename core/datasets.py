@@ -120,32 +120,35 @@ class Dataset:
         columns = ([] if self.labels is None else [self.labels]) + [labels for labels, _ in self.extra.values()]
         return torch.stack(columns, 1) if len(columns) > 1 else columns[0] if columns else None
 
-    def number_of(self, *asked: str | None) -> tuple[int, ...]:
-        """The numbers of names, one a condition: its place among them, or for None the null label, which is after them.
+    def cond_of(self, *asked: str | None) -> Tensor:
+        """What a denoiser is told to make rows called that: int64 (1,), or (1, K) for K conditions.
 
-        A number as text is read as such where it is no name. ValueError naming what there is.
+        asked   a name for each condition, or its number as text; None for any, which is the null label, after all names
+
+        ValueError naming what there is.
         """
+        if not self.conditions:
+            raise ValueError(f"{self.name} has no labels; ask for none")
         if len(asked) != len(self.conditions):
             titles = ", ".join(title for title, _ in self.conditions)
-            raise ValueError(f"{len(asked)} labels {', '.join(map(str, asked))}; {self.name} has {len(self.conditions)}"
-                             + (f": {titles}" if titles else ""))
+            raise ValueError(f"{len(asked)} labels {', '.join(map(str, asked))}; {self.name} has "
+                             f"{len(self.conditions)}: {titles}")
         numbers = []
         for name, (title, names) in zip(asked, self.conditions):
             known = name is None or name in names or name.isdecimal() and int(name) < len(names)
             if not known:
                 raise ValueError(f"{title} {name!r} is none of {', '.join(names)}")
             numbers.append(len(names) if name is None else names.index(name) if name in names else int(name))
-        return tuple(numbers)
+        return torch.tensor(numbers if len(numbers) == 1 else [numbers])
 
     def rows_of(self, *asked: str | None) -> Tensor:
-        """Which rows are called that, bool (N,); None is any name. ValueError as in `number_of`."""
-        rows, numbers = torch.ones(len(self), dtype=torch.bool), self.number_of(*asked)
-        for column, number, name in zip(self.cond.reshape(len(self), -1).T, numbers, asked) if asked else ():
-            rows &= (column == number) | (name is None)
-        return rows
+        """Which rows are called that, bool (N,); None is any name. ValueError as in `cond_of`."""
+        cond = self.cond_of(*asked)
+        null = torch.tensor(self.classes).reshape(-1)
+        return ((self.cond == cond) | (cond == null)).reshape(len(self), -1).all(1)
 
     def without(self, *asked: str | None) -> Dataset:
-        """The same data but for the rows that are called that. ValueError as in `number_of`, or if no row is left."""
+        """The same data but for the rows called that. ValueError as in `cond_of`, or if no row is left."""
         keep = ~self.rows_of(*asked)
         if not keep.any():
             raise ValueError(f"all {len(self)} rows of {self.name} are {', '.join(map(str, asked))}; leave out less")

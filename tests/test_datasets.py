@@ -257,13 +257,19 @@ def test_colour_faces_have_two_conditions_and_their_pairs_travel_with_the_rows()
 
 def test_names_and_numbers_ask_for_the_same_and_none_for_any():
     faces = load("faces16")
-    assert faces.number_of("hat", "green") == faces.number_of("2", "5") == (2, 5)
-    assert faces.number_of(None, "green") == (5, 5) and faces.number_of("hat", None) == (2, 6)
+    assert faces.cond_of("hat", "green").tolist() == faces.cond_of("2", "5").tolist() == [[2, 5]]
+    assert faces.cond_of(None, "green").tolist() == [[5, 5]] and faces.cond_of("hat", None).tolist() == [[2, 6]]
+    assert load("digits8").cond_of("7").tolist() == [7] and load("digits8").cond_of(None).tolist() == [10]
+    assert torch.equal(load("digits8").rows_of("7"), load("digits8").labels == 7)
     green = faces.rows_of(None, "green")
     assert torch.equal(green, faces.extra["hair"][0] == 5)
     assert torch.equal(faces.rows_of("hat", "green"), green & (faces.labels == 2))
+    with pytest.raises(ValueError, match="trex has no labels"):
+        load("trex").rows_of("1")
     for asked, message in ((("hat",), "1 labels hat; faces16 has 2: kind, hair"),
                            (("hat", "pink"), "hair 'pink' is none of")):
+        with pytest.raises(ValueError, match=message):
+            faces.cond_of(*asked)
         with pytest.raises(ValueError, match=message):
             faces.rows_of(*asked)
 

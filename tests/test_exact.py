@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 
+from core.datasets import load
 from core.denoisers import exact as module
 from core.denoisers.exact import Exact
 from core.schedules import make_schedule
@@ -180,3 +181,72 @@ def test_what_it_cannot_do_is_refused(schedule, three):
         Exact(three, schedule, -0.1)
     with pytest.raises(ValueError, match="knows no labels"):
         Exact(three, schedule)(three, scalar(0.5), torch.zeros(3, dtype=torch.long))
+
+
+# With labels
+
+
+@pytest.fixture
+def labelled(generator):
+    """Twelve points with two conditions: (points, cond (12, 2), labels)."""
+    points = torch.randn(12, 2, generator=generator, dtype=torch.float64)
+    return points, torch.tensor([[i % 2, i % 3] for i in range(12)]), (2, 3)
+
+
+@pytest.mark.parametrize("asked, rows", [
+    ((0, 3), lambda cond: cond[:, 0] == 0), ((2, 1), lambda cond: cond[:, 1] == 1),
+    ((1, 2), lambda cond: (cond == torch.tensor([1, 2])).all(1)), ((2, 3), lambda cond: cond[:, 0] >= 0),
+])  # fmt: skip
+def test_a_label_asks_for_its_points_alone_and_a_null_label_for_all(schedule, labelled, generator, asked, rows):
+    points, cond, labels = labelled
+    exact, alone = Exact(points, schedule, 0.1, cond, labels), Exact(points[rows(cond)], schedule, 0.1)
+    x, t = torch.randn(5, 2, generator=generator, dtype=torch.float64), scalar(0.5)
+    asked = torch.tensor([asked]).expand(5, 2)
+    for given, wanted in ((exact(x, t, asked), alone(x, t)), (exact(x, t), Exact(points, schedule, 0.1)(x, t))):
+        torch.testing.assert_close(given.x0, wanted.x0, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(given.eps, wanted.eps, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(exact.log_density(x, t, asked), alone.log_density(x, t), rtol=1e-12, atol=1e-12)
+
+
+def test_every_sample_is_asked_for_its_own_label_also_in_chunks(monkeypatch, labelled, generator):
+    points, cond, labels = labelled
+    schedule = make_schedule("cosine")
+    x, asked = torch.randn(12, 2, generator=generator, dtype=torch.float64), cond.flip(0)
+    whole = Exact(points, schedule, 0.1, cond, labels)(x, scalar(0.4), asked).x0
+    alone = [Exact(points[(cond == label).all(1)], schedule, 0.1)(x[i : i + 1], scalar(0.4)).x0
+             for i, label in enumerate(asked)]
+    torch.testing.assert_close(whole, torch.cat(alone), rtol=1e-12, atol=1e-12)
+    monkeypatch.setattr(module, "CHUNK", 30)
+    again = Exact(points, schedule, 0.1, cond, labels)(x, scalar(0.4), asked).x0
+    torch.testing.assert_close(again, whole, rtol=1e-12, atol=1e-12)
+
+
+def test_the_posterior_is_bayes_rule_and_its_gradient_the_difference_of_scores(schedule, labelled, generator):
+    points, cond, labels = labelled
+    exact = Exact(points, schedule, 0.2, cond, labels)
+    x, t = torch.randn(6, 2, generator=generator, dtype=torch.float64), scalar(0.5)
+    for condition, classes in enumerate(labels):
+        x.requires_grad_()
+        found = exact.log_posterior(x, t, condition)
+        assert found.shape == (6, classes)
+        torch.testing.assert_close(found.exp().sum(1), torch.ones(6).double())
+        for c in range(classes):
+            asked = torch.tensor([[c if k == condition else n for k, n in enumerate(labels)]] * 6)
+            prior = math.log(float((cond[:, condition] == c).double().mean()))
+            bayes = exact.log_density(x, t, asked) + prior - exact.log_density(x, t)
+            torch.testing.assert_close(found[:, c], bayes, rtol=1e-9, atol=1e-9)
+            slope = torch.autograd.grad(found[:, c].sum(), x, retain_graph=True)[0]
+            scores = exact(x, t, asked).score - exact(x, t).score
+            torch.testing.assert_close(slope, scores, rtol=1e-7, atol=1e-7)
+
+
+def test_a_data_set_brings_its_labels_and_what_no_point_is_called_is_refused():
+    faces, schedule = load("faces16"), make_schedule("cosine")
+    exact = Exact.of(faces.without("hat", "green"), schedule)
+    assert exact.labels == (5, 6) and Exact.of(load("trex"), schedule).labels == 0
+    with pytest.raises(ValueError, match="no data point is called 2, 5"):
+        exact(torch.zeros(2, 3, 16, 16), scalar(0.5), faces.cond_of("hat", "green").expand(2, 2))
+    with pytest.raises(ValueError, match="labels for 1 conditions; these data have 2"):
+        exact(torch.zeros(2, 3, 16, 16), scalar(0.5), torch.tensor([1, 1]))
+    with pytest.raises(ValueError, match="condition 2; the data have 2"):
+        exact.log_posterior(torch.zeros(2, 3, 16, 16), scalar(0.5), 2)
