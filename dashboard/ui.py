@@ -14,7 +14,7 @@ from dashboard.api import expose
 from dashboard.controls import RECIPE_SETS, Controls, build_controls
 from dashboard.lab import Lab, plainly
 from dashboard.own import Own, build_own, read_drawing, read_file
-from dashboard.recipe import HELP, OWN, Recipe
+from dashboard.recipe import DEFAULTS, HELP, OWN, Recipe
 from dashboard.reel import Reel
 from dashboard.stage import Stage, head as stage_head
 from dashboard.stage.stage import options
@@ -34,6 +34,34 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 <button type="button" data-ns="theme" aria-label="light or dark">◐</button></span></header>"""
 
 
+class Address(gr.HTML):
+    """Value: the recipe as the query of an address, which the page then wears.
+
+    The page watches the value itself. An event that waits for the handler which gave it can be overtaken by the next
+    change, and the address would then miss that one.
+    """
+
+    def __init__(self, value: str = "", **kwargs):
+        super().__init__(
+            value,
+            html_template="<i></i>",
+            js_on_load="watch('value', () => Noisescope.address({ recipe: props.value || '' }));",
+            apply_default_css=False,
+            **kwargs,
+        )
+
+    def postprocess(self, value: str | None) -> str | None:
+        return value
+
+    def api_info(self):
+        return {"type": "string"}
+
+
+def address_of(recipe: Recipe) -> str:
+    """What the recipe adds to the address; which tab, panels and frame are in front only the page knows."""
+    return recipe.with_(tab=DEFAULTS["tab"], panels=(), frame=0).to_query()
+
+
 def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
     script = "\n".join((HERE / name).read_text("utf-8") for name in ("page.js", "versus.js", "pad.js", "knots.js"))
@@ -46,7 +74,7 @@ def build(lab: Lab) -> gr.Blocks:
     lab.greeting = greet()
     with gr.Blocks(title="Noisescope", analytics_enabled=False, fill_width=True, delete_cache=CACHE_LIFE) as page:
         token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
-        current, query = gr.State("denoise"), gr.Textbox(visible=False)
+        current, query = gr.State("denoise"), Address(padding=False, elem_id="address")
         gr.HTML(BRAND, padding=False, elem_id="brand")
         with gr.Row(elem_id="frame"):
             with gr.Column(elem_id="recipe", min_width=0, scale=0):
@@ -78,11 +106,10 @@ def greet() -> Reel:
 
 def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, tabs, tab_items, stages: dict[str, Stage], training, own) -> None:
     inputs = [token, *controls.inputs]
-    write = dict(fn=None, inputs=query, outputs=None, js="q => Noisescope.address({ recipe: q })", api_visibility="private")
 
     def refresh(tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
         visitor, recipe = lab.visitor(token, session), recipe_from(controls, values).with_(**view)
-        yield {current: tab, query: recipe.to_query()}
+        yield {current: tab, query: address_of(recipe)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):
                 yield {stages[tab]: value}
@@ -91,8 +118,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
         yield from refresh(tab, token, request.session_hash, values, force=False)
 
     outputs = [current, query, *stages.values()]
-    changed = gr.on(controls.settled(), on_change, [current, *inputs], outputs, trigger_mode="multiple", **QUIET)
-    changed.success(**write)
+    gr.on(controls.settled(), on_change, [current, *inputs], outputs, trigger_mode="multiple", **QUIET)
 
     for name, item in tab_items.items():
         def on_tab(token: str | None, request: gr.Request, *values, name=name) -> Iterator[dict]:
@@ -107,15 +133,15 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
         def on_press(token: str, request: gr.Request, *values, name=name) -> Iterator[dict]:
             yield from refresh(name, token, request.session_hash, values, force=True)
 
-        controls.buttons[name].click(on_press, inputs, outputs, trigger_mode="multiple", **QUIET).success(**write)
+        controls.buttons[name].click(on_press, inputs, outputs, trigger_mode="multiple", **QUIET)
         wire_stage(lab, name, stages[name], token)
 
-    compare.wire_branch(lab, controls, token, query, tabs).success(**write)  # the tab in front then shows itself
+    compare.wire_branch(lab, controls, token, query, tabs)  # the tab in front then shows itself
 
     again = train.wire(lab, training, token)
     _wire_data(lab, controls, token, own, changed=lambda event: event.success(
-        on_change, [current, *inputs], outputs, **QUIET).success(**write))
-    _wire_settings(controls, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET).success(**write))
+        on_change, [current, *inputs], outputs, **QUIET))
+    _wire_settings(controls, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET))
 
     def on_open(tab: str, view: dict, token: str, request: gr.Request, *values) -> Iterator[dict]:
         view = dict(view)
@@ -210,7 +236,7 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
         # A bare address shows the film that the page came with (page.js decides alike, by N.linked).
         shown = {"panels": recipe.panels, "frame": recipe.frame,
                  "greeted": not any(not name.startswith("__") for name in request.query_params)}
-        return [mine, recipe.tab, recipe.to_query(), gr.update(selected=recipe.tab), shown, *values]
+        return [mine, recipe.tab, address_of(recipe), gr.update(selected=recipe.tab), shown, *values]
 
     loaded = page.load(arrive, token, [token, current, query, tabs, view, *controls.inputs], **QUIET)
     # Until the visitor has arrived and the recipe stands in the sidebar, the buttons wait.

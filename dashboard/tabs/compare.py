@@ -25,7 +25,7 @@ def stage() -> Stage:
                      shown=())
 
 
-def wire_branch(lab: Lab, controls: Controls, token: gr.BrowserState, query: gr.Textbox, tabs: gr.Tabs) -> Any:
+def wire_branch(lab: Lab, controls: Controls, token: gr.BrowserState, query: gr.HTML, tabs: gr.Tabs) -> Any:
     """Branch here: the sidebar goes back to the walk on the stage; what differed becomes run B from this step on."""
 
     def on_branch(frame: float, token: str, request: gr.Request, *values) -> list:
