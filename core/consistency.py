@@ -120,8 +120,8 @@ def renoise(schedule: Schedule) -> Rule:
 
 
 @torch.no_grad()
-def jump(denoiser: Denoiser, shape: tuple[int, ...], n: int, seed: int = 0) -> Tensor:
-    """n samples (n, *shape) by one evaluation: x0 at t = 1."""
+def jump(denoiser: Denoiser, shape: tuple[int, ...], n: int, seed: int = 0, cond: Tensor | None = None) -> Tensor:
+    """n samples (n, *shape) by one evaluation: x0 at t = 1. cond (n, …) is what each shall be."""
     t = torch.ones((), dtype=torch.float64)
     x = start_noise(denoiser.schedule, (n, *shape), t, torch.Generator().manual_seed(seed))
-    return denoiser(x, t).x0
+    return denoiser(x, t, cond).x0

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from core.datasets import Dataset
 from core.denoisers.base import Denoiser
+from core.guidance import condition
 from core.recipes import TrainingConfig
 from core.samplers import ddim, heun
 from core.training import Trainer
@@ -101,11 +102,16 @@ class Reflow(Trainer):
         self._coupling = Pairs(state["pairs.eps"].clone(), state["pairs.x0"].clone())
 
 
-def few_steps(flow: Denoiser, shape: tuple[int, ...], n: int, steps: int = 1, seed: int = 0) -> Tensor:
-    """n samples (n, *shape) by this many even steps of Euler's method: what a straight flow is for."""
+def few_steps(flow: Denoiser, shape: tuple[int, ...], n: int, steps: int = 1, seed: int = 0,
+              cond: Tensor | None = None) -> Tensor:
+    """n samples (n, *shape) by this many even steps of Euler's method: what a straight flow is for.
+
+    cond (n, …) is what each shall be.
+    """
     generator, times = torch.Generator().manual_seed(seed), flow.schedule.times(steps)
     x = start_noise(flow.schedule, (n, *shape), times[0], generator)
-    return deque(walk(flow, ddim(flow.schedule), x, times, generator), maxlen=1)[0].x_s
+    denoise = flow if cond is None else condition(flow, cond)
+    return deque(walk(denoise, ddim(flow.schedule), x, times, generator), maxlen=1)[0].x_s
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from core.checkpoints import load_pretrained
 from core.datasets import Dataset, load
 from core.denoisers.exact import Exact
-from core.metrics import draw_samples, nearest_distances, sample_quality, sliced_wasserstein
+from core.metrics import agreement, draw_samples, nearest_distances, sample_quality, sliced_wasserstein
 from core.schedules import make_schedule
 
 
@@ -47,6 +47,32 @@ def test_the_same_seed_gives_the_same_samples_and_another_seed_others():
     denoiser, _ = load_pretrained("trex")
     a, b, c = (draw_samples(denoiser, (2,), 8, steps=4, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(a, b) and not torch.allclose(a, c)
+
+
+def test_a_model_with_labels_is_asked_for_them_as_often_as_they_are_in_the_data_and_it_is_told_whether_it_obeys():
+    data, asked = load("gaussians8"), []
+    centre = data.labels.argsort()
+
+    def obey(denoiser, shape, n, seed, cond):
+        asked.append(cond)
+        return data.x0[centre[cond]]
+
+    def defy(denoiser, shape, n, seed, cond):
+        return data.x0[centre[(cond + 1) % 8]]
+
+    exact = Exact(data.x0, make_schedule("cosine"), data.bandwidth, data.cond, data.classes)
+    figures = sample_quality(exact, data, n=400, draw=obey)
+    assert figures["agreement"] == figures["real_agreement"] == 1
+    assert (asked[0].bincount(minlength=8) > 25).all()
+    assert sample_quality(exact, data, n=400, draw=defy)["agreement"] == 0
+    assert sample_quality(exact, data, n=200)["agreement"] == 1  # a walk, told what each sample shall be
+    assert "agreement" not in sample_quality(Exact(data.x0, make_schedule("cosine"), data.bandwidth), data, n=20)
+
+
+def test_agreement_of_rows_with_their_data_is_that_with_their_nearest_neighbour():
+    x0, labels = torch.tensor([[0.0, 0], [0.1, 0], [5, 0], [5.1, 0], [5.3, 0]]), torch.tensor([0, 0, 1, 0, 1])
+    data = Dataset("five", "", "points", x0, labels, ("a", "b"))
+    assert agreement(x0, labels, data) == 1 and agreement(x0, labels, data, skip=1) == pytest.approx(0.4)
 
 
 def test_a_model_that_repeats_its_pictures_is_seen_to():
