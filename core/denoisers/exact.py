@@ -117,7 +117,7 @@ class Exact:
     def log_density(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Tensor:
         """log p_t(x_t), or log p_t(x_t | cond), shape (B,), natural units: nats."""
         out = []
-        for x, alpha, variance, logits in self._chunks(x_t, t, cond):
+        for x, _, variance, logits in self._chunks(x_t, t, cond):
             logits = logits - (x**2).sum(1, keepdim=True) / (2 * variance[:, None])
             norm = x.shape[1] / 2 * torch.log(2 * math.pi * variance)
             count = logits.isfinite().sum(1).double()
