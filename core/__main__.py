@@ -30,6 +30,7 @@ examples:
   python -m core train --data trex --save runs/trex.safetensors
   python -m core train --data digits8 --labels --steps 2000 --save runs/digits.safetensors
   python -m core train --data moons --recipe textbook --target v --schedule cosine --save runs/moons.safetensors
+  python -m core train --data digits8 --rows 16 --set width=16 --save runs/memory.safetensors
   python -m core train --data points.csv --set width=64 --set lr=0.002 --save runs/mine.safetensors
 """
 
@@ -139,6 +140,7 @@ def add_walk(parser: Parser) -> None:
                         "exact: the perfect denoiser of --data")
     parser.add_argument("--data", metavar="NAME|FILE",
                         help="the data the model was trained on; needed for exact, and for models of data of your own")
+    add_rows(parser)
     parser.add_argument("--sampler", default="ddim", metavar="NAME",
                         help="without noise: ddim, heun, heun_edm, dpmpp_2m; with it: ddpm (ddim at eta 1), ddpm_beta, "
                         "euler_maruyama, langevin, predictor_corrector; failing on purpose: ascent, ascent_adam "
@@ -157,6 +159,12 @@ def add_walk(parser: Parser) -> None:
     parser.add_argument("--n", type=whole(1, 100_000), metavar="N",
                         help="how many samples (default: 1000 points, or 16 images)")
     add_common(parser)
+
+
+def add_rows(parser: Parser) -> None:
+    """Only some of the data."""
+    parser.add_argument("--rows", type=whole(1, 10_000_000), metavar="N",
+                        help="only the first N rows of --data: from few, a network learns copies (default: all)")
 
 
 def add_teacher(parser: Parser, what: str) -> None:
@@ -200,6 +208,7 @@ def make_parser() -> Parser:
     train.add_argument("--data", required=True, metavar="NAME|FILE",
                        help="a data set (`data` lists them), or your own: points in a .csv, a picture whose ink "
                        "becomes points, a folder or a .zip of pictures, a saved .npz")
+    add_rows(train)
     train.add_argument("--recipe", default="fast", metavar="NAME",
                        help="fast, textbook or flow (default: fast)")
     train.add_argument("--target", metavar="NAME", help="what the network puts out: eps, x0, v, velocity or edm")

@@ -22,6 +22,7 @@ from core.devices import best_device
 from core.export import FORMATS, estimate, export, read_recipe
 from core.films import TraceFilm
 from core.guidance import clip_x0, condition
+from core.memory import memory_card
 from core.metrics import sample_quality
 from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
 from core.progress import Bar
@@ -92,6 +93,16 @@ def dataset_of(name: str) -> Dataset:
         raise ValueError(f"{name}: {error}") from error
 
 
+def data_of(options: argparse.Namespace) -> Dataset | None:
+    """The data set of --data, of which --rows may take the first only; None if none was named."""
+    rows = vars(options).get("rows")  # what is made of a trained model has no such option
+    if options.data:
+        return dataset_of(options.data).first(rows) if rows else dataset_of(options.data)
+    if rows:
+        raise ValueError(f"--rows {rows} takes the first rows of --data; say of which data")
+    return None
+
+
 def output(name: str, *suffixes: str) -> Path:
     """A path that can be written, found out before the work. ValueError for another suffix or an impossible place."""
     path = Path(name)
@@ -106,12 +117,16 @@ def output(name: str, *suffixes: str) -> Path:
 
 
 def train(options: argparse.Namespace, command: str) -> None:
-    path, dataset = output(options.save, ".safetensors"), dataset_of(options.data)
+    path, dataset = output(options.save, ".safetensors"), data_of(options)
     device = device_of(options.device, dataset.kind)
     changes = changes_of(options, target=options.target, schedule=options.schedule, labels=options.labels or None)
-    trainer = Trainer(dataset, recipe(options.recipe, dataset, **changes), device)
     card = {"command": command, "recipe": options.recipe}
-    learn(trainer, path, card | ({"role": "flow"} if trainer.config.schedule == "flow" else {}), options.note)
+    trainer = Trainer(dataset, recipe(options.recipe, dataset, **changes), device)
+    if options.rows:
+        card |= {"role": f"rows{options.rows}", "rows": options.rows}
+    elif trainer.config.schedule == "flow":
+        card["role"] = "flow"
+    learn(trainer, path, card, options.note)
 
 
 def changes_of(options: argparse.Namespace, **others) -> dict[str, object]:
@@ -176,6 +191,8 @@ def learn(trainer: Trainer, path: Path, card: dict, note: str | None) -> None:
             loss += (step.loss - loss) * max(0.02, 1 / (step.index + 1))
             bar(step.index + 1, f"loss {loss:.4g}")
     card |= {"line": trainer.config.line} | figures(trainer.ema.cpu(), dataset, card.get("role"))
+    if "rows" in card:
+        card["memory"] = memory_card(trainer.ema, dataset)
     save_checkpoint(path, trainer, card | ({"notes": note} if note else {}))
     print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4g}; its card is "
           f"{path.with_suffix('.json')}")
@@ -203,7 +220,7 @@ def device_of(name: str, kind: str) -> torch.device:
 
 def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]:
     """(denoiser, card, data) of --model and --data; data only as far as they are known here."""
-    given = dataset_of(options.data) if options.data else None
+    given = data_of(options)
     if options.model == "exact":
         if given is None:
             raise ValueError("the exact denoiser is one of some data; say which with --data")
@@ -216,6 +233,8 @@ def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]
         raise ValueError(f"no model {options.model!r}; pretrained are {', '.join(pretrained()) or 'none'}. Give one of "
                          "these, a .safetensors file that `train` saved, or exact with --data")
     dataset = given or (load(card["data"]) if card.get("data") in names() else None)
+    if dataset and not given and "rows" in card:
+        dataset = dataset.first(card["rows"])
     shape = tuple(card.get("shape") or (dataset.shape if dataset else ()))
     if dataset and dataset.shape != shape:
         raise ValueError(f"the model makes samples of shape {shape}, and those of {dataset.name} are {dataset.shape}; "
