@@ -13,10 +13,14 @@ from core.checkpoints import load_checkpoint, save_checkpoint
 from core.datasets import Dataset, load
 from core.denoisers.exact import Exact
 from core.denoisers.linear import linear, wiener
+from core.films import TraceFilm
+from core.films.base import STATE_VIEW, field_points
+from core.films.linear import offer_weights
 from core.forward import noised
 from core.guidance import condition, reschedule
 from core.samplers import heun
 from core.schedules import make_schedule
+from core.trace import Trace
 from core.walk import start_noise, walk
 
 COSINE = make_schedule("cosine")
@@ -264,3 +268,85 @@ def test_the_number_of_components_is_within_the_dimensions(components):
 def test_a_label_it_does_not_know_is_named():
     with pytest.raises(ValueError, match="label 11.*0 to 9"):
         wiener(DIGITS, COSINE)(doubles(2, 1, 8, 8), at(0.5), torch.tensor([0, 11]))
+
+
+# What is seen of its weights
+
+
+def film_of(denoiser, data, label=None, schedule=COSINE, steps=12):
+    """The film of a walk with its weights on offer."""
+    generator, times = torch.Generator().manual_seed(0), schedule.times(steps)
+    cond = None if label is None else torch.full((2,), label)
+    trace = Trace()
+    film = TraceFilm(trace, times, data, schedule, reschedule(condition(denoiser, cond), denoiser.schedule, schedule))
+    film.more_charts = []
+    offer_weights(film, denoiser, label)
+    x = start_noise(schedule, (2, *data.shape), times[0], generator)
+    for step in walk(film.denoise, heun(schedule), x, times, generator):
+        trace.add(step)
+    film.finish()
+    return film
+
+
+@pytest.mark.parametrize("label", [None, 3])
+def test_filters_are_how_a_pixel_of_the_guess_answers_to_those_of_the_state(label):
+    denoiser = linear(DIGITS, COSINE, 20)
+    film = film_of(denoiser, DIGITS, label)
+    filters = film.scene(("filters",)).panel("filters").data[..., 0]
+    unit = torch.eye(64, dtype=torch.float64).reshape(64, 1, 8, 8)
+    cond = None if label is None else torch.full((64,), 3)
+    for k in (2, 6, 11):
+        t = film.kept[k]
+        answer = denoiser(unit, t, cond).x0 - denoiser(0 * unit, t, cond).x0
+        of_pixel = answer[:, 0, 3, 4].reshape(8, 8)  # the second and third of four places from 1 to 6
+        assert_close(torch.from_numpy(filters[k, 4 + 2]).double(), of_pixel / of_pixel.abs().max(), atol=1e-5, rtol=0)
+
+
+def test_directions_are_as_strong_as_the_share_of_them_that_is_believed():
+    denoiser = linear(DIGITS, COSINE, 40)
+    film = film_of(denoiser, DIGITS, 3)
+    shown = torch.from_numpy(film.scene(("weights",)).panel("weights").data).abs().amax((2, 3, 4))
+    shares = denoiser.network.shares(COSINE.snr(film.kept), 3)[:, :25]
+    assert_close(shown[:-1].double(), shares, atol=1e-6, rtol=0)
+    assert (shown.diff(dim=0) >= 0).all()
+
+
+def test_for_points_the_weights_are_where_a_grid_of_states_is_sent_on_the_films_own_schedule():
+    data, flow = load("moons"), make_schedule("flow")
+    film = film_of(wiener(data, COSINE), data, 1, schedule=flow)
+    panel = film.scene(("weights",)).panel("weights")
+    cond = torch.ones(len(field_points(STATE_VIEW)), dtype=torch.int64)
+    for k in (1, 6, 11):
+        sent = wiener(data, flow)(field_points(STATE_VIEW), film.kept[k], cond).x0
+        assert_close(torch.from_numpy(panel.data[k]), sent, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("label", [None, 3])
+def test_the_chart_of_errors_has_the_exact_denoiser_below_the_best_linear_and_that_below_the_model(label):
+    film = film_of(linear(DIGITS, COSINE, 20), DIGITS, label)
+    believed, errors = film.more_charts[0]()
+    exact, best, ours = errors.series
+    assert (ours.y >= best.y - 1e-9).all() and (exact.y <= 1.01 * ours.y[: len(exact.y)]).all()
+    assert ours.y[-1] > 1.2 * best.y[-1] and exact.y[-1] < 0.1 * best.y[-1]
+    own = DIGITS if label is None else replace(DIGITS, x0=DIGITS.x0[DIGITS.labels == 3], labels=None, label_names=(),
+                                               held_out_labels=None)
+    cond = lambda x: None if label is None else torch.full((len(x),), 3)  # noqa: E731
+    denoiser = linear(DIGITS, COSINE, 20)
+    for k in (3, 9):
+        found = error(lambda x, t: denoiser(x, t, cond(x)), own, float(film.kept[k]))
+        assert ours.y[k] == pytest.approx(found**0.5, rel=0.03)
+    assert len(believed.series) == 3
+
+
+def test_there_are_no_charts_before_the_walk_is_over():
+    film = film_of(wiener(load("trex"), COSINE), load("trex"))
+    assert [s.label for s in film.more_charts[0]()[0].series] == ["direction 1", "direction 2"]
+    film.finished = False
+    assert film.more_charts[0]() == ()
+
+
+def test_weights_of_another_kind_of_model_are_refused(small_denoiser):
+    data = load("trex")
+    film = film_of(wiener(data, COSINE), data)
+    with pytest.raises(ValueError, match="SmallNetwork.*linear"):
+        offer_weights(film, small_denoiser(COSINE))
