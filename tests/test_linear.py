@@ -350,3 +350,13 @@ def test_weights_of_another_kind_of_model_are_refused(small_denoiser):
     film = film_of(wiener(data, COSINE), data)
     with pytest.raises(ValueError, match="SmallNetwork.*linear"):
         offer_weights(film, small_denoiser(COSINE))
+
+
+def test_of_data_with_several_kinds_of_labels_it_knows_none():
+    faces = load("faces16")
+    assert isinstance(faces.classes, tuple) and linear(faces, COSINE, 3).labels == 0
+
+
+def test_labels_come_one_a_sample():
+    with pytest.raises(ValueError, match=r"\(2, 2\) for 2 samples"):
+        wiener(DIGITS, COSINE)(doubles(2, 1, 8, 8), at(0.5), torch.zeros(2, 2, dtype=torch.int64))

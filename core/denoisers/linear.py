@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from core.datasets import Dataset
 from core.denoisers.base import Denoiser
+from core.denoisers.embeddings import null_labels
 from core.schedules import Schedule
 
 
@@ -76,7 +77,9 @@ class Linear(nn.Module):
     def forward(self, x: Tensor, t: Tensor, noise_level: Tensor, cond: Tensor | None = None) -> Tensor:
         seen, level = x.flatten(1).to(self.mean), noise_level.to(self.mean)
         a, b = (torch.sigmoid(sign * 8 * level).sqrt()[:, None] for sign in (-1, 1))
-        labels = torch.full((len(x),), self.labels, device=x.device) if cond is None else cond
+        labels = null_labels(self.labels, len(x)) if cond is None else cond
+        if labels.shape != x.shape[:1]:
+            raise ValueError(f"labels of shape {tuple(labels.shape)} for {len(x)} samples; give this network one each")
         x0 = torch.empty_like(seen)
         for label in labels.unique().tolist():
             rows, at = self.row(label), labels == label
@@ -89,22 +92,22 @@ class Linear(nn.Module):
 def linear(dataset: Dataset, schedule: Schedule, components: int | None = None) -> Denoiser:
     """Linear diffusion on this data: the denoiser above with `components` principal components, all of them for None.
 
-    It knows the data's labels where there are any (of several conditions the first). Means and covariances are those of
-    the mixture that the data set is, bandwidth included. A label that no row has is answered as the null label.
-    Without random numbers: the same data give the same denoiser. ValueError if components is not within 1 … D.
+    It knows the data's labels where there is one kind of them, and none where there are several. Means and covariances
+    are those of the mixture that the data set is, bandwidth included. A label that no row has is answered as the null
+    label. Without random numbers: the same data give the same denoiser. ValueError if components is not within 1 … D.
     """
     x = dataset.x0.flatten(1).to(torch.float64)
     size = x.shape[1]
     k = size if components is None else components
     if not 1 <= k <= size:
         raise ValueError(f"{k} components; data of shape {dataset.shape} have 1 to {size}")
-    labels = 0 if dataset.labels is None else len(dataset.label_names)
+    labels = dataset.classes if isinstance(dataset.classes, int) else 0
     network = Linear(dataset.shape, k, labels)
     centre = x.mean(0)
     encoder = _eigen((x - centre).T @ (x - centre))[1][:k]
     code = (x - centre) @ encoder.T
     for row in range(labels + 1):
-        own = code[dataset.labels == row] if row < labels else code
+        own = code[dataset.cond == row] if row < labels else code
         own = own if len(own) else code
         mean = own.mean(0)
         values, axes = _eigen((own - mean).T @ (own - mean) / len(own))

@@ -119,8 +119,8 @@ def _errors(film: TraceFilm, network: Linear, label: int | None):
     same) of the exact denoiser, measured; all on the data of this label.
     """
     data, schedule, row = film.dataset, film.schedule, network.row(label)
-    known = row < network.labels and bool((data.labels == row).any())
-    x0 = data.x0[data.labels == row] if known else data.x0
+    known = row < network.labels and bool((data.cond == row).any())
+    x0 = data.x0[data.cond == row] if known else data.x0
     flat, h2 = x0.flatten(1).double(), data.bandwidth**2
     size, v, mean = flat.shape[1], network.directions[row], flat.mean(0)
     covariance = (flat - mean).T @ (flat - mean) / len(flat)
