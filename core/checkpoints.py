@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.denoisers.base import Denoiser
 from core.recipes import TrainingConfig, make_network
@@ -43,25 +43,31 @@ def save_checkpoint(path: str | os.PathLike, source: Trainer | Denoiser, card: d
     Weights are stored in float16: half the size, and an error of at most 1/2048 of each weight.
     ValueError if the path does not end in .safetensors, or a weight is not finite or beyond float16.
     """
-    path = _weights_path(path)
     denoiser = source.ema if isinstance(source, Trainer) else source
-    weights = {name: weight.detach().to("cpu", torch.float16).contiguous()
-               for name, weight in denoiser.network.state_dict().items()}
-    for name, weight in weights.items():
-        if not weight.isfinite().all():
-            raise ValueError(f"weights of {name!r} are not finite numbers below 65504; such a model cannot be saved")
     about = {
-        "format": MODEL,
-        "architecture": denoiser.network.architecture,
         "schedule": denoiser.schedule.name,
         "T": denoiser.schedule.T,
         "target": denoiser.target,
         "sigma_data": denoiser.sigma_data,
         "labels": denoiser.labels,
-        "parameters": sum(w.numel() for w in denoiser.network.parameters()),
     }
     about |= _course(source) if isinstance(source, Trainer) else {}
-    about |= card or {}
+    return write_model(path, denoiser.network, about | (card or {}))
+
+
+def write_model(path: str | os.PathLike, network: nn.Module, card: dict[str, Any]) -> Path:
+    """Write the weights of a network, which has an `architecture`, and their card; returns the path.
+
+    Raises as `save_checkpoint` does, and stores as it says.
+    """
+    path = _weights_path(path)
+    weights = {name: weight.detach().to("cpu", torch.float16).contiguous()
+               for name, weight in network.state_dict().items()}
+    for name, weight in weights.items():
+        if not weight.isfinite().all():
+            raise ValueError(f"weights of {name!r} are not finite numbers below 65504; such a model cannot be saved")
+    about = {"format": MODEL, "architecture": network.architecture,
+             "parameters": sum(w.numel() for w in network.parameters())} | card
 
     def write(part: Path) -> None:
         save_file(weights, part)
@@ -78,6 +84,19 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[Denoiser, dict[str, Any]]:
 
     FileNotFoundError if either file is missing; ValueError if they are no checkpoint, damaged, or of two models.
     """
+
+    def build(card: dict[str, Any]) -> Denoiser:
+        return Denoiser(make_network(card["architecture"]), make_schedule(card["schedule"], card["T"]), card["target"],
+                        card["sigma_data"], card["labels"])
+
+    return read_model(path, build)
+
+
+def read_model(path: str | os.PathLike, build: Callable[[dict[str, Any]], nn.Module]) -> tuple[Any, dict[str, Any]]:
+    """The model that `build` makes of a card, its `network` with the weights of the file; and the card.
+
+    In eval mode, float32, without gradients. Raises as `load_checkpoint` does.
+    """
     path = _weights_path(path)
     card = read_card(path.with_suffix(".json"))
     if not path.exists():
@@ -85,14 +104,12 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[Denoiser, dict[str, Any]]:
     if card.get("sha256") != hashlib.sha256(path.read_bytes()).hexdigest():
         raise ValueError(f"{path} is damaged or not the file its card was written for; train or copy it again")
     try:
-        network = make_network(card["architecture"])
-        network.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})
-        denoiser = Denoiser(network, make_schedule(card["schedule"], card["T"]), card["target"], card["sigma_data"],
-                            card["labels"])
+        model = build(card)
+        model.network.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})
     except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split()[:30])
         raise ValueError(f"{path} does not fit its card: {reason}") from error
-    return denoiser.eval().requires_grad_(False), card
+    return model.eval().requires_grad_(False), card
 
 
 def read_card(path: str | os.PathLike) -> dict[str, Any]:
