@@ -79,7 +79,8 @@ def layers_of(net: nn.Module) -> dict[str, str]:
     if isinstance(net, UNet):
         levels, titles = range(len(net.down)), {"enter": "enter: the first convolution"}
         for i in levels:
-            titles |= {f"down.{i}": f"down {i}: {_SIZES[i]}", f"shrink.{i}": f"shrink {i}: to half as many pixels a side"}
+            titles |= {f"down.{i}": f"down {i}: {_SIZES[i]}",
+                       f"shrink.{i}": f"shrink {i}: to half as many pixels a side"}
         titles["middle"] = f"middle: {_SIZES[levels[-1]]}, between down and up"
         for i in reversed(levels):
             titles |= {f"up.{i}": f"up {i}: {_SIZES[i]}, with what down {i} saw",
