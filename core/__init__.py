@@ -15,6 +15,8 @@ _HOMES = {
     "core.samplers": ("ddim", "ddpm", "heun", "make_sampler"),
     "core.walk": ("start_noise",),  # `core.walk` is the module, so its `walk` is had from there
     "core.edits": ("Hooks", "drop_noise", "nudge", "during"),
+    "core.inside": ("capture", "layers_of"),
+    "core.memory": ("copies",),
     "core.notebook": ("Trace",),  # where a trace learns to show itself
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
