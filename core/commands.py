@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from core.consistency import Distillation, distillation_config, jump
 from core.datasets import Dataset, load, load_dataset, names
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
+from core.denoisers.linear import linear
 from core.devices import best_device
 from core.export import FORMATS, estimate, export, read_recipe
 from core.films import TraceFilm
@@ -47,7 +49,8 @@ READERS = {
 def run(options: argparse.Namespace, command: str) -> None:
     """Do what was asked; `command` is the line itself, which goes into what is written."""
     torch.set_num_threads(getattr(options, "threads", 1))
-    {"data": data, "models": models, "train": train, "reflow": reflow, "distil": distil, "sample": sample, "gif": gif,
+    {"data": data, "models": models, "train": train, "reflow": reflow, "distil": distil,
+     "linear": solve, "sample": sample, "gif": gif,
      "recipe": show_recipe}[options.command](options, command)
 
 
@@ -152,6 +155,18 @@ def distil(options: argparse.Namespace, command: str) -> None:
     config = distillation_config(card["training"], **changes_of(options))
     about = {"command": command, "role": "consistency", "teacher": named(options.model, card)}
     learn(Distillation(teacher, dataset, config), path, about, options.note)
+
+
+def solve(options: argparse.Namespace, command: str) -> None:
+    path, dataset = output(options.save, ".safetensors"), dataset_of(options.data)
+    began = time.process_time()
+    denoiser = linear(dataset, make_schedule(options.schedule), options.components)
+    seconds = time.process_time() - began
+    card = {"data": dataset.name, "data_hash": dataset.hash, "shape": list(dataset.shape), "licence": dataset.licence,
+            "command": command, "role": "linear", "cpu_seconds": round(seconds, 2)}
+    card |= figures(denoiser, dataset, "linear") | ({"notes": options.note} if options.note else {})
+    save_checkpoint(path, denoiser, card)
+    print(f"{path}: solved in {seconds:.2f} s of CPU; its card is {path.with_suffix('.json')}")
 
 
 def teacher_of(options: argparse.Namespace) -> tuple[Denoiser, dict, Dataset]:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.checkpoints import load_checkpoint, save_checkpoint
+from core.__main__ import main
+from core.checkpoints import load_checkpoint, load_pretrained, pretrained, save_checkpoint
 from core.datasets import Dataset, load
 from core.denoisers.exact import Exact
 from core.denoisers.linear import linear, wiener
@@ -360,3 +361,28 @@ def test_of_data_with_several_kinds_of_labels_it_knows_none():
 def test_labels_come_one_a_sample():
     with pytest.raises(ValueError, match=r"\(2, 2\) for 2 samples"):
         wiener(DIGITS, COSINE)(doubles(2, 1, 8, 8), at(0.5), torch.zeros(2, 2, dtype=torch.int64))
+
+
+# What is shipped
+
+
+@pytest.mark.parametrize("name", [name for name, card in pretrained().items() if card.get("role") == "linear"])
+def test_shipped_models_are_what_the_data_give_and_their_digits_are_nearest_to_digits_of_that_kind(name):
+    shipped, card = load_pretrained(name)
+    data = load(card["data"])
+    again = linear(data, shipped.schedule, card["architecture"]["components"])
+    x_t, cond = doubles(10, *data.shape), torch.arange(10)
+    for t in TIMES:
+        assert_close(shipped(x_t, at(t), cond).x0, again(x_t, at(t), cond).x0, atol=0.01, rtol=0)
+    assert card["quality"]["agreement"] > card["quality"]["real_agreement"] - 0.06
+
+
+def test_one_command_solves_and_saves_a_model_that_can_be_asked_for_a_label(tmp_path, capsys):
+    path, arrays = tmp_path / "linear.safetensors", tmp_path / "threes.npz"
+    assert main(["linear", "--data", "digits8", "--components", "12", "--save", str(path)]) == 0
+    assert "solved in" in capsys.readouterr().out
+    card = load_checkpoint(path)[1]
+    assert (card["role"], card["data_hash"], card["parameters"]) == ("linear", DIGITS.hash, 11 * (64 + 12 * 64 + 12))
+    assert main(["sample", "--model", str(path), "--label", "3", "--steps", "8", "--out", str(arrays)]) == 0
+    assert main(["linear", "--data", "digits8", "--components", "65", "--save", str(path)]) == 2
+    assert "1 to 64" in capsys.readouterr().err
