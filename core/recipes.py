@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,12 +124,16 @@ def _known(values: dict[str, Any]) -> None:
 _BUILDING = threading.Lock()
 
 
-def make_network(architecture: dict[str, Any], seed: int = 0) -> nn.Module:
+#: The networks that denoise, by the names they have in an architecture.
+DENOISERS: Mapping[str, type[nn.Module]] = {"mlp": MLP, "unet": UNet, "linear": Linear}
+
+
+def make_network(architecture: dict[str, Any], seed: int = 0,
+                 kinds: Mapping[str, type[nn.Module]] = DENOISERS) -> nn.Module:
     """The network that says this of itself (network.architecture), its first weights decided by the seed alone.
 
-    ValueError if there is none such.
+    ValueError if it is none of these kinds.
     """
-    kinds = {"mlp": MLP, "unet": UNet, "linear": Linear}
     options = dict(architecture)
     kind = options.pop("network", None)
     if kind not in kinds:
