@@ -24,8 +24,6 @@ from core.denoisers.base import Denoiser
 from core.forward import expand
 from core.prediction import target_of
 from core.recipes import TrainingConfig
-from core.samplers import Rule
-from core.schedules import Schedule
 from core.training import Batch, Trainer, noise_levels
 from core.walk import start_noise
 
@@ -99,24 +97,6 @@ class Distillation(Trainer):
 
     def _taught_by(self) -> dict[str, Tensor]:
         return {f"teacher.{name}": w for name, w in self.teacher.state_dict().items()}
-
-
-def renoise(schedule: Schedule) -> Rule:
-    """Sampling with a consistency model in several steps: x_s = alpha_s·x0 + sigma_s·noise (Song et al. 2023, algorithm
-    1). Each step takes the jump to the data, then noises what it finds afresh, so that a later jump can do better.
-
-    One step, from t = 1 to 0, is the jump itself. With a usual denoiser it is no sampler: x0 is a mean there.
-    """
-
-    def numbers(t, s, before=None):
-        alpha_s, sigma_s = schedule.at(s)
-        return {"alpha_s": alpha_s, "std": sigma_s}
-
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
-        return n["alpha_s"] * prediction.x0, x_t.new_full((), n["std"])
-
-    return Rule(update, numbers)
 
 
 @torch.no_grad()

@@ -8,27 +8,54 @@ from typing import Any
 
 import gradio as gr
 
+from dashboard.examples import EXAMPLES
 from dashboard.knots import Knots
 from dashboard.picker import Picker
-from dashboard.recipe import DEFAULTS, SPECS, Choice, Invalid, Real, Recipe, Whole
+from dashboard.recipe import DEFAULTS, SPECS, Recipe
 from dashboard.rows import VersusRows
+from dashboard.specs import Choice, Invalid, Label, Layer, Real, Weights, Whole
 
 #: What people read for the values of a field; the values themselves where nothing is said.
 WORDS = {
-    "model": {"pretrained": "pretrained", "mine": "my training", "exact": "exact"},
+    "model": {"pretrained": "pretrained", "flow": "rectified flow", "reflow": "reflow, straight",
+              "consistency": "one-step model", "latent": "latent diffusion", "linear": "linear diffusion",
+              "wiener": "Wiener filter", "exact": "exact", "mine": "my training"},
+    "labels": {"ignore": "ignored", "learn": "learned too"},
+    "beside": {"nothing": "nothing", "gan": "a GAN"},
+    "guide": {"free": "classifier-free", "classifier": "a classifier"},
+    "weighting": {"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀",
+                  "min_snr": "min-SNR", "edm": "EDM's"},
+    "time_sampling": {"auto": "as the recipe", "uniform": "uniform t", "log_normal": "log-normal"},
+    "forward": {"data": "data, in noise", "room": "heat, in a room"},
     "schedule": {"linear": "linear β", "flow": "rectified flow", "ve": "VE (EDM)", "zero_snr": "zero SNR"},
     "target": {"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀", "edm": "EDM's F"},
     "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM with β", "heun": "Heun",
                 "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM++ 2M", "euler_maruyama": "reverse SDE",
-                "langevin": "Langevin", "predictor_corrector": "PC sampler", "ascent": "fails: ascent",
-                "ascent_adam": "fails: Adam"},
+                "langevin": "Langevin", "predictor_corrector": "PC sampler", "renoise": "jump, renoise",
+                "ascent": "fails: ascent", "ascent_adam": "fails: Adam"},
     "spacing": {"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR", "edm": "EDM, ρ = 7"},
 }
 #: What a training recipe sets besides itself.
 RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"target": "auto", "schedule": "linear"},
                "flow": {"target": "auto", "schedule": "flow"}}
 
+#: How a model is walked that was made for few steps. Leaving such a model takes these back, unless they were changed.
+MODEL_SETS = {"flow": {"schedule": "flow", "sampler": "ddim", "steps": 20},
+              "reflow": {"schedule": "flow", "sampler": "ddim", "steps": 2},
+              "consistency": {"schedule": "cosine", "sampler": "renoise", "steps": 1}}
+USUAL = {name: DEFAULTS[name] for name in ("schedule", "sampler", "steps")}
+
 SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
+#: Fields that are written as text in their control.
+AS_TEXT = ("drop_noise", "guide_when", "versus")
+#: Fields that speak of the next training, or have a handler of their own: what is shown does not change with them.
+NOT_SHOWN = ("data", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels", "beside")
+
+
+def walked_as(model: str, schedule: str, sampler: str, steps: int) -> dict[str, Any]:
+    """Schedule, sampler and steps once this model has been picked, where they were these."""
+    now = {"schedule": schedule, "sampler": sampler, "steps": steps}
+    return MODEL_SETS.get(model) or (USUAL if now in MODEL_SETS.values() else now)
 
 
 @dataclass
@@ -38,6 +65,7 @@ class Controls:
     fields: dict[str, Any] = field(default_factory=dict)
     buttons: dict[str, gr.Button] = field(default_factory=dict)
     groups: dict[str, gr.Column] = field(default_factory=dict)
+    examples: gr.Dropdown | None = None
 
     @property
     def inputs(self) -> list:
@@ -47,7 +75,7 @@ class Controls:
         """The recipe that these values of `inputs` make. Invalid names the field, the value and what is allowed."""
         read = {}
         for name, value in zip(self.fields, values):
-            if name == "drop_noise":
+            if name in ("drop_noise", "guide_when"):
                 try:
                     value = SPECS[name].parse(str(value or "off"))
                 except ValueError:
@@ -64,15 +92,15 @@ class Controls:
 
     def show(self, recipe: Recipe) -> list:
         """The values of `inputs` for a recipe: what a handler returns to set the whole sidebar."""
-        return [SPECS[name].text(value) if name in ("drop_noise", "versus") else value
+        return [SPECS[name].text(value) if name in AS_TEXT else value
                 for name in self.fields for value in [getattr(recipe, name)]]
 
     def settled(self) -> list:
         """Events that say: a hand has come to rest on a control that changes what is shown."""
         events = []
         for name, component in self.fields.items():
-            if name in ("data", "recipe", "target", "train_steps", "batch"):
-                continue  # data has its own handler; the others speak of the next training
+            if name in NOT_SHOWN:
+                continue
             if isinstance(component, gr.Number):
                 events += [component.submit, component.blur]
             elif isinstance(component, gr.Slider):
@@ -92,9 +120,25 @@ class Controls:
             control = gr.Number(value=value, precision=0, placeholder="auto" if spec.unset else None, **look, **options)
         elif isinstance(spec, Real):
             control = gr.Slider(spec.low, spec.high, value=value, step=0.01, buttons=[], **look, **options)
+        elif isinstance(spec, Label):
+            control = gr.Dropdown(label_choices(()), value=value, filterable=False, **look, **options)
+        elif isinstance(spec, Layer):
+            control = gr.Dropdown([("none", "")], value=value, filterable=False, **look, **options)
+        elif isinstance(spec, Weights):
+            control = gr.Dropdown(["averaged", "raw"], value=value, allow_custom_value=True, **look, **options)
         else:
             control = gr.Dropdown(SELECTED_TIMES, value=spec.text(value), allow_custom_value=True, **look, **options)
         self.fields[name] = control
+
+
+def label_choices(names: Sequence[str]) -> list[tuple[str, str]]:
+    """What can be asked for, of labels with these names: (what people read, value)."""
+    return [("any", "any"), ("each in turn", "each"), *((name, str(k)) for k, name in enumerate(names))]
+
+
+def needs(*facts: str) -> list[str]:
+    """Classes of what is seen only where all of these hold; `Told` says to the page which do."""
+    return [f"ns-needs-{fact}" for fact in facts]
 
 
 def build_controls() -> Controls:
@@ -103,11 +147,18 @@ def build_controls() -> Controls:
     with gr.Column(elem_classes=["ns-group"], min_width=0):
         gr.HTML("<h3>Data</h3>", padding=False)
         c.fields["data"] = Picker(DEFAULTS["data"], elem_id="field-data")
+        with gr.Column(elem_classes=needs("rows"), min_width=0):
+            c.add("rows", "rows")
         c.groups["own"] = gr.Accordion("your own data", open=False, elem_classes=["ns-own"])
     with gr.Column(elem_classes=["ns-group"], min_width=0):
         gr.HTML("<h3>Model</h3>", padding=False)
         with gr.Column(elem_classes=["ns-for-denoise", "ns-for-lens", "ns-for-compare"], min_width=0):
-            c.add("model", "weights")
+            c.add("model", "model")
+            with gr.Column(elem_classes=needs("mine"), min_width=0):
+                c.add("weights", "weights")
+        with gr.Column(elem_classes=["ns-for-forward"], min_width=0):
+            with gr.Column(elem_classes=needs("points"), min_width=0):
+                c.add("forward", "forgets")
         c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
         c.add("T", "timesteps T")
     with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
@@ -115,11 +166,28 @@ def build_controls() -> Controls:
         c.fields["recipe"] = gr.Radio(list(RECIPE_SETS), value=DEFAULTS["recipe"], label="recipe",
                                       elem_id="field-recipe", elem_classes=["ns-row", "ns-switch"])
         c.add("target", "predicts")
+        c.add("weighting", "loss")
+        c.add("time_sampling", "draws t")
+        with gr.Column(elem_classes=needs("classes"), min_width=0):
+            c.add("labels", "labels")
+        with gr.Column(elem_classes=needs("points"), min_width=0):
+            c.add("beside", "beside it")
         c.add("train_steps", "steps")
         c.add("batch", "batch")
     with gr.Column(elem_classes=["ns-group", "ns-for-compare"], min_width=0):
         gr.HTML("<h3>The same noise, but</h3>", padding=False)
+        c.examples = gr.Dropdown(["your own", *EXAMPLES], value="your own", label="example", filterable=False,
+                                 elem_id="field-example", elem_classes=["ns-row"])
         c.fields["versus"] = VersusRows(SPECS["versus"].text(DEFAULTS["versus"]), WORDS, elem_id="field-versus")
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare", *needs("labels")], min_width=0):
+        gr.HTML("<h3>Guidance</h3>", padding=False)
+        c.add("label", "label")
+        with gr.Column(elem_classes=needs("two"), min_width=0):
+            c.add("label2", "and")
+        with gr.Column(elem_classes=needs("asked"), min_width=0):
+            c.add("guidance", "scale w")
+            c.add("guide", "guided by")
+            c.add("guide_when", "guided at t")
     with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare"], min_width=0):
         gr.HTML("<h3>Sampling</h3>", padding=False)
         c.add("sampler", "sampler")
@@ -141,6 +209,9 @@ def build_controls() -> Controls:
             c.add("nudge", "nudge x by")
         c.add("tell", "tell it t +")
         c.add("scale_eps", "ε̂ times")
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", *needs("network")], min_width=0):
+        gr.HTML("<h3>Look inside</h3>", padding=False)
+        c.add("layer", "layer")
     with gr.Row(elem_classes=["ns-actions", "ns-for-denoise"]):
         c.buttons["denoise"] = gr.Button("Denoise", variant="primary", elem_id="denoise")
         c.buttons["branch"] = gr.Button("Branch here", elem_id="branch")

@@ -11,8 +11,8 @@ import gradio as gr
 from core.training import warm_up
 from dashboard.actions.subject import CannotShow
 from dashboard.jobs import Full, Pool
-from dashboard.recipe import Invalid
 from dashboard.reel import Reel, Turns
+from dashboard.specs import Invalid
 from dashboard.visitors import Busy, Gone, Visitor, Visitors
 
 log = logging.getLogger(__name__)

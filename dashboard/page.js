@@ -23,6 +23,13 @@
     history.replaceState(history.state, '', location.pathname + (query ? `?${query}` : '') + location.hash);
   }
 
+  // What the server says of the recipe: how it stands in the address, and what there is for it.
+  function told(value) {
+    if (!value) return;
+    write({ recipe: value.query });
+    document.body.dataset.has = value.has.join(' ');
+  }
+
   // Gradio mounts and unmounts as it likes; what we add to its nodes is added again when they come back.
   function decorate(tips) {
     const add = () => {
@@ -109,5 +116,5 @@
     if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
   });
 
-  Object.assign(N, { address: write, decorate, picker, tabs, seen, stageOf });
+  Object.assign(N, { told, decorate, picker, tabs, seen, stageOf });
 })(window.Noisescope = window.Noisescope || {});

@@ -7,9 +7,6 @@ recipe that exists is valid. Two doors lead in: `with_` is strict (a control or 
 
 from __future__ import annotations
 
-import difflib
-import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -20,207 +17,21 @@ from core.guidance import CLIPPINGS
 from core.prediction import TARGETS
 from core.recipes import RECIPES
 from core.samplers import SAMPLERS
-from core.schedules import SCHEDULES, SPACINGS, Drawn
+from core.schedules import SCHEDULES, SPACINGS
+from core.weightings import WEIGHTINGS
+from dashboard.specs import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Weights, Whole, shown
 from dashboard.versus import LETTERS, Change, Versus
 
 OWN = "own"  #: the data set that a visitor brought; it lives with the visitor, not in the link
-MODELS = ("pretrained", "exact", "mine")
+#: Who can say what the noise is; which of them there are for a data set, `dashboard.actions.subject` knows.
+MODELS = ("pretrained", "flow", "reflow", "consistency", "latent", "linear", "wiener", "exact", "mine")
 TABS = ("forward", "train", "denoise", "lens", "compare")
 MOST_IMAGES = 64  #: images side by side; points can be more
 MAX_QUERY = 2000  #: characters of a link that are read
 MAX_COMPLAINTS = 8
 
 
-class Invalid(ValueError):
-    """A value that a field cannot take. `field`, `given` and `allowed` say which, what, and what it can be."""
-
-    def __init__(self, field: str, given: Any, allowed: str):
-        super().__init__(f"{field} is {_shown(given)}; it can be {allowed}")
-        self.field, self.given, self.allowed = field, given, allowed
-
-
-def _shown(value: Any, longest: int = 40) -> str:
-    # Also what a stranger put into a link: whoever shows it must not be made to read it as HTML or Markdown.
-    text = re.sub(r"[^\w.,:;+= -]", "·", str(value))
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of a few names."""
-
-    choices: tuple[str, ...]
-
-    @property
-    def allowed(self) -> str:
-        return ", ".join(self.choices)
-
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.choices:
-            near = difflib.get_close_matches(str(value)[:40], self.choices, 1)
-            few = self.allowed if len(self.choices) <= 8 else ", ".join(self.choices[:6]) + ", …"
-            raise ValueError(f"is none of {few}" + (f" (did you mean {near[0]}?)" if near else ""))
-        return value
-
-    def parse(self, text: str) -> str:
-        return self.check(text)
-
-    def text(self, value: str) -> str:
-        return value
-
-
-@dataclass(frozen=True)
-class Curve(Choice):
-    """One of a few names of schedules, or one drawn through up to `most` knots, in the plain form of its name."""
-
-    most: int = 8
-
-    @property
-    def allowed(self) -> str:
-        return f"{super().allowed}, or drawn:0,8;0.5,0;1,-9 through 2…{self.most} knots (t, log-SNR) that fall"
-
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or not value.startswith(Drawn.PREFIX):
-            return super().check(value)
-        if not re.fullmatch(r"[0-9.,;eE-]{1,200}", value.removeprefix(Drawn.PREFIX)) or value.count(";") >= self.most:
-            raise ValueError(f"is no row of knots; it can be drawn:0,8;0.5,0;1,-9 with 2…{self.most} of them")
-        try:
-            return Drawn.read(value).name
-        except ValueError as error:
-            raise ValueError(f"cannot be: {error}") from None
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A whole number from low to high; None, where it is allowed, leaves the choice to what `unset` says."""
-
-    low: int
-    high: int
-    unset: str = ""
-
-    @property
-    def allowed(self) -> str:
-        return f"{self.low}…{self.high}" + (f", or nothing ({self.unset})" if self.unset else "")
-
-    def check(self, value: Any) -> int | None:
-        if value is None and self.unset:
-            return None
-        # A slider of the page sends 100 or 100.0; True is no number to a person.
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-            raise ValueError(f"is no whole number; {self.low}…{self.high} are allowed")
-        if not self.low <= value <= self.high:
-            raise ValueError(f"is out of {self.low}…{self.high}")
-        return int(value)
-
-    def parse(self, text: str) -> int:
-        return self.check(int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else text)
-
-    def text(self, value: int) -> str:
-        return str(value)
-
-
-_NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+\."
-
-
-def _plain(value: float) -> str:
-    return repr(value).removesuffix(".0")  # repr, since it is the shortest text that reads back as the same number
-
-
-@dataclass(frozen=True)
-class Real:
-    """A number from low to high."""
-
-    low: float
-    high: float
-
-    @property
-    def allowed(self) -> str:
-        return f"{_plain(self.low)}…{_plain(self.high)}"
-
-    def check(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"is no number; {self.allowed} are allowed")
-        if not self.low <= value <= self.high:
-            raise ValueError(f"is out of {self.allowed}")
-        return float(value) + 0.0  # + 0.0 makes −0 a plain 0, which reads back as itself
-
-    def parse(self, text: str) -> float:
-        return self.check(float(text) if re.fullmatch(rf"[+-]?(?:{_NUMBER})", text) else text)
-
-    def text(self, value: float) -> str:
-        return _plain(value)
-
-
-@dataclass(frozen=True)
-class Times:
-    """A range of times (begin, end) with 1 ≥ begin ≥ end ≥ 0, as a walk runs down; None is never, True all of it."""
-
-    allowed = "off, on, or begin-end with 1 ≥ begin ≥ end ≥ 0, as 0.8-0.2"
-
-    def check(self, value: Any) -> tuple[float, float] | None:
-        if value is None or isinstance(value, bool):
-            return (1.0, 0.0) if value else None
-        numbers = isinstance(value, list | tuple) and all(isinstance(time, int | float) for time in value)
-        if not numbers or len(value) != 2 or not 1 >= value[0] >= value[1] >= 0:
-            raise ValueError(f"is no range of times; it can be {self.allowed}")
-        return value[0] + 0.0, value[1] + 0.0
-
-    def parse(self, text: str) -> tuple[float, float] | None:
-        if text in ("on", "off"):
-            return self.check(text == "on")
-        match = re.fullmatch(rf"({_NUMBER})-({_NUMBER})", text)
-        return self.check([float(time) for time in match.groups()] if match else text)
-
-    def text(self, value: tuple[float, float] | None) -> str:
-        if value in (None, (1.0, 0.0)):
-            return "on" if value else "off"
-        return "-".join(map(_plain, value))
-
-
-@dataclass(frozen=True)
-class Keys:
-    """Up to `most` names of panels, none twice; none at all means the tab's own choice. The scene knows which exist."""
-
-    most: int
-
-    @property
-    def allowed(self) -> str:
-        return f"up to {self.most} names of panels with commas between them, none twice"
-
-    def check(self, value: Any) -> tuple[str, ...]:
-        keys = tuple(value) if isinstance(value, list | tuple) else (None,)
-        if len(keys) > self.most or len({*keys}) < len(keys) or not all(
-            isinstance(key, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,23}", key) for key in keys
-        ):
-            raise ValueError(f"is not {self.allowed}")
-        return keys
-
-    def parse(self, text: str) -> tuple[str, ...]:
-        return self.check(text.split(",") if text else ())
-
-    def text(self, value: tuple[str, ...]) -> str:
-        return ",".join(value)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Which weights of a training of one's own: averaged over its steps, raw, or averaged as they were after a step."""
-
-    allowed = "averaged, raw, or a training step at which they were kept, as 120"
-
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(r"averaged|raw|0|[1-9][0-9]{0,5}", value):
-            raise ValueError(f"is none of {self.allowed}")
-        return value
-
-    def parse(self, text: str) -> str:
-        return self.check(text)
-
-    def text(self, value: str) -> str:
-        return value
-
-
-Spec = Choice | Whole | Real | Times | Keys | Weights | Versus
+Spec = Choice | Whole | Real | Times | Keys | Weights | Label | Layer | Versus
 
 
 def _is(default: Any, spec: Spec, help: str) -> Any:
@@ -236,10 +47,20 @@ class Recipe:
                      "Who says what the noise is: a trained network, the exact answer, or the one you trained")
     weights: str = _is("averaged", Weights(),
                        "Which weights of your own training: averaged, raw, or those after a step")
+    rows: int | None = _is(None, Whole(1, 100_000, "all of them"),
+                           "How many rows of the data there are, to train on and to know exactly: of few, samples are copies")
     recipe: str = _is("fast", Choice(tuple(RECIPES)),
                       "How you train: fast is tuned, textbook is DDPM as in the paper, flow is rectified flow")
     target: str = _is("auto", Choice(("auto", *TARGETS)),
                       "What your network puts out; auto is what the training recipe says, eps for textbook")
+    weighting: str = _is("target", Choice(tuple(WEIGHTINGS)),
+                         "What an error counts at each noise level; target: the network's own error as it is")
+    time_sampling: str = _is("auto", Choice(("auto", "uniform", "log_normal")),
+                             "Which times a training draws: even ones, or log-normal around where there is most to learn")
+    labels: str = _is("ignore", Choice(("ignore", "learn")),
+                      "Learn the labels of the data too, so that one can be asked for, and guided to")
+    beside: str = _is("nothing", Choice(("nothing", "gan")),
+                      "Train a GAN of the same size beside it, on the same points, in turns")
     schedule: str = _is("cosine", Curve(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1")
     T: int = _is(1000, Whole(100, 4000), "Timesteps that the schedule has in training")
     train_steps: int | None = _is(None, Whole(1, 200_000, "the training recipe's own"), "Optimizer steps of a training")
@@ -250,6 +71,13 @@ class Recipe:
     spacing: str = _is("uniform", Choice(SPACINGS),
                        "Where the steps lie: even in t, counted from the data's end, even in log-SNR, or EDM's grid")
     eta: float = _is(0.0, Real(0.0, 1.0), "Fresh noise in each DDIM step: 0 is none, 1 is ancestral DDPM")
+    label: str = _is("any", Label(), "What is asked for: anything, each label in turn, or one of them")
+    label2: str = _is("any", Label(), "What is asked for of the second kind: anything, each in turn, or one of them")
+    guide: str = _is("free", Choice(("free", "classifier")),
+                     "Who pushes to the label: the network against itself without it, or a classifier of noisy data")
+    guidance: float = _is(1.0, Real(0.0, 8.0),
+                          "How hard: 0 ignores the label, 1 takes it as it is, more exaggerates what it changes")
+    guide_when: tuple[float, float] | None = _is((1.0, 0.0), Times(), "When it is pushed: always, never, or from one time to another")
     samples: int | None = _is(None, Whole(1, 2000, "1000 points or 16 images"),
                               "Samples made at once; at most 64 images")
     seed: int = _is(0, Whole(0, 2**31 - 1), "Where the random numbers start: the same seed gives the same noise")
@@ -261,6 +89,8 @@ class Recipe:
     scale_eps: float = _is(1.0, Real(-2.0, 2.0), "Multiply the predicted noise: 0 removes it, −1 turns it round")
     lens_samples: int | None = _is(None, Whole(1, 2000, "500 points or 16 images"),
                                    "Samples under the noise lens; at most 64 images")
+    layer: str = _is("", Layer(), "A layer of the network to look inside, as a panel of the stage")
+    forward: str = _is("data", Choice(("data", "room")), "What is forgotten: the data in noise, or heat in a room")
     versus: tuple[str, ...] = _is(("sampler:ddpm",), Versus(lambda: SPECS),
                                   "The same noise, but: what the runs B, C and D do differently from A")
     tab: str = _is("denoise", Choice(TABS), "The tab in front")
@@ -330,7 +160,7 @@ class Recipe:
             if name.startswith("__"):
                 continue
             if name not in SPECS:
-                complaints.append(f"{_shown(name)} in the link is no setting and is passed over")
+                complaints.append(f"{shown(name)} in the link is no setting and is passed over")
                 continue
             if name in seen:
                 complaints.append(f"{name} is in the link more than once; the first is used")
@@ -339,7 +169,7 @@ class Recipe:
             try:
                 values[name] = SPECS[name].parse(text)
             except ValueError as wrong:
-                complaints.append(f"{name} = {_shown(text)} in the link {wrong}; {_default(name)} is used")
+                complaints.append(f"{name} = {shown(text)} in the link {wrong}; {_default(name)} is used")
         for name, allowed in list(_clashes({**DEFAULTS, **values})):
             complaints.append(f"{name} = {values.pop(name)} in the link does not fit: it can be {allowed}; "
                               f"{_default(name)} is used")

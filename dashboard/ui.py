@@ -11,8 +11,10 @@ import gradio as gr
 from core.datasets import Dataset
 from dashboard.actions.subject import dataset_of, model_choices
 from dashboard.api import expose
-from dashboard.controls import RECIPE_SETS, Controls, build_controls
+from dashboard.controls import RECIPE_SETS, Controls, build_controls, walked_as
+from dashboard.examples import EXAMPLES
 from dashboard.lab import Lab, plainly
+from dashboard.outfit import OUTFITTED, facts, outfit, without_what_is_not_there
 from dashboard.own import Own, build_own, read_drawing, read_file
 from dashboard.recipe import DEFAULTS, HELP, OWN, Recipe
 from dashboard.reel import Reel
@@ -34,32 +36,33 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 <button type="button" data-ns="theme" aria-label="light or dark">◐</button></span></header>"""
 
 
-class Address(gr.HTML):
-    """Value: the recipe as the query of an address, which the page then wears.
+class Told(gr.HTML):
+    """Value: what the page is to know of the recipe. {"query": as it stands in the address, "has": its `facts`}.
 
     The page watches the value itself. An event that waits for the handler which gave it can be overtaken by the next
     change, and the address would then miss that one.
     """
 
-    def __init__(self, value: str = "", **kwargs):
+    def __init__(self, value: dict | None = None, **kwargs):
         super().__init__(
             value,
             html_template="<i></i>",
-            js_on_load="watch('value', () => Noisescope.address({ recipe: props.value || '' }));",
+            js_on_load="watch('value', () => Noisescope.told(props.value));",
             apply_default_css=False,
             **kwargs,
         )
 
-    def postprocess(self, value: str | None) -> str | None:
+    def postprocess(self, value: dict | None) -> dict | None:
         return value
 
     def api_info(self):
-        return {"type": "string"}
+        return {"type": "object"}
 
 
-def address_of(recipe: Recipe) -> str:
-    """What the recipe adds to the address; which tab, panels and frame are in front only the page knows."""
-    return recipe.with_(tab=DEFAULTS["tab"], panels=(), frame=0).to_query()
+def tell(recipe: Recipe, visitor: Visitor | None) -> dict:
+    """The value of `Told`. Which tab, panels and frame are in front only the page knows."""
+    plain = recipe.with_(tab=DEFAULTS["tab"], panels=(), frame=0)
+    return {"query": plain.to_query(), "has": facts(plain, visitor)}
 
 
 def head() -> str:
@@ -74,7 +77,7 @@ def build(lab: Lab) -> gr.Blocks:
     lab.greeting = greet()
     with gr.Blocks(title="Noisescope", analytics_enabled=False, fill_width=True, delete_cache=CACHE_LIFE) as page:
         token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
-        current, query = gr.State("denoise"), Address(padding=False, elem_id="address")
+        current, told = gr.State("denoise"), Told(padding=False, elem_id="told")
         gr.HTML(BRAND, padding=False, elem_id="brand")
         with gr.Row(elem_id="frame"):
             with gr.Column(elem_id="recipe", min_width=0, scale=0):
@@ -92,7 +95,7 @@ def build(lab: Lab) -> gr.Blocks:
                             else:
                                 training = train.layout(controls, status)
         expose(lab)
-        _wire(lab, page, controls, token, current, query, tabs, tab_items, stages, training, own)
+        _wire(lab, page, controls, token, current, told, tabs, tab_items, stages, training, own)
     return page
 
 
@@ -104,12 +107,12 @@ def greet() -> Reel:
     return reel
 
 
-def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, tabs, tab_items, stages: dict[str, Stage], training, own) -> None:
+def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, tab_items, stages: dict[str, Stage], training, own) -> None:
     inputs = [token, *controls.inputs]
 
     def refresh(tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
         visitor, recipe = lab.visitor(token, session), recipe_from(controls, values).with_(**view)
-        yield {current: tab, query: address_of(recipe)}
+        yield {current: tab, told: tell(recipe, visitor)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):
                 yield {stages[tab]: value}
@@ -117,7 +120,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
     def on_change(tab: str, token: str, request: gr.Request, *values) -> Iterator[dict]:
         yield from refresh(tab, token, request.session_hash, values, force=False)
 
-    outputs = [current, query, *stages.values()]
+    outputs = [current, told, *stages.values()]
     gr.on(controls.settled(), on_change, [current, *inputs], outputs, trigger_mode="multiple", **QUIET)
 
     for name, item in tab_items.items():
@@ -136,11 +139,12 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
         controls.buttons[name].click(on_press, inputs, outputs, trigger_mode="multiple", **QUIET)
         wire_stage(lab, name, stages[name], token)
 
-    compare.wire_branch(lab, controls, token, query, tabs)  # the tab in front then shows itself
+    compare.wire_branch(lab, controls, token, tabs)  # the tab in front then shows itself
 
     again = train.wire(lab, training, token)
     _wire_data(lab, controls, token, own, changed=lambda event: event.success(
         on_change, [current, *inputs], outputs, **QUIET))
+    _wire_examples(lab, controls, token, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET))
     _wire_settings(controls, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET))
 
     def on_open(tab: str, view: dict, token: str, request: gr.Request, *values) -> Iterator[dict]:
@@ -149,11 +153,11 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, 
         if greeted and recipe_from(controls, values) == Recipe():
             # The page came with this film on its stage; the visitor gets a reel of their own for what they do with it.
             lab.visitor(token, request.session_hash).keep(f"denoise/{request.session_hash}", lab.greeting.copy())
-            yield {current: tab, query: ""}
+            yield {current: tab}
             return
         yield from refresh(tab, token, request.session_hash, values, force=True, **view)
 
-    _wire_arrival(lab, page, controls, token, current, query, tabs, inputs, outputs, on_open, again, training)
+    _wire_arrival(lab, page, controls, token, current, told, tabs, inputs, outputs, on_open, again, training)
 
 
 def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
@@ -168,12 +172,12 @@ def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
 
 def _wire_data(lab: Lab, controls: Controls, token, own: Own, changed) -> None:
     fields = controls.fields
-    targets = [fields["data"], fields["model"], own.note]
+    targets = [fields["data"], own.note, *(fields[name] for name in OUTFITTED)]
     inputs = [token, *controls.inputs]
 
     def choose(recipe: Recipe, visitor: Visitor, text: str = "") -> list:
         dataset_of(recipe, visitor)
-        return [recipe.data, train.weights(recipe, visitor), text]
+        return [recipe.data, text, *outfit(recipe, visitor)]
 
     def on_pick(token: str, request: gr.Request, event: gr.EventData, *values) -> list:
         try:
@@ -193,7 +197,7 @@ def _wire_data(lab: Lab, controls: Controls, token, own: Own, changed) -> None:
 
     def on_file(path: str | None, size: int, token: str, request: gr.Request, *values) -> list:
         if path is None:
-            return [gr.skip()] * 3
+            return [gr.skip()] * len(targets)
         try:
             return bring(lab.visitor(token, request.session_hash), values, read_file(path, size))
         except Exception as error:
@@ -210,15 +214,40 @@ def _wire_data(lab: Lab, controls: Controls, token, own: Own, changed) -> None:
     changed(own.pad.drawn(on_drawing, inputs, targets, **QUIET))
 
 
+def _wire_examples(lab: Lab, controls: Controls, token, changed) -> None:
+    """A comparison of the list sets the sidebar; what it says nothing of stays as it was."""
+
+    def on_example(name: str, token: str, request: gr.Request, *values) -> list:
+        if name not in EXAMPLES:
+            return [gr.skip()] * len(controls.inputs)
+        try:
+            recipe = recipe_from(controls, values).with_(**EXAMPLES[name])
+            return fitted(controls, recipe, lab.visitor(token, request.session_hash))
+        except ValueError as error:
+            raise plainly(error) from None
+
+    changed(controls.examples.input(on_example, [controls.examples, token, *controls.inputs], controls.inputs, **QUIET))
+
+
+def fitted(controls: Controls, recipe: Recipe, visitor: Visitor) -> list:
+    """The whole sidebar for a recipe, with the choices that there are for its data."""
+    values = controls.show(recipe)
+    for name, update in zip(OUTFITTED, outfit(recipe, visitor)):
+        values[list(controls.fields).index(name)] = update
+    return values
+
+
 def _wire_settings(controls: Controls, changed) -> None:
     """Controls that set other controls: a training recipe its target and schedule, the dice a seed."""
     fields = controls.fields
     fields["recipe"].input(lambda name: [RECIPE_SETS[name]["target"], RECIPE_SETS[name]["schedule"]], fields["recipe"],
                            [fields["target"], fields["schedule"]], **QUIET)
+    walked = [fields[name] for name in ("schedule", "sampler", "steps")]
+    fields["model"].input(lambda *now: list(walked_as(*now).values()), [fields["model"], *walked], walked, **QUIET)
     changed(controls.buttons["dice"].click(lambda: random.SystemRandom().randrange(100_000), None, fields["seed"], **QUIET))
 
 
-def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, query, tabs, inputs, outputs, on_open, again, training) -> None:
+def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, inputs, outputs, on_open, again, training) -> None:
     view = gr.State({})  # what a link says of panels and playhead; for the first film alone
 
     def arrive(known: str | None, request: gr.Request) -> list:
@@ -231,14 +260,12 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
         recipe, more = fit(recipe, visitor)
         for complaint in complaints + more:
             gr.Warning(complaint)
-        values = controls.show(recipe)
-        values[list(controls.fields).index("model")] = train.weights(recipe, visitor)
         # A bare address shows the film that the page came with (page.js decides alike, by N.linked).
         shown = {"panels": recipe.panels, "frame": recipe.frame,
                  "greeted": not any(not name.startswith("__") for name in request.query_params)}
-        return [mine, recipe.tab, address_of(recipe), gr.update(selected=recipe.tab), shown, *values]
+        return [mine, recipe.tab, tell(recipe, visitor), gr.update(selected=recipe.tab), shown, *fitted(controls, recipe, visitor)]
 
-    loaded = page.load(arrive, token, [token, current, query, tabs, view, *controls.inputs], **QUIET)
+    loaded = page.load(arrive, token, [token, current, told, tabs, view, *controls.inputs], **QUIET)
     # Until the visitor has arrived and the recipe stands in the sidebar, the buttons wait.
     loaded.success(None, None, None, js="() => document.body.classList.add('ns-ready')", api_visibility="private")
     loaded.success(on_open, [current, view, *inputs], outputs, **QUIET)
@@ -258,4 +285,8 @@ def fit(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, list[str]]:
                else "No trained model is shipped for this data")
         complaints.append(f"{why}; until then the {choices[0]} one is shown")
         recipe = recipe.with_(model=choices[0])
-    return recipe, complaints
+    kept = without_what_is_not_there(recipe, visitor)
+    lost = [name for name in ("label", "label2", "layer") if getattr(kept, name) != getattr(recipe, name)]
+    if lost:
+        complaints.append(f"The link asks for what this model does not have: {', '.join(lost)} is left out")
+    return kept, complaints

@@ -31,8 +31,9 @@ from dashboard.actions.subject import CannotShow, model_choices, subject_of
 from dashboard.actions.trainings import PREVIEWS, Training, config_of, floor_by_bucket, moments
 from dashboard.jobs import FINISHED, STOPPED, Pool
 from dashboard.lab import plainly
-from dashboard.recipe import Invalid, Recipe
+from dashboard.recipe import Recipe
 from dashboard.reel import Reel
+from dashboard.specs import Invalid
 from dashboard.visitors import Visitor, Visitors
 
 EXACT = Recipe(model="exact", steps=12, samples=20)
@@ -57,7 +58,7 @@ def untrained(data="trex", **changes):
 
 def has_own(visitor: Visitor, data="trex", **changes) -> Visitor:
     visitor.denoiser = untrained(data, **changes)
-    visitor.card = {"data": data, "hash": load(data).hash, "steps": 5}
+    visitor.card = {"data": data, "hash": load(data).hash, "whole": load(data).hash, "steps": 5}
     return visitor
 
 
@@ -65,7 +66,7 @@ def has_own(visitor: Visitor, data="trex", **changes) -> Visitor:
 def shipped(monkeypatch):
     """One shipped model: for the T-Rex, trained on the cosine schedule."""
     model = untrained("trex")
-    monkeypatch.setattr(subject, "pretrained", lambda: {"trex": {}})
+    monkeypatch.setattr(subject, "pretrained_for", lambda data: {"diffusion": "trex"} if data == "trex" else {})
     monkeypatch.setattr(subject, "load_pretrained", lambda name: (model, {}))
     return model
 
@@ -172,11 +173,11 @@ def test_a_clipped_guess_stays_within_the_data_even_after_the_other_edits(clip):
 
 
 def test_the_models_on_offer_are_those_there_are(shipped, visitor):
-    assert model_choices(Recipe(), None) == model_choices(Recipe(), visitor) == ["pretrained", "exact"]
-    assert model_choices(Recipe(data="rings"), visitor) == ["exact"]
+    assert model_choices(Recipe(), None) == model_choices(Recipe(), visitor) == ["pretrained", "linear", "wiener", "exact"]
+    assert model_choices(Recipe(data="rings"), visitor) == ["linear", "wiener", "exact"]
     has_own(visitor)
-    assert model_choices(Recipe(), visitor) == ["pretrained", "mine", "exact"]
-    assert model_choices(Recipe(data="rings"), visitor) == ["exact"]
+    assert model_choices(Recipe(), visitor) == ["pretrained", "mine", "linear", "wiener", "exact"]
+    assert model_choices(Recipe(data="rings"), visitor) == ["linear", "wiener", "exact"]
 
 
 def test_a_model_is_asked_through_its_own_schedule(shipped, visitor):
@@ -190,7 +191,7 @@ def test_a_model_is_asked_through_its_own_schedule(shipped, visitor):
 
 
 @pytest.mark.parametrize("recipe, says", [
-    (Recipe(data="rings"), ["No trained model is shipped for “", "Train one in the Train tab"]),
+    (Recipe(data="rings"), ["No model of that kind is shipped for “", "Train one in the Train tab"]),
     (Recipe(model="mine"), ["No model of yours for “T-Rex”", "Train one in the Train tab"]),
     (Recipe(data="own", model="exact"), ["no data set of your own", "bring one"]),
 ])  # fmt: skip
@@ -214,10 +215,10 @@ def test_data_of_ones_own_are_walked_to_and_a_model_of_others_does_not_fit_them(
     recipe = EXACT.with_(data="own")
     film = finished(denoise(recipe, visitor))
     assert (film.trace.final[:, None] - x0).norm(dim=-1).min(1).values.median() < 0.1
-    visitor.denoiser, visitor.card = untrained(), {"data": "own", "hash": visitor.data.hash}
-    assert model_choices(recipe, visitor) == ["mine", "exact"]
+    visitor.denoiser, visitor.card = untrained(), {"data": "own", "hash": visitor.data.hash, "whole": visitor.data.hash}
+    assert model_choices(recipe, visitor) == ["mine", "linear", "wiener", "exact"]
     visitor.data = Dataset("own", "Your own", "images", torch.zeros(5, 1, 8, 8))
-    assert model_choices(recipe, visitor) == ["exact"]
+    assert model_choices(recipe, visitor) == ["linear", "wiener", "exact"]
     with pytest.raises(CannotShow):
         subject_of(recipe.with_(model="mine"), visitor)
 

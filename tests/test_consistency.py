@@ -7,13 +7,13 @@ import torch
 from torch.testing import assert_close
 
 from core.checkpoints import load_pretrained, load_training, save_training
-from core.consistency import BOUND, Distillation, distillation_config, jump, renoise
+from core.consistency import BOUND, Distillation, distillation_config, jump
 from core.datasets import load
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.metrics import nearest, sliced_wasserstein
 from core.recipes import TrainingConfig, make_denoiser
-from core.samplers import ddim, heun
+from core.samplers import ddim, heun, renoise
 from core.schedules import make_schedule
 from core.training import Trainer, noise_levels
 from core.walk import start_noise, walk

@@ -8,11 +8,12 @@ import pytest
 from core.datasets import load, names
 from core.recipes import RECIPES, recipe as training_recipe
 from dashboard.controls import RECIPE_SETS, SELECTED_TIMES, WORDS, build_controls
-from dashboard.recipe import DEFAULTS, HELP, SPECS, Choice, Curve, Invalid, Recipe, Whole
+from dashboard.recipe import DEFAULTS, HELP, SPECS, Recipe
+from dashboard.specs import Choice, Curve, Invalid, Whole
 from dashboard.versus import CHANGES
 
 #: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
-ELSEWHERE = {"tab", "panels", "frame", "weights"}
+ELSEWHERE = {"tab", "panels", "frame"}
 
 SOME = [
     Recipe(),
@@ -118,7 +119,7 @@ def test_a_custom_range_of_times_can_be_typed(controls):
 def test_every_control_that_changes_what_is_shown_says_when_a_hand_has_come_to_rest(controls):
     settled = controls.settled()
     assert len(settled) == len({id(event) for event in settled}) > 0
-    quiet = {"data", "recipe", "target", "train_steps", "batch"}
+    quiet = {"data", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels", "beside"}
     numbers = [name for name, c in controls.fields.items() if isinstance(c, gr.Number) and name not in quiet]
     assert len(settled) == len(controls.fields) - len(quiet) + len(numbers)  # Enter, and leaving the field
 

@@ -22,6 +22,7 @@ from core.likelihood import density_grid
 from core.guidance import scale_eps
 from core.lens import lens_times, look
 from core.prediction import Prediction
+from core.recipes import recipe as training_recipe
 from core.samplers import ddim, make_sampler
 from core.schedules import Schedule, make_schedule
 from core.trace import Trace
@@ -79,7 +80,7 @@ def trained(dataset, steps=200) -> TrainingFilm:
     g = torch.Generator().manual_seed(6)
     moments = [0, 10, 40, 90, 200]
     t = (torch.arange(20, dtype=torch.float64) + 0.5) / 20
-    film = TrainingFilm(dataset, "eps", steps, moments, (t, 1 - t))
+    film = TrainingFilm(dataset, training_recipe("fast", dataset, target="eps", steps=steps), moments, (t, 1 - t))
     for step in moments:
         x = torch.randn(5, *dataset.shape, generator=g)
         field = torch.randn(FIELD_CELLS, FIELD_CELLS, 2, generator=g) if dataset.kind == "points" else None

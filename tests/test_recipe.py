@@ -10,8 +10,9 @@ import pytest
 
 from core.datasets import load, names
 from dashboard.recipe import (
-    DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Choice, Curve, Invalid, Keys, Real, Recipe, Times, Weights, Whole,
+    DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Recipe,
 )
+from dashboard.specs import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Weights, Whole
 from dashboard.versus import CHANGES, LETTERS, MOST_FIELDS, ON_THE_WAY, Change, Versus
 
 
@@ -38,6 +39,10 @@ def some_value(spec, rng):
         return rng.choice([None, (1.0, 0.0), (begin, begin * rng.random()), (begin, begin)])
     if isinstance(spec, Weights):
         return rng.choice(["averaged", "raw", "0", "120", "999999"])
+    if isinstance(spec, Label):
+        return rng.choice(["any", "each", "0", "7", "999"])
+    if isinstance(spec, Layer):
+        return rng.choice(["", "middle", "down.0", "up.1.conv1", "time.2"])
     if isinstance(spec, Versus):
         return spec.check([some_change(spec, rng) for _ in range(rng.randint(0, len(LETTERS)))])
     assert isinstance(spec, Keys)
@@ -94,12 +99,15 @@ def test_the_longest_link_fits_into_what_is_read():
         model="mine", recipe="textbook", target="velocity", schedule=LONGEST_CURVE, sampler="heun",
         spacing="log_snr", seed=2**31 - 1, clip="dynamic", drop_noise=(0.12345678901234567, 1.2345678901234567e-300),
         tell=-0.12345678901234567, nudge=-1.2345678901234567e-300, scale_eps=-1.2345678901234567e-300,
-        lens_samples=1999, weights="123456", tab="forward",
+        lens_samples=1999, weights="123456", tab="forward", rows=99_999, weighting="min_snr",
+        time_sampling="log_normal", labels="learn", beside="gan", label="999", label2="each", guide="classifier",
+        guidance=1.2345678901234567e-300, guide_when=(0.12345678901234567, 1.2345678901234567e-300),
+        layer="abcdefghij.abcdefghijklmno.abcdefghijklmno.abcdefghijklmno", forward="room",
         versus=("spacing:log_snr+schedule:sigmoid+clip:dynamic+model:pretrained",) * 3,
         panels=tuple(c * 24 for c in "abcdef"), frame=99999,
     )  # fmt: skip
     assert all(getattr(longest, f.name) != f.default for f in fields(Recipe))
-    assert len(longest.to_query()) < MAX_QUERY / 2
+    assert len(longest.to_query()) < MAX_QUERY * 0.7
     assert Recipe.from_query(longest.to_query()) == (longest, [])
 
 

@@ -72,6 +72,9 @@ def remake(sampler: str, numbers: list[float], film: TraceFilm, k: int, within: 
         keep, gain, now, then = numbers
         before = trace["x0"][k - 1] if k else x0
         return keep * x + gain * (now * x0 - then * before)
+    if sampler == "renoise":
+        alpha, std = numbers
+        return alpha * x0 + std * z
     if sampler == "euler_maruyama":
         keep, pull, std = numbers
         return keep * x - pull * eps + std * z

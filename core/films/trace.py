@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -28,6 +30,8 @@ class TraceFilm(Film):
         self.trace, self.times, self.dataset, self.schedule, self.denoise = trace, times, dataset, schedule, denoise
         self.sampler, self.push, self.about = sampler, push, about or {}
         self.finished = False
+        #: makers of charts beside the film's own; each gives () while it has nothing to show
+        self.more_charts: list[Callable[[], tuple[Chart, ...]]] = []
         self.kept = times[:-1][:: trace.every]
         rule = make_sampler(sampler, schedule, eta)
         steps = [rule.numbers(*step) for step in zip(times[:-1], times[1:], [None, *times[:-2]])]
@@ -219,10 +223,11 @@ class TraceFilm(Film):
         band = Chart("is the walk where the forward process would be? std of x_t, walk over theory",
                      (Series("±2 s.e.", t, 1 + error, style="band", low=1 - error), Series("walk / theory", t, ratio)),
                      cursor, ends=ends, flip=True)
+        more = tuple(chart for made in self.more_charts for chart in made())
         if not self.finished:
-            return (band,)
+            return band, *more
         x0, final = self.trace["x0"], self.trace.final
         away = (x0 - final).flatten(1).square().mean(1).sqrt().numpy()
         settle = Chart("how far is the guess x̂₀ from where it ends? root mean square", (Series("x̂₀ − end", t[: len(away)], away),), cursor,
                        ends=ends, flip=True)
-        return band, settle
+        return band, settle, *more

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from core.films.base import DATA_VIEW, STATE_VIEW, Film, pictures
+from core.recipes import TrainingConfig
 from core.scene import Chart, Scene, Series
 from core.trace import Trace
 
@@ -65,13 +66,14 @@ def smooth(values: np.ndarray, share: float = 0.1, least: int = 10) -> np.ndarra
 
 
 class TrainingFilm(Film):
-    """One frame a preview. steps: of the whole training; moments: the steps at which previews are taken.
+    """One frame a preview. config: of the training; moments: the steps at which previews are taken.
 
     floor: (t, mean (ε_exact − ε)²) of the exact denoiser, to hold the loss against.
     """
 
-    def __init__(self, dataset, target: str, steps: int, moments: list[int], floor: tuple[Tensor, Tensor], about: dict | None = None):
-        self.dataset, self.target, self.steps, self.moments, self.floor = dataset, target, steps, moments, floor
+    def __init__(self, dataset, config: TrainingConfig, moments: list[int], floor: tuple[Tensor, Tensor],
+                 about: dict | None = None):
+        self.dataset, self.config, self.moments, self.floor = dataset, config, moments, floor
         self.about = about or {}
         self.previews: list[Preview] = []
         self.progress: Progress | None = None
@@ -118,15 +120,19 @@ class TrainingFilm(Film):
         step = np.array([p.step for p in self.previews[first:end]], int)
         losses = self.progress.losses.numpy() if self.progress else np.empty(0)
         smoothed = smooth(losses)
-        numbers = dict(t=np.zeros(len(step)), step=step.astype(float), steps=np.full(len(step), float(self.steps)),
+        numbers = dict(t=np.zeros(len(step)), step=step.astype(float), steps=np.full(len(step), float(self.config.steps)),
                        loss=smoothed[np.maximum(step - 1, 0)])
         return Scene(
             (), numbers,
             clock="training step {step:.0f} / {steps:.0f}",
             sentence="After {step:.0f} steps of training the same noise becomes this. Loss, smoothed: {loss:.4f}.",
-            formula=LOSSES[self.target], figures=("mean over the last tenth of its steps: L = {loss:.5f}",),
+            formula=self._formula(), figures=("mean over the last tenth of its steps: L = {loss:.5f}", self.config.line),
             source="core/training.py · (output.float() - self.wanted(batch)).square()", charts=self._charts(losses, smoothed), about=self.about,
         )
+
+    def _formula(self) -> str:
+        loss = LOSSES[self.config.target]
+        return loss if self.config.weighting == "target" else loss.replace("E ", "E w_{t} ", 1)
 
     def _charts(self, losses: np.ndarray, smoothed: np.ndarray) -> tuple[Chart, ...]:
         if not len(losses):

@@ -12,6 +12,7 @@ with one number, and on the flow schedule that rule at eta = 0 is Euler's method
 | euler_maruyama      | the reverse SDE                                | 1     | 1                  |
 | langevin            | annealed Langevin dynamics                     |       | 6                  |
 | predictor_corrector | ancestral sampling, each step corrected        |       | 2                  |
+| renoise             | for consistency models: jump, noise afresh     |       | 1                  |
 | ascent, ascent_adam | fail: the score alone, no noise                |       | 6                  |
 
 Order: of the error in the steps' size, of a sample or, where there is noise, of the samples' moments; a Langevin step
@@ -27,6 +28,7 @@ import torch
 
 from core.samplers.ancestral import ddim, ddpm, ddpm_beta, posterior_std, step_std
 from core.samplers.failing import ascent, ascent_adam
+from core.samplers.jumping import renoise
 from core.samplers.multistep import dpmpp_2m
 from core.samplers.ode import euler, heun, heun_edm
 from core.samplers.rule import Denoise, Rule, Update
@@ -35,7 +37,7 @@ from core.schedules import Schedule
 
 __all__ = ["FAILING", "SAMPLERS", "Denoise", "Rule", "Update", "aside", "ascent", "ascent_adam", "ddim", "ddpm",
            "ddpm_beta", "dpmpp_2m", "euler", "euler_maruyama", "heun", "heun_edm", "langevin", "make_sampler",
-           "posterior_std", "predictor_corrector", "step_std"]
+           "posterior_std", "predictor_corrector", "renoise", "step_std"]
 
 def aside(generator: torch.Generator | None) -> torch.Generator:
     """A source of noise beside a walk's: seeded from the walk's seed, and unrelated to it. None counts as seed 0.
@@ -57,6 +59,7 @@ SAMPLERS: dict[str, Callable[[Schedule, float, torch.Generator], Rule]] = {
     "euler_maruyama": lambda schedule, eta, generator: euler_maruyama(schedule),
     "langevin": lambda schedule, eta, generator: langevin(schedule, generator),
     "predictor_corrector": lambda schedule, eta, generator: predictor_corrector(schedule, generator),
+    "renoise": lambda schedule, eta, generator: renoise(schedule),
     "ascent": lambda schedule, eta, generator: ascent(schedule),
     "ascent_adam": lambda schedule, eta, generator: ascent_adam(schedule),
 }

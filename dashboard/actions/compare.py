@@ -18,7 +18,8 @@ from core.samplers import Denoise, Update, make_sampler
 from core.trace import Trace
 from core.walk import Step, start_noise, walk
 from dashboard.actions.subject import CannotShow, Subject, edit_of, subject_of, tampered
-from dashboard.recipe import SPECS, Invalid, Recipe
+from dashboard.recipe import SPECS, Recipe
+from dashboard.specs import Invalid
 from dashboard.versus import CHANGES, MOST_FIELDS, ON_THE_WAY, Change
 from dashboard.visitors import Visitor
 
@@ -31,7 +32,8 @@ DATA_SEED, MORE_SEED = 2026, 1_000_003
 MOST_REFERENCE = 500  #: pictures
 
 #: Fields that say nothing about a walk.
-FREE = ("recipe", "target", "train_steps", "batch", "lens_samples", "versus", "tab", "panels", "frame")
+FREE = ("recipe", "target", "weighting", "time_sampling", "labels", "beside", "train_steps", "batch", "lens_samples",
+        "layer", "forward", "versus", "tab", "panels", "frame")
 
 Words = Mapping[str, Mapping[str, str]]
 
@@ -236,16 +238,20 @@ def _word(words: Words, name: str, value: str) -> str:
 
 
 def _says(name: str, value, words: Words) -> str:
-    if name in ("sampler", "spacing", "schedule", "model"):
-        after = {"schedule": " schedule", "model": " model"}.get(name, "")
-        return _word(words, name, value) + after
-    if name == "drop_noise":
-        when = "" if value in (None, (1.0, 0.0)) else " {:g}-{:g}".format(*value)
-        return "noise kept" if value is None else "no noise" + when
+    if name in ("sampler", "spacing", "schedule", "model", "guide"):
+        before, after = {"guide": ("guided by ", "")}.get(name, ("", {"schedule": " schedule", "model": " model"}.get(name, "")))
+        return before + _word(words, name, value) + after
+    if name in ("drop_noise", "guide_when"):
+        off, on = {"drop_noise": ("noise kept", "no noise"), "guide_when": ("not guided", "guided")}[name]
+        return off if value is None else on + ("" if value == (1.0, 0.0) else " {:g}-{:g}".format(*value))
+    if name in ("label", "label2"):
+        return {"any": "any label", "each": "each label"}.get(value, f"label {value}")
+    if name == "rows":
+        return "all rows" if value is None else f"{value:,} rows"
     if name == "weights":
         return f"{value} weights" if not value.isdigit() else f"weights of step {int(value):,}"
     form = {"steps": "{} steps", "eta": "η = {:g}", "clip": "clip {}", "tell": "told t {:+g}", "nudge": "nudged {:+g}",
-            "scale_eps": "ε̂ × {:g}"}
+            "scale_eps": "ε̂ × {:g}", "guidance": "w = {:g}"}
     return form[name].format(value)
 
 

@@ -16,7 +16,9 @@ from core.samplers import make_sampler
 from core.schedules import make_schedule
 from core.trace import Trace
 from core.walk import start_noise, walk
-from dashboard.actions.subject import dataset_of, edit_of, generator_of, subject_of, tampered
+from core.films.inside import offer_inside
+from core.films.linear import offer_weights
+from dashboard.actions.subject import (Subject, dataset_of, edit_of, for_the_plane, generator_of, subject_of, tampered)
 from dashboard.recipe import Recipe
 from dashboard.visitors import Visitor
 
@@ -35,14 +37,17 @@ def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm:
 
 def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFilm]:
     """Walk from noise to data as the recipe says. Yields the film after each step, the last time when it is finished."""
-    subject = tampered(subject_of(recipe, visitor), recipe)
+    plain = subject_of(recipe, visitor)
+    subject, plane = tampered(plain, recipe), tampered(plain, for_the_plane(recipe))
     dataset, schedule, generator = subject.dataset, subject.schedule, generator_of(recipe)
     times = schedule.times(recipe.steps, recipe.spacing, subject.start)
     shape = (recipe.sample_count(dataset.kind), *dataset.x0.shape[1:])
     trace = Trace(every=Trace.fit(shape, recipe.steps, TRACE_BUDGET), about=recipe.to_dict())
     x = start_noise(schedule, shape, times[0], generator)
-    film = TraceFilm(trace, times, dataset, schedule, subject.denoise, recipe.sampler, recipe.eta,
+    shown = plane if dataset.kind == "points" else subject
+    film = TraceFilm(trace, times, dataset, schedule, shown.denoise, recipe.sampler, recipe.eta,
                      push=recipe.nudge / recipe.steps, about=recipe.to_dict())
+    look_closer(film, plain, recipe)
     update = make_sampler(recipe.sampler, schedule, recipe.eta, generator)
     for step in walk(subject.denoise, update, x, times, generator, edit_of(recipe)):
         trace.add(step)
@@ -51,10 +56,18 @@ def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFil
     yield film
 
 
+def look_closer(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
+    """Offer what only this model, these data or these labels have to show."""
+    if recipe.layer and subject.network is not None:
+        offer_inside(film, subject.network.network, recipe.layer)
+    if recipe.model in ("linear", "wiener"):
+        offer_weights(film, subject.network, int(recipe.label) if recipe.label.isdigit() else None)
+
+
 def lens(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[LensFilm]:
     """Predicted against true noise on data of the recipe, from noise to data. Yields the film after each timestep."""
-    # Unclipped: what the model itself says is in question here.
-    subject = tampered(subject_of(recipe, visitor), recipe.with_(clip="none"))
+    # Unclipped, and asked for no label: what the model itself says of any data is in question here.
+    subject = tampered(subject_of(recipe, visitor), recipe.with_(clip="none", label="any", label2="any"))
     dataset, schedule, generator = subject.dataset, subject.schedule, generator_of(recipe)
     shown = recipe.lens_count(dataset.kind)
     # More than are shown are counted, so that the curves are smooth; of pictures, which cost more, only some.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 
-from core.checkpoints import load_pretrained, pretrained
+from core.checkpoints import load_pretrained, pretrained_for
 from core.datasets import Dataset, load
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
+from core.denoisers.linear import linear
 from core.edits import during, drop_noise, in_order, nudge
-from core.guidance import clip_x0, reschedule, scale_eps, tell_time
+from core.guidance import classifier_free, clip_x0, reschedule, scale_eps, tell_time
 from core.samplers import Denoise
 from core.schedules import Schedule, make_schedule
 from core.walk import Edit
@@ -33,51 +35,97 @@ class Subject:
     denoise: Denoise
     exact: Exact
     start: float = 1.0  #: the time at which a walk with this denoiser can start
+    network: Denoiser | None = None  #: what is asked in the end, on the schedule of its training; None for the exact one
+
+
+#: The recipe's name of a shipped model → the role on its card.
+SHIPPED = {"pretrained": "diffusion", "flow": "flow", "reflow": "reflow", "consistency": "consistency", "latent": "latent"}
+#: Models that are solved from the data here and now, so from just the rows that the recipe says.
+SOLVED = ("linear", "wiener", "exact")
+#: Principal components that linear diffusion looks along.
+COMPONENTS = 24
 
 
 def dataset_of(recipe: Recipe, visitor: Visitor | None) -> Dataset:
-    """The data set of a recipe; CannotShow if it is the visitor's own and there is none."""
+    """The data of a recipe, no more rows than it says; CannotShow if they are the visitor's own and there are none."""
     if recipe.data != OWN:
-        return load(recipe.data)
-    if visitor is None or visitor.data is None:
+        whole = load(recipe.data)
+    elif visitor is None or visitor.data is None:
         raise CannotShow("There is no data set of your own here. Open “your own data” in the recipe and bring one, or pick another.")
-    return visitor.data
+    else:
+        whole = visitor.data
+    return whole if recipe.rows is None else whole.first(min(recipe.rows, len(whole)))
 
 
 def model_choices(recipe: Recipe, visitor: Visitor | None) -> list[str]:
-    """Which of "pretrained", "exact" and "mine" this visitor can use with the recipe's data."""
-    choices = ["pretrained"] if recipe.data in pretrained() else []
+    """Which models this visitor can use with the recipe's data, the best known first."""
+    shipped = pretrained_for(recipe.data)
+    choices = [name for name, role in SHIPPED.items() if role in shipped]
     if _has_own(recipe, visitor):
         choices.append("mine")
-    return choices + ["exact"]
+    return choices + list(SOLVED)
 
 
 def _has_own(recipe: Recipe, visitor: Visitor | None) -> bool:
     if visitor is None or visitor.denoiser is None or visitor.card["data"] != recipe.data:
         return False
     # Of data of one's own there can be a new set by now.
-    return recipe.data != OWN or visitor.data is not None and visitor.card["hash"] == visitor.data.hash
+    return recipe.data != OWN or visitor.data is not None and visitor.card["whole"] == visitor.data.hash
 
 
 def subject_of(recipe: Recipe, visitor: Visitor | None) -> Subject:
     """Everything a walk or a lens needs. CannotShow if the model is not there for this data."""
     dataset, schedule = dataset_of(recipe, visitor), make_schedule(recipe.schedule, recipe.T)
-    exact = Exact(dataset.x0, schedule, dataset.bandwidth)
+    exact = Exact.of(dataset, schedule)
     if recipe.model != "mine" and recipe.weights != "averaged":
         raise CannotShow("Raw and earlier weights are there of a model of your own alone: train one, and take "
                          "“my training”.")
     if recipe.model == "exact":
         return Subject(dataset, schedule, exact, exact)
+    if recipe.model in ("linear", "wiener"):
+        # Solved here and now, so that it is of just these rows and on just this schedule.
+        components = min(COMPONENTS, dataset.x0[0].numel()) if recipe.model == "linear" else None
+        solved = linear(dataset, schedule, components)
+        return Subject(dataset, schedule, solved, exact, network=solved)
+    denoiser = network_of(recipe, visitor, dataset)
+    moved = reschedule(denoiser, denoiser.schedule, schedule)
+    return Subject(dataset, schedule, moved, exact, schedule.start_for(denoiser.target), denoiser)
+
+
+def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> Denoiser:
+    """The trained network that a recipe names. CannotShow says what to press if there is none."""
     if recipe.model == "mine":
         if not _has_own(recipe, visitor):
             raise CannotShow(f"No model of yours for “{dataset.title}” is here. Train one in the Train tab, or pick another model.")
-        denoiser = own_denoiser(recipe, visitor)
-    else:
-        if recipe.data not in pretrained():
-            raise CannotShow(f"No trained model is shipped for “{dataset.title}”. Train one in the Train tab, or pick the exact denoiser.")
-        denoiser = load_pretrained(recipe.data)[0]
-    moved = reschedule(denoiser, denoiser.schedule, schedule)
-    return Subject(dataset, schedule, moved, exact, schedule.start_for(denoiser.target))
+        return own_denoiser(recipe, visitor)
+    shipped = pretrained_for(recipe.data)
+    if SHIPPED[recipe.model] not in shipped:
+        raise CannotShow(f"No model of that kind is shipped for “{dataset.title}”. Train one in the Train tab, or pick "
+                         f"another: {', '.join(model_choices(recipe, visitor))}.")
+    return load_pretrained(shipped[SHIPPED[recipe.model]])[0]
+
+
+def cond_of(recipe: Recipe, subject: Subject, count: int) -> torch.Tensor | None:
+    """What each of `count` samples is to be, (count,) or (count, K); None where anything may come.
+
+    CannotShow for a label that there is not, or a model that knows none.
+    """
+    conditions = subject.dataset.conditions
+    asked = (recipe.label, recipe.label2)[: max(1, len(conditions))]
+    if all(label == "any" for label in asked):
+        return None
+    if not getattr(subject.denoise, "labels", 0):
+        raise CannotShow("This model knows no labels, so it cannot be asked for one: take another model, or ask for any.")
+    columns = []
+    for label, (title, names) in zip(asked, conditions):
+        if label.isdigit() and int(label) >= len(names):
+            raise CannotShow(f"There is no {title} with the number {label}: there are 0 to {len(names) - 1}, "
+                             f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}.")
+        each = torch.arange(count)
+        if columns and asked[0] == "each":  # each of the second for every one of the first
+            each = each // len(conditions[0][1])
+        columns.append(each % len(names) if label == "each" else torch.full((count,), len(names) if label == "any" else int(label)))
+    return torch.stack(columns, 1) if len(columns) > 1 else columns[0]
 
 
 def own_denoiser(recipe: Recipe, visitor: Visitor) -> Denoiser:
@@ -96,14 +144,34 @@ def own_denoiser(recipe: Recipe, visitor: Visitor) -> Denoiser:
     return training.kept[int(recipe.weights)]
 
 
+def guided(subject: Subject, recipe: Recipe) -> Subject:
+    """The subject asked for the recipe's labels, and pushed towards them as hard as it says."""
+    if cond_of(recipe, subject, 1) is None:
+        return subject
+    between = recipe.guide_when or (0.0, 0.0)
+
+    @cache
+    def asked(count: int) -> Denoise:
+        # As many labels as there are samples in the call: a comparison asks for its own and, later, for more of them.
+        return classifier_free(subject.denoise, cond_of(recipe, subject, count), recipe.guidance, between)
+
+    return replace(subject, denoise=lambda x_t, t: asked(len(x_t))(x_t, t))
+
+
 def tampered(subject: Subject, recipe: Recipe) -> Subject:
-    """The subject with the recipe's edits of what the model is told and what it says, and with clipping after them."""
-    denoise = subject.denoise
+    """The subject as the recipe walks it: asked for its labels, with its edits of what the model is told and what it
+    says, and with clipping after them."""
+    denoise = guided(subject, recipe).denoise
     if recipe.tell:
         denoise = tell_time(denoise, subject.schedule, recipe.tell)
     if recipe.scale_eps != 1:
         denoise = scale_eps(denoise, recipe.scale_eps)
     return replace(subject, denoise=clip_x0(denoise, recipe.clip))
+
+
+def for_the_plane(recipe: Recipe) -> Recipe:
+    """The recipe for places of the plane rather than samples: where each label is asked for in turn, that of any."""
+    return recipe.with_(**{name: "any" for name in ("label", "label2") if getattr(recipe, name) == "each"})
 
 
 def edit_of(recipe: Recipe) -> Edit | None:

@@ -37,9 +37,12 @@ FLOOR_SAMPLES = {"points": 2000, "images": 64}
 
 def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
     """The training that a recipe describes, on this data. ValueError says what cannot be."""
-    changes = dict(schedule=recipe.schedule, T=recipe.T, seed=recipe.seed)
-    if recipe.target != "auto":
-        changes["target"] = recipe.target
+    changes = dict(schedule=recipe.schedule, T=recipe.T, seed=recipe.seed, weighting=recipe.weighting)
+    for name in ("target", "time_sampling"):
+        if getattr(recipe, name) != "auto":
+            changes[name] = getattr(recipe, name)
+    if recipe.labels == "learn":
+        changes["labels"] = True
     if recipe.train_steps is not None:
         changes["steps"] = recipe.train_steps
     if recipe.batch is not None:
@@ -100,13 +103,14 @@ class Training:
 
     def __init__(self, recipe: Recipe, visitor: Visitor | None = None):
         self.recipe, self.dataset, self.visitor = recipe, dataset_of(recipe, visitor), visitor
+        self._whole = dataset_of(recipe.with_(rows=None), visitor).hash
         self.config = config_of(recipe, self.dataset)
         self.moments = moments(self.config.steps, PREVIEWS)
         self.keep_at = set(moments(self.config.steps, CLOCKS))
         self.kept: dict[int, Denoiser] = {}
         self.trainer: Trainer | None = None
         floor = floor_by_bucket(self.dataset, self.config)
-        self.film = TrainingFilm(self.dataset, self.config.target, self.config.steps, self.moments, floor, about=recipe.to_dict())
+        self.film = TrainingFilm(self.dataset, self.config, self.moments, floor, about=recipe.to_dict())
         self._prepare_previews()
 
     def _prepare_previews(self) -> None:
@@ -175,7 +179,7 @@ class Training:
         """Make what has been learned so far, with averaged weights, the visitor's own model."""
         with visitor.lock:
             visitor.denoiser = self._averaged()
-            visitor.card = {"data": self.recipe.data, "hash": self.dataset.hash, "steps": self.trainer.step,
+            visitor.card = {"data": self.recipe.data, "hash": self.dataset.hash, "whole": self._whole, "steps": self.trainer.step,
                             "training": self.config.to_dict()}
 
     @property

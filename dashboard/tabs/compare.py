@@ -25,7 +25,7 @@ def stage() -> Stage:
                      shown=())
 
 
-def wire_branch(lab: Lab, controls: Controls, token: gr.BrowserState, query: gr.HTML, tabs: gr.Tabs) -> Any:
+def wire_branch(lab: Lab, controls: Controls, token: gr.BrowserState, tabs: gr.Tabs) -> Any:
     """Branch here: the sidebar goes back to the walk on the stage; what differed becomes run B from this step on."""
 
     def on_branch(frame: float, token: str, request: gr.Request, *values) -> list:
@@ -37,8 +37,8 @@ def wire_branch(lab: Lab, controls: Controls, token: gr.BrowserState, query: gr.
             recipe = branched(walked, wanted, frame * film.trace.every, noisy)
         except Exception as error:
             raise plainly(error) from None
-        return [recipe.with_(tab="denoise").to_query(), gr.update(selected="compare"), *controls.show(recipe)]
+        return [gr.update(selected="compare"), *controls.show(recipe)]
 
-    playhead, outputs = gr.Number(visible=False), [query, tabs, *controls.inputs]
+    playhead, outputs = gr.Number(visible=False), [tabs, *controls.inputs]
     return controls.buttons["branch"].click(on_branch, [playhead, token, *controls.inputs], outputs, js=PLAYHEAD,
                                             **QUIET)

@@ -9,11 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from dashboard.actions.subject import model_choices
 from dashboard.actions.trainings import Training
 from dashboard.controls import Controls
 from dashboard.jobs import ENDED, PAUSED, Job, watch
 from dashboard.lab import Lab, plainly
+from dashboard.outfit import outfit
 from dashboard.recipe import Recipe
 from dashboard.reel import Reel
 from dashboard.stage import Stage
@@ -83,7 +83,7 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
         visitor.take_job(None)
         with visitor.lock:
             visitor.denoiser = visitor.card = None
-        return [None, None, "", weights(recipe_from(tab.controls, values), visitor), *buttons_for(None)]
+        return [None, None, "", outfit(recipe_from(tab.controls, values), visitor)[0], *buttons_for(None)]
 
     inputs = [token, *tab.controls.inputs]
     buttons["train"].click(start, inputs, tab.outputs, **{**api, "concurrency_limit": None})
@@ -113,20 +113,13 @@ async def follow(lab: Lab, visitor: Visitor, session: str, recipe: Recipe) -> As
         gr.Warning(job.error)
     model = gr.skip()
     if visitor.denoiser is not None and visitor.card["data"] == recipe.data:
-        model = weights(recipe, visitor, "mine")
+        model = outfit(recipe, visitor, "mine")[0]
     done = reel.refreshed(done=True) if training.film.frames else gr.skip()
     yield [done, gr.skip(), status_of(job), model, *buttons_for(job)]
     if training.kept:
         clocks = Reel(await asyncio.to_thread(training.clocks))
         visitor.keep(f"clocks/{session}", clocks)
         yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), gr.skip(), *[gr.skip()] * 5]
-
-
-def weights(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> str:
-    """Which weights to use: what was chosen if it is there for this data, else the best that is."""
-    choices = model_choices(recipe, visitor)
-    wanted = chosen or recipe.model
-    return wanted if wanted in choices else choices[0]
 
 
 def buttons_for(job: Job | None) -> list:

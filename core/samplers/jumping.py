@@ -1,0 +1,24 @@
+"""Sampling with a consistency model: jump to the data, noise what is found afresh, jump again."""
+
+from __future__ import annotations
+
+from core.samplers.rule import Rule
+from core.schedules import Schedule
+
+
+def renoise(schedule: Schedule) -> Rule:
+    """x_s = alpha_s·x0 + sigma_s·noise (Song et al. 2023, algorithm 1). Each step takes the jump to the data, then noises
+    what it finds afresh, so that a later jump can do better.
+
+    One step, from t = 1 to 0, is the jump itself. With a usual denoiser it is no sampler: x0 is a mean there.
+    """
+
+    def numbers(t, s, before=None):
+        alpha_s, sigma_s = schedule.at(s)
+        return {"alpha_s": alpha_s, "std": sigma_s}
+
+    def update(denoise, x_t, prediction, t, s):
+        n = numbers(t, s)
+        return n["alpha_s"] * prediction.x0, x_t.new_full((), n["std"])
+
+    return Rule(update, numbers)

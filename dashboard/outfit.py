@@ -1,0 +1,93 @@
+"""What the sidebar has to offer for a recipe: which models, labels and layers there are, and which groups are of use."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from core.checkpoints import pretrained, pretrained_for
+from core.inside import layers_of
+from dashboard.actions.subject import SHIPPED, SOLVED, CannotShow, dataset_of, model_choices, network_of
+from dashboard.controls import WORDS, label_choices
+from dashboard.recipe import DEFAULTS, Recipe
+from dashboard.visitors import Visitor
+
+#: The fields whose choices depend on the data and on what the visitor has; `outfit` gives them in this order.
+OUTFITTED = ("model", "label", "label2", "layer")
+
+
+def weights(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> str:
+    """Which model to use: what was chosen if it is there for this data, else the best that is."""
+    choices = model_choices(recipe, visitor)
+    wanted = chosen or recipe.model
+    return wanted if wanted in choices else choices[0]
+
+
+def outfit(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> list:
+    """Updates of the fields OUTFITTED: their choices for these data, and their values where they are among them."""
+    recipe = recipe.with_(model=weights(recipe, visitor, chosen))
+    models = [(WORDS["model"][name], name) for name in model_choices(recipe, visitor)]
+    updates = [gr.update(choices=models, value=recipe.model)]
+    conditions = dataset_of(recipe, visitor).conditions
+    for k, asked in enumerate((recipe.label, recipe.label2)):
+        choices = label_choices(conditions[k][1] if k < len(conditions) else ())
+        updates.append(gr.update(choices=choices, value=_among(asked, choices, "any")))
+    layers = [("none", ""), *((title, name) for name, title in layers_of_model(recipe, visitor).items())]
+    return [*updates, gr.update(choices=layers, value=_among(recipe.layer, layers, ""))]
+
+
+def _among(value: str, choices: list[tuple[str, str]], otherwise: str) -> str:
+    return value if value in (choice for _, choice in choices) else otherwise
+
+
+def layers_of_model(recipe: Recipe, visitor: Visitor | None) -> dict[str, str]:
+    """The layers of a recipe's network that can be looked at: name → in words; none for what is no trained network."""
+    if recipe.model != "mine" and SHIPPED.get(recipe.model) not in pretrained_for(recipe.data):
+        return {}
+    try:
+        return layers_of(network_of(recipe, visitor, dataset_of(recipe, visitor)).network)
+    except CannotShow:
+        return {}
+
+
+def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
+    """What holds of a recipe, in the words of `controls.needs`."""
+    try:
+        dataset = dataset_of(recipe, visitor)
+    except CannotShow:
+        return []
+    conditions = dataset.conditions
+    true = {
+        "points": dataset.kind == "points",
+        "classes": bool(conditions),
+        "labels": bool(conditions) and knows_labels(recipe, visitor),
+        "two": len(conditions) > 1,
+        "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
+        "rows": recipe.model in SOLVED or recipe.rows is not None,
+        "mine": recipe.model == "mine",
+        "network": recipe.model in SHIPPED or recipe.model == "mine",
+    }
+    return [fact for fact, holds in true.items() if holds]
+
+
+def knows_labels(recipe: Recipe, visitor: Visitor | None) -> bool:
+    """Whether a recipe's model can be asked for a label of data that have some."""
+    if recipe.model == "mine":
+        return visitor is not None and bool(getattr(visitor.denoiser, "labels", 0))
+    if recipe.model not in SHIPPED:
+        return True
+    name = pretrained_for(recipe.data).get(SHIPPED[recipe.model])
+    return name is not None and bool(pretrained()[name]["labels"])
+
+
+def without_what_is_not_there(recipe: Recipe, visitor: Visitor | None) -> Recipe:
+    """The recipe with the labels and the layer left out that its data or its model do not have."""
+    true, dataset = facts(recipe, visitor), dataset_of(recipe, visitor)
+    changes = {}
+    for k, name in enumerate(("label", "label2")):
+        asked, conditions = getattr(recipe, name), dataset.conditions
+        there = "labels" in true and k < len(conditions) and (not asked.isdigit() or int(asked) < len(conditions[k][1]))
+        if not there:
+            changes[name] = DEFAULTS[name]
+    if recipe.layer and recipe.layer not in layers_of_model(recipe, visitor):
+        changes["layer"] = DEFAULTS["layer"]
+    return recipe.with_(**changes)
