@@ -14,7 +14,7 @@ from torch import Tensor
 from core.datasets import Dataset
 
 HALVINGS = 4  #: so often data are cut in two
-SMALLEST = 1 / 64  #: share of the data that a mode holds at least
+SMALLEST = 1 / 32  #: share of the data that a mode holds at least
 NEAR = 3.0  #: bandwidths within which a sample is good (Srivastava et al. 2017, "VEEGAN", section 4.1)
 QUARTER = 0.25  #: of its fair share is what a mode must get to count as covered
 FEWEST = 16  #: samples that the smallest mode's fair share must be: exact ones then miss it in one set of 10,000

@@ -7,8 +7,10 @@ A film can still be growing (a walk under way, a training): `frames` are there, 
 from core.films.base import Film, Offer
 from core.films.compare import CompareFilm
 from core.films.forward import ForwardFilm
+from core.films.gan import BesideFilm
 from core.films.lens import LensFilm
 from core.films.trace import TraceFilm
 from core.films.training import ClocksFilm, TrainingFilm
 
-__all__ = ["Film", "Offer", "ForwardFilm", "TraceFilm", "LensFilm", "TrainingFilm", "ClocksFilm", "CompareFilm"]
+__all__ = ["Film", "Offer", "ForwardFilm", "TraceFilm", "LensFilm", "TrainingFilm", "ClocksFilm", "CompareFilm",
+           "BesideFilm"]

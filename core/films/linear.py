@@ -24,7 +24,7 @@ from core.scene import Chart, Series
 from core.schedules import Schedule
 
 #: Directions shown as pictures; pixels a side whose filters are.
-DIRECTIONS, PIXELS = 25, 4
+DIRECTIONS, PIXELS = 16, 4
 #: Times at which the exact denoiser's error is measured, and multiplications that each may take.
 PROBES, BUDGET = 12, 20_000_000
 

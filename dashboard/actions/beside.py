@@ -1,0 +1,52 @@
+"""Why not a GAN? A training of a visitor's own with a GAN learning beside it, step by step on the same data."""
+
+from __future__ import annotations
+
+import torch
+
+from core.films.gan import BesideFilm, BesidePreview
+from core.films.training import Progress
+from core.gan import GAN, gan_config
+from dashboard.actions.trainings import Training
+from dashboard.recipe import Recipe
+from dashboard.visitors import Visitor
+
+
+class Beside(Training):
+    """A `Training` and a GAN, a step each in turns: the same number of steps, of rows a step, and of parameters.
+
+    The film shows both; in the end the diffusion model is the visitor's own. A GAN's step is an update of two networks
+    and takes more processor time than one of diffusion: the budget favours the GAN, and the film says by how much.
+
+    gan: a name of `core.gan.GANS`. ValueError for another, and for data other than points with a bandwidth.
+    """
+
+    def __init__(self, recipe: Recipe, visitor: Visitor | None = None, gan: str = "plain"):
+        super().__init__(recipe, visitor)
+        c = self.config
+        self.gan_config = gan_config(gan, steps=c.steps, batch=c.batch, seed=c.seed)
+        self.gan: GAN | None = None
+        self.film = BesideFilm(self.film)
+        generator = torch.Generator().manual_seed(recipe.seed)
+        self._latent = torch.randn(len(self._noise), self.gan_config.latent, generator=generator)
+
+    def _look(self, step: int) -> None:
+        """The GAN's turn, until it too has taken so many steps; then the look at both."""
+        if self.gan is None:
+            self.gan = GAN(self.dataset, self.gan_config)
+        for _ in self.gan.run(until=step):
+            pass
+        super()._look(step)
+
+    def _preview(self, step: int) -> BesidePreview:
+        return BesidePreview.of(super()._preview(step), self.trainer.seconds, self.gan, self._latent)
+
+    def progress(self, seconds: float) -> Progress:
+        if self.gan is not None:
+            self.film.gan_losses = self.gan.losses.copy()
+        return super().progress(seconds)
+
+    @property
+    def nbytes(self) -> int:
+        networks = [self.gan.generator, self.gan.discriminator] if self.gan else []
+        return super().nbytes + sum(w.nbytes for network in networks for w in network.parameters())
