@@ -10,6 +10,7 @@ import gradio as gr
 
 from dashboard.examples import EXAMPLES
 from dashboard.knots import Knots
+from dashboard.models import WORDS as MODEL_WORDS
 from dashboard.picker import Picker
 from dashboard.recipe import DEFAULTS, SPECS, Recipe
 from dashboard.rows import VersusRows
@@ -17,9 +18,7 @@ from dashboard.specs import Choice, Invalid, Label, Layer, Real, Weights, Whole
 
 #: What people read for the values of a field; the values themselves where nothing is said.
 WORDS = {
-    "model": {"pretrained": "pretrained", "flow": "rectified flow", "reflow": "reflow, straight",
-              "consistency": "one-step model", "latent": "latent diffusion", "linear": "linear diffusion",
-              "wiener": "Wiener filter", "exact": "exact", "mine": "my training"},
+    "model": MODEL_WORDS,
     "labels": {"ignore": "ignored", "learn": "learned too"},
     "beside": {"nothing": "nothing", "gan": "a GAN"},
     "guide": {"free": "classifier-free", "classifier": "a classifier"},
@@ -39,23 +38,11 @@ WORDS = {
 RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"target": "auto", "schedule": "linear"},
                "flow": {"target": "auto", "schedule": "flow"}}
 
-#: How a model is walked that was made for few steps. Leaving such a model takes these back, unless they were changed.
-MODEL_SETS = {"flow": {"schedule": "flow", "sampler": "ddim", "steps": 20},
-              "reflow": {"schedule": "flow", "sampler": "ddim", "steps": 2},
-              "consistency": {"schedule": "cosine", "sampler": "renoise", "steps": 1}}
-USUAL = {name: DEFAULTS[name] for name in ("schedule", "sampler", "steps")}
-
 SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
 #: Fields that are written as text in their control.
 AS_TEXT = ("drop_noise", "guide_when", "versus")
 #: Fields that speak of the next training, or have a handler of their own: what is shown does not change with them.
 NOT_SHOWN = ("data", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels", "beside")
-
-
-def walked_as(model: str, schedule: str, sampler: str, steps: int) -> dict[str, Any]:
-    """Schedule, sampler and steps once this model has been picked, where they were these."""
-    now = {"schedule": schedule, "sampler": sampler, "steps": steps}
-    return MODEL_SETS.get(model) or (USUAL if now in MODEL_SETS.values() else now)
 
 
 @dataclass

@@ -6,8 +6,9 @@ import gradio as gr
 
 from core.checkpoints import pretrained, pretrained_for
 from core.inside import layers_of
-from dashboard.actions.subject import SHIPPED, SOLVED, CannotShow, dataset_of, model_choices, network_of
-from dashboard.controls import WORDS, label_choices
+from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of
+from dashboard.controls import label_choices
+from dashboard.models import SHIPPED, SOLVED, WORDS
 from dashboard.recipe import DEFAULTS, Recipe
 from dashboard.visitors import Visitor
 
@@ -25,7 +26,7 @@ def weights(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) 
 def outfit(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> list:
     """Updates of the fields OUTFITTED: their choices for these data, and their values where they are among them."""
     recipe = recipe.with_(model=weights(recipe, visitor, chosen))
-    models = [(WORDS["model"][name], name) for name in model_choices(recipe, visitor)]
+    models = [(WORDS[name], name) for name in model_choices(recipe, visitor)]
     updates = [gr.update(choices=models, value=recipe.model)]
     conditions = dataset_of(recipe, visitor).conditions
     for k, asked in enumerate((recipe.label, recipe.label2)):

@@ -19,12 +19,11 @@ from core.recipes import RECIPES
 from core.samplers import SAMPLERS
 from core.schedules import SCHEDULES, SPACINGS
 from core.weightings import WEIGHTINGS
+from dashboard.models import MODELS
 from dashboard.specs import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Weights, Whole, shown
 from dashboard.versus import LETTERS, Change, Versus
 
 OWN = "own"  #: the data set that a visitor brought; it lives with the visitor, not in the link
-#: Who can say what the noise is; which of them there are for a data set, `dashboard.actions.subject` knows.
-MODELS = ("pretrained", "flow", "reflow", "consistency", "latent", "linear", "wiener", "exact", "mine")
 TABS = ("forward", "train", "denoise", "lens", "compare")
 MOST_IMAGES = 64  #: images side by side; points can be more
 MAX_QUERY = 2000  #: characters of a link that are read

@@ -11,9 +11,10 @@ import gradio as gr
 from core.datasets import Dataset
 from dashboard.actions.subject import dataset_of, model_choices
 from dashboard.api import expose
-from dashboard.controls import RECIPE_SETS, Controls, build_controls, walked_as
+from dashboard.controls import RECIPE_SETS, Controls, build_controls
 from dashboard.examples import EXAMPLES
 from dashboard.lab import Lab, plainly
+from dashboard.models import walked_as
 from dashboard.outfit import OUTFITTED, facts, outfit, without_what_is_not_there
 from dashboard.own import Own, build_own, read_drawing, read_file
 from dashboard.recipe import DEFAULTS, HELP, OWN, Recipe

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Fields of the recipe in which the runs of a comparison can differ, in the order in which they are written.
-CHANGES = ("sampler", "steps", "eta", "spacing", "schedule", "label", "label2", "guide", "guidance", "guide_when", "clip",
-           "drop_noise", "tell", "nudge", "scale_eps", "model", "weights", "rows")
+CHANGES = ("sampler", "steps", "eta", "spacing", "schedule", "label", "label2", "guide", "guidance", "guide_when",
+           "clip", "drop_noise", "tell", "nudge", "scale_eps", "model", "weights", "rows")
 #: Those that a branch can change: it goes on along the grid of its parent.
 ON_THE_WAY = tuple(name for name in CHANGES if name not in ("steps", "spacing", "schedule", "rows"))
 LETTERS = "BCD"

@@ -18,6 +18,7 @@ from core.samplers import Denoise, Update, make_sampler
 from core.trace import Trace
 from core.walk import Step, start_noise, walk
 from dashboard.actions.subject import CannotShow, Subject, edit_of, subject_of, tampered
+from dashboard.models import MODEL_SETS
 from dashboard.recipe import SPECS, Recipe
 from dashboard.specs import Invalid
 from dashboard.versus import CHANGES, MOST_FIELDS, ON_THE_WAY, Change
@@ -228,8 +229,11 @@ def first_label(recipe: Recipe, words: Words) -> str:
 
 
 def change_label(change: Change, words: Words) -> str:
-    """What a run does differently, in a few words."""
-    parts = [_says(name, change.fields[name], words) for name in CHANGES if name in change.fields]
+    """What a run does differently, in a few words: the model first, and nothing that goes without saying with it."""
+    fields = dict(change.fields)
+    implied = MODEL_SETS.get(fields.get("model"), {})
+    told = [name for name in ("model", *CHANGES) if name in fields and not (name != "steps" and fields[name] == implied.get(name))]
+    parts = [_says(name, fields[name], words) for name in dict.fromkeys(told)]
     return ", ".join(parts) + ("" if change.step is None else f" from step {change.step}")
 
 
@@ -239,8 +243,10 @@ def _word(words: Words, name: str, value: str) -> str:
 
 def _says(name: str, value, words: Words) -> str:
     if name in ("sampler", "spacing", "schedule", "model", "guide"):
-        before, after = {"guide": ("guided by ", "")}.get(name, ("", {"schedule": " schedule", "model": " model"}.get(name, "")))
+        before, after = {"guide": "guided by "}.get(name, ""), {"schedule": " schedule"}.get(name, "")
         return before + _word(words, name, value) + after
+    if name == "steps":
+        return "1 step" if value == 1 else f"{value} steps"
     if name in ("drop_noise", "guide_when"):
         off, on = {"drop_noise": ("noise kept", "no noise"), "guide_when": ("not guided", "guided")}[name]
         return off if value is None else on + ("" if value == (1.0, 0.0) else " {:g}-{:g}".format(*value))
@@ -250,7 +256,7 @@ def _says(name: str, value, words: Words) -> str:
         return "all rows" if value is None else f"{value:,} rows"
     if name == "weights":
         return f"{value} weights" if not value.isdigit() else f"weights of step {int(value):,}"
-    form = {"steps": "{} steps", "eta": "η = {:g}", "clip": "clip {}", "tell": "told t {:+g}", "nudge": "nudged {:+g}",
+    form = {"eta": "η = {:g}", "clip": "clip {}", "tell": "told t {:+g}", "nudge": "nudged {:+g}",
             "scale_eps": "ε̂ × {:g}", "guidance": "w = {:g}"}
     return form[name].format(value)
 

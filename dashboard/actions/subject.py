@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 
@@ -18,6 +18,7 @@ from core.guidance import classifier_free, clip_x0, reschedule, scale_eps, tell_
 from core.samplers import Denoise
 from core.schedules import Schedule, make_schedule
 from core.walk import Edit
+from dashboard.models import SHIPPED, SOLVED
 from dashboard.recipe import OWN, Recipe
 from dashboard.visitors import Visitor
 
@@ -38,12 +39,8 @@ class Subject:
     network: Denoiser | None = None  #: what is asked in the end, on the schedule of its training; None for the exact one
 
 
-#: The recipe's name of a shipped model → the role on its card.
-SHIPPED = {"pretrained": "diffusion", "flow": "flow", "reflow": "reflow", "consistency": "consistency", "latent": "latent"}
-#: Models that are solved from the data here and now, so from just the rows that the recipe says.
-SOLVED = ("linear", "wiener", "exact")
 #: Principal components that linear diffusion looks along.
-COMPONENTS = 24
+COMPONENTS = 30
 
 
 def dataset_of(recipe: Recipe, visitor: Visitor | None) -> Dataset:
@@ -83,13 +80,24 @@ def subject_of(recipe: Recipe, visitor: Visitor | None) -> Subject:
     if recipe.model == "exact":
         return Subject(dataset, schedule, exact, exact)
     if recipe.model in ("linear", "wiener"):
-        # Solved here and now, so that it is of just these rows and on just this schedule.
-        components = min(COMPONENTS, dataset.x0[0].numel()) if recipe.model == "linear" else None
-        solved = linear(dataset, schedule, components)
-        return Subject(dataset, schedule, solved, exact, network=solved)
+        components = COMPONENTS if recipe.model == "linear" else None
+        solve = solved if recipe.data != OWN else lambda *_: solved_for(dataset, schedule, components)
+        model = solve(recipe.data, recipe.rows, recipe.schedule, recipe.T, components)
+        return Subject(dataset, schedule, model, exact, network=model)
     denoiser = network_of(recipe, visitor, dataset)
     moved = reschedule(denoiser, denoiser.schedule, schedule)
     return Subject(dataset, schedule, moved, exact, schedule.start_for(denoiser.target), denoiser)
+
+
+def solved_for(dataset: Dataset, schedule: Schedule, components: int | None) -> Denoiser:
+    """Linear diffusion on just these rows and this schedule, along no more directions than the data have."""
+    return linear(dataset, schedule, components and min(components, dataset.x0[0].numel()))
+
+
+@lru_cache(maxsize=6)
+def solved(data: str, rows: int | None, schedule: str, T: int, components: int | None) -> Denoiser:
+    """The same for shipped data: of pictures of many pixels it takes seconds, and many ask for it."""
+    return solved_for(dataset_of(Recipe(data=data, rows=rows), None), make_schedule(schedule, T), components)
 
 
 def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> Denoiser:
