@@ -19,8 +19,10 @@ from torch import Tensor
 from core.datasets import Dataset
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
+from core.forward import noised
 from core.metrics import BLOCKS, Estimate, draw_samples, estimated, sliced_wasserstein
 
+LEVEL = 0.5  #: sigma/alpha at which guesses are compared: half as much noise as signal
 COPY = 1 / 3  #: nearer than this share of the way to the second row, a sample is a copy of the nearest
 
 
@@ -97,18 +99,35 @@ def memory_figures(samples: Tensor, dataset: Dataset) -> dict[str, float]:
     return {name: round(value, 5) for name, value in figures.items()}
 
 
+@torch.no_grad()
+def guess_errors(denoiser: Denoiser | Exact, dataset: Dataset, count: int, seed: int = 0) -> dict[str, float]:
+    """How well x0 is guessed from rows trained on ("seen") and held out ("unseen"), at the noise sigma/alpha = LEVEL.
+
+    Mean (x̂0 − x0)² per value, over `count` noised rows of each. Where the two are one, nothing was learned by heart
+    (Kadkhodaie et al. 2024, figure 1, who give it as a signal-to-noise ratio).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    t = denoiser.schedule.t_at(torch.tensor(-2 * math.log(LEVEL), dtype=torch.float64))
+    errors = {}
+    for name, x0 in (("seen", dataset.draw(count, generator)[0]), ("unseen", dataset.held_out[:count])):
+        event = noised(denoiser.schedule, x0, t, torch.randn(x0.shape, generator=generator))
+        errors[name] = round(float((denoiser(event.x_t, t).x0 - x0).square().mean()), 5)
+    return errors
+
+
 def memory_card(denoiser: Denoiser, dataset: Dataset, seed: int = 0) -> dict[str, object]:
     """How much a model remembers of the data it was trained on: its "memory" on a card. {} where none were held out.
 
     samples         how many were drawn, 256 at most and no more than were held out; seed: of their noise
-    network, exact  `memory_figures` of the model's samples, and of those of the exact denoiser of the same data
-    unseen          the share of held-out data that would be called copies: what the criterion finds by chance
+    network, exact  `memory_figures` and `guess_errors` of the model, and of the exact denoiser of the same data
+    unseen_copies   the share of held-out data that would be called copies: what the criterion finds by chance
     """
     count = min(256, len(dataset.held_out))
     if count < 2 * BLOCKS:
         return {}
     exact = Exact(dataset.x0, denoiser.schedule, dataset.bandwidth)
-    drawn = {name: draw_samples(of, dataset.shape, count, seed=seed)
-             for name, of in (("network", denoiser), ("exact", exact))}
-    return {"samples": count, "seed": seed, **{name: memory_figures(x, dataset) for name, x in drawn.items()},
-            "unseen": round(copies(dataset.held_out[:count], dataset.x0).value, 5)}
+    card = {"samples": count, "seed": seed}
+    for name, of in (("network", denoiser), ("exact", exact)):
+        drawn = draw_samples(of, dataset.shape, count, seed=seed)
+        card[name] = memory_figures(drawn, dataset) | guess_errors(of, dataset, count, seed)
+    return card | {"unseen_copies": round(copies(dataset.held_out[:count], dataset.x0).value, 5)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,12 +10,19 @@ import pytest
 import torch
 
 from core import __main__ as cli
-from core.checkpoints import load_checkpoint
+from core.checkpoints import load_checkpoint, load_pretrained, pretrained
 from core.datasets import Dataset, load, save_dataset
 from core.denoisers.exact import Exact
-from core.memory import COPY, copied, copies, distinct, memory_card, memory_figures, nearest_rows, share
+from core.films import TraceFilm
+from core.films.nearest import memory_cards, memory_charts, offer_nearest
+from core.memory import (COPY, LEVEL, copied, copies, distinct, guess_errors, memory_card, memory_figures, nearest_rows,
+                         share)
 from core.metrics import draw_samples
+from core.prediction import Prediction
+from core.samplers import ddim
 from core.schedules import make_schedule
+from core.trace import Trace
+from core.walk import start_noise, walk
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +142,146 @@ def test_the_card_holds_a_model_against_the_exact_denoiser(digits, generator):
     data = Dataset("some", "", "images", digits.x0[:6], held_out=digits.held_out[:20])
     denoiser = Exact(digits.x0[100:110], make_schedule("cosine"))
     card = memory_card(denoiser, data)
-    assert card["samples"] == 20 and card["exact"]["copies"] == 1 and card["network"]["copies"] == card["unseen"] == 0
-    assert memory_card(denoiser, data.first(6).first(3)).keys() == card.keys()
+    assert card["samples"] == 20 and card["exact"]["copies"] == 1
+    assert card["network"]["copies"] == card["unseen_copies"] == 0
+
+
+def test_an_exact_denoiser_guesses_its_own_rows_and_not_others(digits):
+    few, many = (digits.first(n) for n in (8, 800))
+    of_few, of_many = (guess_errors(Exact(data.x0, make_schedule("cosine")), data, 100) for data in (few, many))
+    assert of_few["seen"] < 1e-3 < of_many["seen"] < 0.1 * of_many["unseen"] < 0.1 * of_few["unseen"]
+
+
+def test_guesses_of_the_mean_are_wrong_by_the_variance(digits):
+    class Mean:
+        schedule = make_schedule("linear")
+
+        def __call__(self, x_t, t):
+            alpha, sigma = (a.to(x_t) for a in self.schedule(t))
+            assert float(sigma / alpha) == pytest.approx(LEVEL, rel=0.01)
+            return Prediction.from_x0(digits.x0.mean(0).expand_as(x_t), x_t, alpha, sigma)
+
+    errors = guess_errors(Mean(), digits, 179)
+    spread = float((digits.held_out[:179] - digits.x0.mean(0)).square().mean())
+    assert errors["unseen"] == pytest.approx(spread, abs=1e-5) and errors["seen"] == pytest.approx(spread, rel=0.1)
 
 
 def test_without_held_out_data_there_is_nothing_to_hold_a_model_against():
     assert memory_card(None, load("moons").first(8)) == {}
+
+
+# At the playhead
+
+def film_of(data: Dataset, denoise=None, n: int = 6, steps: int = 12) -> TraceFilm:
+    schedule, g = make_schedule("cosine"), torch.Generator().manual_seed(0)
+    times, trace = schedule.times(steps, "log_snr"), Trace()
+    film = TraceFilm(trace, times, data, schedule, denoise or Exact(data.x0, schedule, data.bandwidth))
+    film.more_charts = []
+    start = start_noise(schedule, (n, *data.shape), times[0], g)
+    for step in walk(film.denoise, ddim(schedule), start, times, g):
+        trace.add(step)
+    film.finish()
+    offer_nearest(film)
+    return film
+
+
+def charts(film: TraceFilm):
+    return film.more_charts[0]()
+
+
+def test_the_panel_shows_the_training_picture_nearest_to_each_guess(digits):
+    data = digits.first(20)
+    film = film_of(data)
+    panel = film.scene(("nearest",)).panel("nearest")
+    assert panel.data.shape == (13, 6, 8, 8, 1) and panel.caption == "of 20"
+    for k in (0, 6, 11):
+        guess = film.trace["x0"][k].flatten(1)
+        nearest = data.x0[torch.cdist(guess, data.x0.flatten(1)).argmin(1)]
+        assert np.array_equal(panel.data[k, ..., 0], nearest[:, 0])
+    assert np.array_equal(panel.data[-1], panel.data[-2])
+
+
+def test_a_part_of_the_film_asks_for_no_more_than_that_part(digits):
+    film = film_of(digits.first(20))
+    assert charts(film) == ()
+    part = film.scene(("nearest",), 3, 6).panel("nearest")
+    over_t = charts(film)[0]
+    assert over_t.series[0].x.tolist() == film.kept[3:6].tolist()
+    assert np.array_equal(part.data, film.scene(("nearest",)).panel("nearest").data[3:6])
+
+
+def test_the_exact_denoisers_guesses_end_as_copies_and_stay_with_their_picture(digits):
+    film = film_of(digits.first(20))
+    film.scene(("nearest",))
+    copied_share, found = (series.y for series in charts(film)[0].series)
+    assert copied_share[0] == 0 and copied_share[-1] == found[-1] == 1
+    assert (np.diff(found) >= 0).all() and found[0] < 1
+
+
+def test_of_points_the_chart_says_since_when_they_know_their_row_and_calls_nothing_a_copy():
+    film = film_of(load("moons").first(9), n=40)
+    panel = film.scene(("nearest",)).panel("nearest")
+    assert panel.kind == "points" and panel.data.shape == (13, 40, 2)
+    (chart,) = charts(film)
+    assert [series.label for series in chart.series] == ["found"]
+
+
+def test_one_row_alone_is_nearest_to_all_and_nothing_is_called_a_copy(digits):
+    film = film_of(digits.first(1))
+    panel = film.scene(("nearest",)).panel("nearest")
+    assert (panel.data == digits.x0[0].numpy()[0, :, :, None]).all()
+    assert [series.label for series in charts(film)[0].series] == ["found"]
+
+
+def test_the_chart_over_rows_has_the_cards_figures_and_a_dot_for_this_walk(digits):
+    cards = memory_cards("digits8")
+    film = film_of(digits.first(16))
+    film.scene(("nearest",))
+    _, over_rows, errors = charts(film)
+    exact, network, here = over_rows.series
+    assert network.x.tolist() == [math.log2(n) for n in cards] == errors.series[0].x.tolist()
+    assert errors.series[1].y.tolist() == [card["network"]["unseen"] for card in cards.values()]
+    assert network.y.tolist() == [card["network"]["copies"] for card in cards.values()]
+    assert exact.y.tolist() == [1] * len(cards)
+    assert (here.style, here.x.tolist(), here.y.tolist()) == ("dots", [4], [1])
+
+
+def test_there_is_no_chart_over_rows_for_data_without_such_models():
+    assert memory_cards("faces16") == {} and memory_charts("faces16", (9, share(torch.ones(3, dtype=torch.bool)))) == ()
+
+
+# The shipped models
+
+def test_from_few_rows_the_network_gives_copies_and_from_many_it_draws_anew():
+    cards = memory_cards("digits8")
+    few, many = (cards[n]["network"] for n in (4, len(load("digits8"))))
+    assert few["copies"] > 0.95 and many["copies"] < 0.02
+    shares = [card["network"]["copies"] for card in cards.values()]
+    assert all(b <= a + 0.05 for a, b in zip(shares, shares[1:]))
+    assert few["sliced_wasserstein"] > 2 * many["sliced_wasserstein"]
+    assert all(card["exact"]["copies"] == 1 and card["unseen_copies"] < 0.02 for card in cards.values())
+
+
+def test_a_network_of_many_rows_guesses_unseen_pictures_as_well_as_its_own_and_better_than_the_exact_denoiser():
+    cards = memory_cards("digits8")
+    few, many = (cards[n] for n in (4, len(load("digits8"))))
+    assert few["network"]["unseen"] > 50 * few["network"]["seen"]
+    assert many["network"]["unseen"] < 1.2 * many["network"]["seen"]
+    assert many["network"]["unseen"] < 0.8 * many["exact"]["unseen"]
+
+
+def test_the_networks_of_the_series_differ_in_nothing_but_their_rows():
+    of = [card for card in pretrained().values() if "memory" in card and card["data"] == "digits8"]
+    same = {json.dumps([card["architecture"], card["training"], card["schedule"], card["target"]]) for card in of}
+    assert len(same) == 1 and len({card["rows"] for card in of}) == len(of) >= 5
+
+
+@pytest.mark.parametrize("rows", [16, 1618])
+def test_what_the_card_says_of_memory_is_what_the_model_does(digits, rows):
+    denoiser, card = load_pretrained(f"digits8-rows{rows}")
+    samples = draw_samples(denoiser, digits.shape, 48, seed=1)
+    found = copies(samples, digits.x0[:rows])
+    assert abs(found.value - card["memory"]["network"]["copies"]) < 4 * found.error
 
 
 # On the command line

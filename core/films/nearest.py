@@ -11,7 +11,7 @@ from core.checkpoints import pretrained
 from core.datasets import Dataset
 from core.films.base import DATA_VIEW, pictures
 from core.films.trace import TraceFilm
-from core.memory import COPY, copies, distinct, nearest_rows
+from core.memory import COPY, LEVEL, copies, distinct, nearest_rows
 from core.metrics import Estimate
 from core.scene import Chart, Series
 
@@ -82,23 +82,27 @@ def memory_cards(data: str) -> dict[int, dict]:
 def memory_charts(data: str, here: tuple[int, Estimate] | None = None) -> tuple[Chart, ...]:
     """From copies to new pictures: what was measured of the shipped models of a data set, over log₂ of their rows.
 
-    The share of copies, and the distance to held-out data, of one network trained on more and more rows, and of the
-    exact denoiser of the same rows. here: (rows, share of copies) of what is looked at, as a dot. () without models.
+    The share of copies among the samples of one network trained on more and more rows, and of the exact denoiser of the
+    same rows; and how well each guesses x0 of pictures it was trained on and of others, which meet where nothing is
+    learned by heart. here: (rows, share of copies) of what is looked at, as a dot. () without such models.
     """
     cards = memory_cards(data)
     if not cards:
         return ()
-    rows = np.log2(list(cards))
+    rows, ends = np.log2(list(cards)), (f"{min(cards):,}", f"{max(cards):,} training pictures")
 
-    def curve(label: str, who: str, figure: str, **look) -> Series:
-        return Series(label, rows, np.array([card[who][figure] for card in cards.values()]), **look)
+    def curve(label: str, who: str, figure: str, style: str = "line") -> Series:
+        values = np.array([card[who][figure] for card in cards.values()])
+        return Series(label, rows, values, style, "ink" if who == "exact" else "accent")
 
-    def both(figure: str) -> tuple[Series, ...]:
-        return (curve("exact", "exact", figure, palette="ink", style="dashed"), curve("network", "network", figure))
-
-    dot = () if here is None else (
-        Series(f"here {here[1].value:.0%} ± {here[1].error:.0%}", np.log2([here[0]]), np.array([here[1].value]),
-               style="dots"),)
-    ends = tuple(f"{n:,} training pictures" if i else f"{n:,}" for i, n in enumerate((min(cards), max(cards))))
-    return (Chart("share of samples that are copies, over log₂ of the rows", (*both("copies"), *dot), ends=ends),
-            Chart("distance to held-out pictures, sliced Wasserstein", both("sliced_wasserstein"), ends=ends))
+    dot = ()
+    if here is not None:
+        at, share = here
+        dot = (Series(f"here {share.value:.0%} ± {share.error:.0%}", np.log2([at]), np.array([share.value]), "dots"),)
+    return (
+        Chart("share of samples that are copies, over log₂ of the rows",
+              (curve("exact", "exact", "copies", "dashed"), curve("network", "network", "copies"), *dot), ends=ends),
+        Chart(f"error of the guess x̂₀ at σ/α = {LEVEL:g}, of pictures trained on and unseen",
+              (curve("exact, unseen", "exact", "unseen", "dashed"), curve("unseen", "network", "unseen"),
+               curve("trained on", "network", "seen", "dashed")), ends=ends),
+    )
