@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.autoencoder import load_autoencoder
 from core.shapes import SHAPES
 
 FOLDER = Path(__file__).parent / "data"
@@ -52,6 +54,7 @@ class Dataset:
     extra: dict[str, tuple[Tensor, tuple[str, ...]]] = field(default_factory=dict, repr=False)  #: further labels of x0
     label_title: str = "label"  #: what `labels` name, as the keys of `extra` do for those
     warnings: tuple[str, ...] = ()  #: what was left out when it was read, one line each
+    decode: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)  #: of latents: rows → pictures
 
     def __post_init__(self):
         shape = tuple(self.x0.shape)
@@ -275,11 +278,19 @@ _PICTURES = {
                 "4,651 emoji of 14 kinds from three sets, none of those held out drawn in another"),
 }  # fmt: skip
 
+#: name, also that of the autoencoder → (title, the pictures whose latents they are, one line about it)
+_LATENTS = {
+    "latent_digits": ("Digits in a plane", "mnist16",
+                      "5,000 handwritten digits as points, each where a small autoencoder puts it"),
+    "latent_mnist28": ("MNIST 28×28, latent", "mnist28",
+                       "10,000 handwritten digits of 28×28 as 7×7 pixels in three channels, by an autoencoder"),
+}  # fmt: skip
+
 
 def names(kind: Literal["points", "images"] | None = None) -> tuple[str, ...]:
     """The names that `load` knows: of points, of images, or all of them, points first."""
-    points = ("trex", *SHAPES, *_CLASSES, *(name for name in _DRAWN if name != "trex"))
-    of = {"points": points, "images": tuple(_PICTURES)}
+    points = ("trex", *SHAPES, *_CLASSES, "latent_digits", *(name for name in _DRAWN if name != "trex"))
+    of = {"points": points, "images": (*_PICTURES, "latent_mnist28")}
     if kind is None:
         return of["points"] + of["images"]
     if kind not in of:
@@ -298,6 +309,8 @@ def load(name: str) -> Dataset:
         return _classes(name)
     if name in _PICTURES:
         return _pictures(name)
+    if name in _LATENTS:
+        return _latents(name)
     near = difflib.get_close_matches(str(name), names(), n=1)
     raise ValueError(f"no data set is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ";")
                      + f" There are: {', '.join(names())}")
@@ -346,6 +359,14 @@ def _pictures(name: str) -> Dataset:
         extra["hair"] = hair, tuple(stored["hair_names"].tolist())
     return Dataset(name, title, "images", label_names=tuple(stored["names"].tolist()), licence=licence,
                    description=description, extra=extra, label_title=title_of_labels, **parts)
+
+
+def _latents(name: str) -> Dataset:
+    title, of, description = _LATENTS[name]
+    pictures, encoded = load(of), load_autoencoder(name)
+    return replace(pictures, name=name, title=title, kind="points" if encoded.x0.ndim == 2 else "images",
+                   x0=encoded.x0, held_out=encoded.held_out, bandwidth=encoded.autoencoder.bandwidth,
+                   description=description, decode=encoded.decode)
 
 
 def save_dataset(dataset: Dataset, path: str | Path) -> Path:

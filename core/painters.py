@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from core.palettes import Theme, oklab, ramp, table
 from core.raster import Dots, arrows, strokes, to_pixels
@@ -17,6 +18,7 @@ from core.scene import Panel, Scene
 LETTERING = 6  #: steps between ground and ink of a letter's edge
 COVERAGE = 16  #: steps of a mark's coverage
 BACKDROP = 6
+MAP, MAP_INK = 12, 0.4  #: steps of a map's ink, and how much of the captions' colour its darkest has
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Colours:
         for token in ("panel", "bg", "line", "accent"):
             self._add(token, theme.rgb(token)[None])
         marked = [p for p in scene.panels if p.kind in ("points", "paths", "field")]
+        if any(p.map is not None for p in marked):
+            faint = ramp(theme.rgb("bg"), theme.rgb("sub"), 101)[round(100 * MAP_INK)]
+            self._add("map", ramp(theme.rgb("bg"), faint, MAP + 1)[1:])
         if any(p.backdrop is not None for p in marked):
             faint = ramp(theme.rgb("bg"), theme.rgb("sub"), 101)[45]
             self._add("backdrop", ramp(theme.rgb("bg"), faint, BACKDROP + 1)[1:])
@@ -100,8 +105,6 @@ def _to_bytes(data: np.ndarray, view: tuple[float, float], levels: int) -> np.nd
 
 def _common_colours(panels: list[Panel], count: int) -> np.ndarray:
     """(≤ count, 3) colours that serve all frames of all these panels; half the vote has the last frame."""
-    from PIL import Image
-
     votes = []
     for panel in panels:
         sample = np.linspace(0, panel.frames - 1, min(panel.frames, 12)).round().astype(int)
@@ -161,12 +164,15 @@ class PixelPainter:
 
 
 class MarkPainter:
-    """What points, paths and field have in common: a square view with a faint backdrop, drawn once."""
+    """What points, paths and field have in common: a square view with a faint map and backdrop, drawn once."""
 
     def __init__(self, panel: Panel, box: Box, colours: Colours):
         self.panel, self.colours, self.side = panel, colours, box.width
         self.ramp = f"marks {panel.palette}"
         self.ground = np.full((self.side, self.side), colours.index("bg"), np.uint8)
+        if panel.map is not None:
+            cover = Image.fromarray(np.asarray(panel.map, np.float32)).resize((self.side, self.side), Image.BILINEAR)
+            self.ground = np.maximum(self.ground, colours.levels("map", np.clip(np.asarray(cover), 0, 1)))
         if panel.backdrop is not None:
             dots = Dots(self.side, max(0.7, self.side / 300), 0.6)
             padded = np.pad(self.ground, dots.pad)

@@ -43,6 +43,7 @@ class Panel:
     caption: str = ""  #: what stands at the right above the panel; "" prints the range
     backdrop: np.ndarray | None = None  #: (M, 2) points drawn faintly behind points, paths and field
     scale: float | None = None  #: field only: the length that is drawn as long as one cell
+    map: np.ndarray | None = None  #: (H, W) in [0, 1], of points, paths and field: drawn faintly behind the rest
 
     @property
     def frames(self) -> int:

@@ -17,7 +17,7 @@ SOURCES = [*CORE, *sorted((ROOT / "dashboard").rglob("*.py")), *ROOT.glob("app.p
 
 #: A module may import those of earlier rows (and a package its own parts), never of its own row or a later one.
 LAYERS = (
-    {"schedules", "shapes"},
+    {"autoencoder", "schedules", "shapes"},
     {"datasets", "forward", "prediction"},
     {"denoisers", "samplers", "weightings"},
     {"guidance", "likelihood", "recipes", "walk"},

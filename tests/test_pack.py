@@ -148,3 +148,19 @@ def test_frames_beyond_the_film_and_numbers_of_another_length_are_refused():
         pack(scene(images()), 8, 10)
     with pytest.raises(ValueError, match="'mse' has 3 values for 5 frames"):
         pack(scene(images(), numbers={"mse": np.zeros(3)}))
+
+
+def test_a_map_is_sent_with_the_first_frames_of_its_panel_alone():
+    picture = np.linspace(0, 1, 12).reshape(3, 4)
+    mapped = scene(points(np.zeros((5, 2, 2)), map=picture))
+    header, array = unpacked(pack(mapped, 0, 10))
+    np.testing.assert_allclose(array(header["panels"][0]["map"]) / 255, picture, atol=0.5 / 255)
+    assert "map" not in unpacked(pack(mapped, 5, 10))[0]["panels"][0]
+    assert "map" not in unpacked(pack(scene(points(np.zeros((5, 2, 2))))))[0]["panels"][0]
+
+
+def test_a_map_behind_pictures_or_of_several_channels_is_refused():
+    with pytest.raises(ValueError, match="behind images"):
+        pack(scene(images(map=np.zeros((2, 2)))))
+    with pytest.raises(ValueError, match=r"\(2, 2, 3\)"):
+        pack(scene(points(np.zeros((5, 2, 2)), map=np.zeros((2, 2, 3)))))

@@ -186,6 +186,18 @@ def test_points_on_the_rim_of_the_view_are_drawn():
     assert picture[-1, -1] > 0 and centroid(picture)[0] > 62
 
 
+@BOTH
+def test_a_map_stands_where_it_should_fainter_than_all_that_lies_upon_it(theme):
+    picture = np.zeros((8, 8))
+    picture[:2, 4:6] = 1  # at the top, right of the middle
+    away = lambda rgb: np.abs(rgb.astype(int) - theme.rgb("bg")).sum(-1).astype(float)  # noqa: E731
+    alone = away(bare(scene("points", [[[np.nan, np.nan]]], map=picture), size=80, theme=theme))
+    assert centroid(alone) == pytest.approx((50, 10), abs=0.6)
+    both = away(bare(scene("points", [[[0.25, 0.75], [-0.5, -0.5]]], map=picture), size=80, theme=theme))
+    assert both[10, 50] == both[60, 20] > 1.5 * alone.max()  # the point upon it is as dark as the one beside
+    assert alone.max() > 40
+
+
 def test_the_backdrop_is_fainter_than_the_points_and_does_not_cover_them():
     behind = bare(scene("points", [[[0.5, 0.5]]], backdrop=np.array([[-0.5, -0.5], [0.5, 0.5]])), size=100)
     faint, full = darkness(behind)[65:85, 15:35], darkness(behind)[15:35, 65:85]

@@ -81,7 +81,16 @@
         const [x0, y0] = [Math.round(x), Math.round(y)];
         const w = Math.round(x + grid.width * at.scale) - x0, h = Math.round(y + grid.height * at.scale) - y0;
         context.drawImage(buffer.canvas, 0, n * grid.height, grid.width, grid.height, x0, y0, w, h);
+        if (n === look.marked && grid.shown > 1 && panel.kind === 'images') this.frame(context, look, x0, y0, w, h);
       }
+    }
+
+    // Around the sample that is pointed at, here or in another panel.
+    frame(context, look, x, y, width, height) {
+      const line = 2 * look.scale;
+      context.lineWidth = line;
+      context.strokeStyle = look.colours.accent;
+      context.strokeRect(x + line / 2, y + line / 2, width - line, height - line);
     }
 
     gutter(look) { return Math.round(look.scale); }
@@ -99,8 +108,8 @@
       const start = ((sample * grid.height + i) * grid.width + j) * channels;
       const values = [...frame.codes.subarray(start, start + channels)].map(code =>
         code === 0 ? NaN : frame.range[0] + (code - 1) / 254 * (frame.range[1] - frame.range[0]));
-      const where = panel.kind === 'heat' ? '' : `#${sample} `;
-      return { sample, text: `${where}(${i}, ${j})  ${values.map(N.short).join(' ')}` };
+      const found = { sample, text: `(${i}, ${j})  ${values.map(N.short).join(' ')}` };
+      return panel.kind === 'heat' ? found : { ...found, marked: sample, text: `#${sample} ${found.text}` };
     }
   }
 
@@ -146,6 +155,15 @@
   }
   discs.cache = {};
 
+  // A picture in a little of the captions' colour: as much of it as MAP_INK in core/painters.py.
+  function faint({ shape: [height, width], codes }, look) {
+    const buffer = new Buffer(), colour = word(bytes(look.colours.sub), 0);
+    buffer.size(width, height);
+    codes.forEach((code, i) => { buffer.words[i] = colour | (Math.round(0.4 * code) << 24); });
+    buffer.put();
+    return buffer;
+  }
+
   // Positions of codes on a canvas of that size, y upwards; not a number stays NaN and is not drawn.
   function spots(frame, panel, size, out) {
     const [lo, hi] = frame.range, [low, high] = panel.range;
@@ -190,7 +208,14 @@
       if (look.marked !== null && look.marked < count) this.ring(context, look, radius);
     }
 
+    // What lies behind the marks and stands still: a map, and dots.
     backdrop(context, size, panel, look) {
+      if (panel.map) {
+        const name = [look.theme, panel.map.codes.byteOffset].join();
+        if (this.mapped !== name) Object.assign(this, { mapped: name, map: faint(panel.map, look) });
+        context.imageSmoothingEnabled = true;
+        context.drawImage(this.map.canvas, 0, 0, size, size);
+      }
       if (!panel.backdrop) return;
       const name = [size, panel.range, look.theme, panel.version].join();
       if (this.ground !== name) {

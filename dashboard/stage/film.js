@@ -13,6 +13,7 @@
       panel.shape = panel.codes.shape;
       panel.codes = array(panel.codes);
       if (panel.backdrop) panel.backdrop = array(panel.backdrop);
+      if (panel.map) panel.map = { shape: panel.map.shape, codes: array(panel.map) };
     }
     for (const name in header.numbers) header.numbers[name] = array(header.numbers[name]);
     for (const chart of header.charts) {
@@ -39,6 +40,7 @@
       this.range = [Math.min(this.range[0], header.range[0]), Math.max(this.range[1], header.range[1])];
       this.scale = Math.max(this.scale || 0, header.scale || 0) || null;
       if (header.backdrop) this.backdrop = { codes: header.backdrop, range: header.range };
+      if (header.map) this.map = header.map;
       for (let k = 0; k < count; k++) {
         const codes = header.codes.subarray(k * size, (k + 1) * size);
         this.frames[first + k] = { codes, range: header.range, scale: header.scale };

@@ -9,6 +9,7 @@ one film may arrive in any order and may differ in a panel's range: each says ho
 | images, heat (uint8) | 1 + 254·(v − lo)/(hi − lo), so 0 is exactly 128 in a range ±hi    | 0            |
 | points, paths (int16)| 8192·(2·(v − lo)/(hi − lo) − 1): the view is ±8192, the rest lies outside | −32768 |
 | field (int16)        | 4096·v/scale; longer arrows than 7.9 cells keep their direction   | −32768       |
+| a map (uint8)        | 255·v                                                             |              |
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ def pack(scene: Scene, first: int = 0, total: int | None = None, keys: Sequence[
     """The frames of `scene` as one chunk: they become frames `first, first + 1, …` of the film.
 
     `total` is the number of frames the film will have (default: as many as known so far). `keys` chooses panels; all
-    by default. Panels of one frame stand still: they hold for the whole film and go with its first frames. Charts and
-    texts of a later chunk replace those of an earlier one; a chart's cursor is that of the frames of this chunk.
+    by default. Panels of one frame stand still: they hold for the whole film and go with its first frames, as a panel's
+    map does. Charts and texts of a later chunk replace those of an earlier one; a chart's cursor is that of the frames
+    of this chunk.
 
     Raises ValueError where a panel contradicts its kind, its range or the number of frames, KeyError for unknown keys.
     """
@@ -59,7 +61,7 @@ def pack(scene: Scene, first: int = 0, total: int | None = None, keys: Sequence[
         "first": first,
         "count": scene.frames,
         "total": total,
-        "panels": [_panel(panel, scene.frames, arrays) for panel in panels],
+        "panels": [_panel(panel, first, scene.frames, arrays) for panel in panels],
         "numbers": {name: arrays.add(np.asarray(values, "<f8")) for name, values in scene.numbers.items()},
         "clock": scene.clock,
         "sentence": scene.sentence,
@@ -114,7 +116,7 @@ def _arrows(values: np.ndarray, scale: float) -> np.ndarray:
     return np.nan_to_num(np.rint(unit), nan=NAN16).astype("<i2")
 
 
-def _panel(panel: Panel, count: int, arrays: _Arrays) -> dict:
+def _panel(panel: Panel, first: int, count: int, arrays: _Arrays) -> dict:
     data, (lo, hi) = np.asarray(panel.data), panel.range
     name = f"panel {panel.key!r}"
     if panel.kind not in _DIMENSIONS:
@@ -147,6 +149,12 @@ def _panel(panel: Panel, count: int, arrays: _Arrays) -> dict:
     header |= {"caption": panel.caption, "range": [float(lo), float(hi)], "scale": scale, "codes": arrays.add(codes)}
     if panel.backdrop is not None:
         header["backdrop"] = arrays.add(_points(panel.backdrop, lo, hi))
+    if panel.map is not None and first == 0:
+        picture = np.asarray(panel.map)
+        if panel.kind in ("images", "heat") or picture.ndim != 2:
+            raise ValueError(f"{name}: a map of shape {picture.shape} behind {panel.kind}; points, paths and fields "
+                             "have one, of shape (H, W)")
+        header["map"] = arrays.add(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
     return header
 
 
