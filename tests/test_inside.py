@@ -185,7 +185,6 @@ def film_of(denoiser: Denoiser, denoise, data, n: int, steps: int = 4) -> TraceF
     schedule, g = denoiser.schedule, torch.Generator().manual_seed(0)
     times, trace = schedule.times(steps, "uniform", 1.0), Trace()
     film = TraceFilm(trace, times, data, schedule, denoise)
-    film.more_charts = []
     for step in walk(denoise, ddim(schedule), start_noise(schedule, (n, *data.shape), times[0], g), times, g):
         trace.add(step)
     film.finish()

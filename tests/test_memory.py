@@ -176,7 +176,6 @@ def film_of(data: Dataset, denoise=None, n: int = 6, steps: int = 12) -> TraceFi
     schedule, g = make_schedule("cosine"), torch.Generator().manual_seed(0)
     times, trace = schedule.times(steps, "log_snr"), Trace()
     film = TraceFilm(trace, times, data, schedule, denoise or Exact(data.x0, schedule, data.bandwidth))
-    film.more_charts = []
     start = start_noise(schedule, (n, *data.shape), times[0], g)
     for step in walk(film.denoise, ddim(schedule), start, times, g):
         trace.add(step)
@@ -238,6 +237,7 @@ def test_the_chart_over_rows_has_the_cards_figures_and_a_dot_for_this_walk(digit
     film = film_of(digits.first(16))
     film.scene(("nearest",))
     _, over_rows, errors = charts(film)
+    assert [chart.title for chart in film.scene(()).charts[-3:]] == [chart.title for chart in charts(film)]
     exact, network, here = over_rows.series
     assert network.x.tolist() == [math.log2(n) for n in cards] == errors.series[0].x.tolist()
     assert errors.series[1].y.tolist() == [card["network"]["unseen"] for card in cards.values()]
