@@ -22,7 +22,7 @@ from core.denoisers.exact import Exact
 from core.denoisers.mlp import MLP
 from core.denoisers.unet import Block
 from core.forward import expand
-from core.guidance import scale_at
+from core.guidance import scale_at, twin
 from core.prediction import TINY, Prediction
 from core.samplers import Denoise
 from core.schedules import Schedule
@@ -75,6 +75,16 @@ class ExactClassifier:
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         return self.exact.log_posterior(x_t, t, self.condition)
+
+
+def reschedule_classifier(classifier: LogPosterior, trained: Schedule, schedule: Schedule) -> LogPosterior:
+    """A classifier trained on one schedule, asked about the states of another, as `guidance.reschedule` does.
+
+    The label is as likely given a state as given the same state scaled, so only what is asked for changes.
+    """
+    if trained.name == schedule.name and trained.T == schedule.T:
+        return classifier
+    return lambda x_t, t: classifier(*twin(trained, schedule, x_t, t))
 
 
 class PointClassifier(MLP):

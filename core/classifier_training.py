@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
-from core.checkpoints import read_model, write_model
+from core.checkpoints import FOLDER, read_model, write_model
 from core.classifier import Classifier, ExactClassifier, ImageClassifier, LogPosterior, PointClassifier
 from core.datasets import Dataset
 from core.denoisers.exact import Exact
@@ -28,6 +29,8 @@ from core.recipes import make_network
 from core.schedules import make_schedule
 
 NETWORKS = {"point classifier": PointClassifier, "image classifier": ImageClassifier}
+#: Shipped classifiers, named by their data; beside the models, as they draw no samples themselves.
+SHIPPED = FOLDER / "classifiers"
 #: Times at which a classifier is measured.
 MEASURED = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -198,3 +201,19 @@ def load_classifier(path: str | Path) -> tuple[Classifier, dict[str, Any]]:
                           torch.tensor(card["prior"]))
 
     return read_model(path, build)
+
+
+def classifiers() -> tuple[str, ...]:
+    """The names of the data sets for which a classifier is shipped."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.json")))
+
+
+@cache
+def pretrained_classifier(data: str) -> tuple[Classifier, dict[str, Any]]:
+    """The shipped classifier of a data set and its card, the same objects each time: use them, do not change them.
+
+    ValueError lists the data sets that have one.
+    """
+    if data not in classifiers():
+        raise ValueError(f"no classifier is shipped for {data!r}; there are some for {', '.join(classifiers())}")
+    return load_classifier(SHIPPED / f"{data}.safetensors")

@@ -74,15 +74,20 @@ def reschedule(denoise: Denoise, trained: Schedule, schedule: Schedule) -> Denoi
 
     def moved(x_t, t, *cond):
         alpha, sigma = (expand(a.to(x_t), x_t) for a in schedule(t))
-        twin = trained.t_at(schedule.log_snr(t.to(torch.float64)))
-        alpha_twin, sigma_twin = (expand(a.to(x_t), x_t) for a in trained(twin))
-        # √(alpha² + sigma²) grows with neither end's infinity, which alpha_twin/alpha does where alpha = 0.
-        scale = ((alpha_twin**2 + sigma_twin**2) / (alpha**2 + sigma**2)).sqrt()
-        p = denoise(scale * x_t, twin, *cond)
+        p = denoise(*twin(trained, schedule, x_t, t), *cond)
         return Prediction(p.x0, p.eps, alpha, sigma)
 
     moved.labels = getattr(denoise, "labels", 0)  # it can be asked for labels, as what it wraps can
     return moved
+
+
+def twin(trained: Schedule, schedule: Schedule, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """The same state on another schedule: x_t scaled, and the time of equal SNR there (see `reschedule`)."""
+    alpha, sigma = (expand(a.to(x_t), x_t) for a in schedule(t))
+    time = trained.t_at(schedule.log_snr(t.to(torch.float64)))
+    alpha_twin, sigma_twin = (expand(a.to(x_t), x_t) for a in trained(time))
+    # √(alpha² + sigma²) grows with neither end's infinity, which alpha_twin/alpha does where alpha = 0.
+    return ((alpha_twin**2 + sigma_twin**2) / (alpha**2 + sigma**2)).sqrt() * x_t, time
 
 
 def scale_eps(denoise: Denoise, factor: float) -> Denoise:

@@ -10,7 +10,8 @@ import torch
 from torch.testing import assert_close
 
 from core.checkpoints import load_checkpoint
-from core.classifier import Classifier, ExactClassifier, ImageClassifier, PointClassifier, classifier_guidance, slope
+from core.classifier import (Classifier, ExactClassifier, ImageClassifier, PointClassifier, classifier_guidance,
+                             reschedule_classifier, slope)
 from core.classifier_training import (ClassifierConfig, ClassifierTrainer, accuracies, classifier_config,
                                       load_classifier, noised_labels, save_classifier)
 from core.datasets import Dataset, load
@@ -220,3 +221,15 @@ def test_what_cannot_be_is_refused_naming_what_can(x):
         classifier_guidance(exact, exact.log_posterior, torch.tensor([0]), math.inf)
     with pytest.raises(ValueError, match="condition 1 of images held out is not known"):
         accuracies(exact.log_posterior, load("faces16"), (0.5,), exact.schedule, 1)
+
+
+@pytest.mark.parametrize("t", [0.1, 0.5, 0.9])
+def test_a_classifier_of_one_schedule_guides_along_another(schedule, x, t):
+    trained, t = make_schedule("cosine"), torch.tensor(t, dtype=torch.float64)
+    if not 0.01 < float(trained.t_at(schedule.log_snr(t))) < 0.99:
+        pytest.skip("beyond the noise levels of the classifier's own schedule")
+    moved = reschedule_classifier(ExactClassifier(in_float64(trained)), trained, schedule)
+    there = ExactClassifier(in_float64(schedule))
+    assert_close(moved(x, t), there(x, t), rtol=1e-4, atol=1e-4)
+    assert_close(slope(moved, x, t, torch.tensor([1])), slope(there, x, t, torch.tensor([1])), rtol=1e-4, atol=1e-4)
+    assert reschedule_classifier(there, schedule, schedule) is there
