@@ -44,8 +44,8 @@ def capture(net: nn.Module, names: Iterable[str]) -> Iterator[dict[str, list[Ten
     seen: dict[str, list[Tensor]] = {}
     for name in names:
         if name not in modules:
-            near = difflib.get_close_matches(name, modules, n=3, cutoff=0.4) or layers_of(net)
-            raise ValueError(f"the network has no layer {name!r}; try {', '.join(near)}")
+            near = ", ".join(difflib.get_close_matches(name, modules, n=3, cutoff=0.4) or layers_of(net))
+            raise ValueError(f"the network has no layer {name!r}; {f'try {near}' if near else 'it has none by any name'}")
         seen[name] = []
     owner, hooks = threading.get_ident(), []
 

@@ -115,6 +115,12 @@ def test_an_unknown_layer_is_answered_with_those_near(unet, name, near):
     assert hooks(unet) == 0
 
 
+def test_of_a_network_without_layers_none_is_suggested():
+    with pytest.raises(ValueError, match="no layer 'enter'; it has none"):
+        with capture(nn.Identity(), ["enter"]):
+            pass
+
+
 def test_a_layer_that_puts_out_no_tensor_is_told():
     net = nn.ModuleList([nn.LSTM(2, 3)])
     with pytest.raises(ValueError, match="'0' puts out a tuple"):
