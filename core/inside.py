@@ -45,7 +45,7 @@ def capture(net: nn.Module, names: Iterable[str]) -> Iterator[dict[str, list[Ten
     for name in names:
         if name not in modules:
             near = ", ".join(difflib.get_close_matches(name, modules, n=3, cutoff=0.4) or layers_of(net))
-            raise ValueError(f"the network has no layer {name!r}; {f'try {near}' if near else 'it has none by any name'}")
+            raise ValueError(f"the network has no layer {name!r}; {f'try {near}' if near else 'it has none'}")
         seen[name] = []
     owner, hooks = threading.get_ident(), []
 
