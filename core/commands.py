@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import secrets
@@ -23,9 +24,11 @@ from core.denoisers.linear import linear
 from core.devices import best_device
 from core.export import FORMATS, estimate, export, read_recipe
 from core.films import TraceFilm
+from core.films.decoded import DECODED, offer_decoded
 from core.guidance import clip_x0, condition
 from core.memory import memory_card
 from core.metrics import sample_quality
+from core.latent import autoencoder_config, make_autoencoder, save_autoencoder, train_autoencoder
 from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
 from core.progress import Bar
 from core.recipes import recipe
@@ -50,6 +53,7 @@ def run(options: argparse.Namespace, command: str) -> None:
     """Do what was asked; `command` is the line itself, which goes into what is written."""
     torch.set_num_threads(getattr(options, "threads", 1))
     {"data": data, "models": models, "train": train, "reflow": reflow, "distil": distil,
+     "autoencoder": autoencode,
      "linear": solve, "sample": sample, "gif": gif,
      "recipe": show_recipe}[options.command](options, command)
 
@@ -167,6 +171,21 @@ def solve(options: argparse.Namespace, command: str) -> None:
     card |= figures(denoiser, dataset, "linear") | ({"notes": options.note} if options.note else {})
     save_checkpoint(path, denoiser, card)
     print(f"{path}: solved in {seconds:.2f} s of CPU; its card is {path.with_suffix('.json')}")
+
+
+def autoencode(options: argparse.Namespace, command: str) -> None:
+    path, dataset = output(options.save, ".safetensors"), dataset_of(options.data)
+    config = autoencoder_config(options.latent, **changes_of(options))
+    autoencoder, began, loss = make_autoencoder(dataset, config), time.thread_time(), 0.0
+    with Bar(config.steps, f"encode {dataset.name}") as bar:
+        for step, value in enumerate(train_autoencoder(autoencoder, dataset.x0, config)):
+            loss += (value - loss) * max(0.02, 1 / (step + 1))
+            bar(step + 1, f"loss {loss:.4g}")
+    seconds = time.thread_time() - began
+    card = {"training": dataclasses.asdict(config), "cpu_seconds": round(seconds, 2), "command": command}
+    save_autoencoder(path, autoencoder, dataset, card | ({"notes": options.note} if options.note else {}))
+    print(f"{path}: {config.steps:,} steps in {seconds:.1f} s of CPU, loss {loss:.4g}; its card is "
+          f"{path.with_suffix('.json')}")
 
 
 def teacher_of(options: argparse.Namespace) -> tuple[Denoiser, dict, Dataset]:
@@ -305,8 +324,11 @@ class Walk:
         """The walk as a film. ValueError if the data that it shows beside it are not known."""
         if self.dataset is None:
             raise ValueError(f"{self.options.model} was trained on data of somebody's own; give them with --data")
-        return TraceFilm(self.trace, self.times, self.dataset, self.schedule, self.denoise, self.options.sampler,
+        film = TraceFilm(self.trace, self.times, self.dataset, self.schedule, self.denoise, self.options.sampler,
                          self.options.eta, about=self.trace.about)
+        if self.dataset.decode is not None:
+            offer_decoded(film, shown=len(self.start) if self.dataset.kind == "images" else DECODED)
+        return film
 
 
 def sample(options: argparse.Namespace, command: str) -> None:
@@ -320,11 +342,15 @@ def sample(options: argparse.Namespace, command: str) -> None:
     trace = asked.trace
     if film is not None:
         film.finish()
-        export(film.scene(("x0",), first=film.frames - 1), path, size=512, captions=False)
+        shown = ("x0",) if asked.dataset.kind == "points" or asked.dataset.decode is None else ()
+        shown += ("decoded",) if asked.dataset.decode is not None else ()
+        export(film.scene(shown, first=film.frames - 1), path, size=512, captions=False)
     elif kind == ".safetensors":
         trace.save(path)
     else:
-        write_arrays(path, x0=trace.final.numpy(), about=np.array(json.dumps(trace.about)))
+        decode = asked.dataset.decode if asked.dataset else None
+        drawn = {} if decode is None else {"decoded": decode(trace.final).numpy()}
+        write_arrays(path, x0=trace.final.numpy(), **drawn, about=np.array(json.dumps(trace.about)))
     print(f"{path}: {len(trace.final):,} samples, {options.sampler}, {options.steps:,} steps, seed {options.seed}")
 
 

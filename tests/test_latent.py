@@ -3,9 +3,11 @@
 import hashlib
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
+from core.__main__ import main
 from core.autoencoder import FOLDER, LEVELS, Autoencoder, load_autoencoder, read_autoencoder
 from core.datasets import Dataset, load
 from core.denoisers.exact import Exact
@@ -237,3 +239,27 @@ def test_what_is_no_latent_cannot_be_decoded():
     film = ForwardFilm(load("moons"), make_schedule("cosine"), 20, seed=0, frames=5)
     with pytest.raises(ValueError, match="moons holds points and no latents"):
         offer_decoded(film)
+
+
+# The command line
+
+
+def test_one_command_trains_an_autoencoder_and_its_card_says_how(tmp_path, capsys):
+    command = ["autoencoder", "--data", "digits8", "--latent", "plane", "--steps", "5", "--set", "width=8",
+               "--note", "weak", "--save", str(tmp_path / "plane.safetensors")]
+    assert main(command) == 0 and "5 steps" in capsys.readouterr().out
+    card = read_autoencoder(tmp_path / "plane.safetensors").card
+    assert (card["training"]["steps"], card["training"]["width"], card["notes"]) == (5, 8, "weak")
+    assert card["command"].split() == ["python", "-m", "core", *command]
+    assert main([*command[:4], "cube", *command[5:]]) == 2
+    assert "plane, spatial" in capsys.readouterr().err
+
+
+def test_samples_of_latents_are_written_decoded_too(tmp_path):
+    walk_of = ["sample", "--model", "latent_digits", "--n", "20", "--steps", "3", "--out"]
+    assert main([*walk_of, str(tmp_path / "x.npz")]) == main([*walk_of, str(tmp_path / "x.png")]) == 0
+    with np.load(tmp_path / "x.npz") as arrays:
+        x0, decoded = arrays["x0"], arrays["decoded"]
+    assert x0.shape == (20, 2) and decoded.shape == (20, 1, 16, 16)
+    again = load("latent_digits").decode(torch.from_numpy(x0)).numpy()
+    np.testing.assert_allclose(decoded, again, atol=1e-6)

@@ -15,12 +15,13 @@ from core.films.forward import ForwardFilm
 from core.films.trace import TraceFilm
 from core.scene import Panel
 
-DECODED = 16  #: the first of the walkers, which are shown as pictures
+DECODED = 16  #: how many of the walkers are shown as pictures, unless told
 TILES = 14  #: pictures a side of the map of a plane
 
 
-def offer_decoded(film: TraceFilm | ForwardFilm, decode: Callable[[Tensor], Tensor] | None = None) -> None:
-    """Offer what the decoder draws of a walk through latents, and show it first.
+def offer_decoded(film: TraceFilm | ForwardFilm, decode: Callable[[Tensor], Tensor] | None = None,
+                  shown: int = DECODED) -> None:
+    """Offer what the decoder draws of the first `shown` walkers through latents, and show it first.
 
     decoded    decode(x̂0), the picture that the guess stands for (a forward process knows x0 and has no guess)
     drawn      decode(x_t): of noise it draws something too, which means nothing yet
@@ -38,21 +39,21 @@ def offer_decoded(film: TraceFilm | ForwardFilm, decode: Callable[[Tensor], Tens
 
     def decoded(make: Callable[[int, int], Tensor]) -> Callable[[int, int], Tensor]:
         def panel(first: int, end: int) -> Tensor:
-            z = make(first, end)[:, :DECODED]
+            z = make(first, end)[:, :shown]
             x = decode(rearrange(z.float(), "f n ... -> (f n) ..."))
             return pictures(rearrange(x, "(f n) ... -> f n ...", n=z.shape[1]))
 
         return panel
 
     if walk:
-        film.offer("decoded", "decoded x̂_{0}", f"what the decoder draws of the guess, for the first {DECODED}",
+        film.offer("decoded", "decoded x̂_{0}", f"what the decoder draws of the guess, for the first {shown}",
                    decoded(lambda a, b: film.quantity("x0", a, b)), **look)
-    film.offer("drawn", "decoded x_{t}", f"what the decoder draws of the state itself, for the first {DECODED}: of "
+    film.offer("drawn", "decoded x_{t}", f"what the decoder draws of the state itself, for the first {shown}: of "
                "noise, anything", decoded(state), **look)
     if film.dataset.kind == "points":
-        film.offer("walkers", f"{DECODED} paths", "the ways of those that are decoded, over what the decoder draws of "
-                   "each place", lambda a, b: state(a, b)[:, :DECODED], kind="paths", palette="accent",
-                   range=(-STATE_VIEW, STATE_VIEW), caption=scaled(film.scale, f"the first {DECODED}"))
+        film.offer("walkers", f"{shown} paths", "the ways of those that are decoded, over what the decoder draws of "
+                   "each place", lambda a, b: state(a, b)[:, :shown], kind="paths", palette="accent",
+                   range=(-STATE_VIEW, STATE_VIEW), caption=scaled(film.scale, f"the first {shown}"))
         _draw_map(film, decode)
         film.default = ("walkers", "decoded", "x_t", "field") if walk else ("walkers", "drawn", "x_t", "density")
     else:
