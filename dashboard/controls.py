@@ -21,7 +21,7 @@ WORDS = {
     "model": MODEL_WORDS,
     "labels": {"ignore": "ignored", "learn": "learned too"},
     "beside": {"nothing": "nothing", "gan": "a GAN"},
-    "guide": {"free": "classifier-free", "classifier": "a classifier"},
+    "guide": {"free": "the network", "classifier": "a classifier"},
     "weighting": {"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀",
                   "min_snr": "min-SNR", "edm": "EDM's"},
     "time_sampling": {"auto": "as the recipe", "uniform": "uniform t", "log_normal": "log-normal"},

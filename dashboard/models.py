@@ -10,8 +10,8 @@ SHIPPED = {"pretrained": "diffusion", "flow": "flow", "reflow": "reflow", "consi
 SOLVED = ("linear", "wiener", "exact")
 #: All of them; "mine" is what the visitor trained.
 MODELS = (*SHIPPED, *SOLVED, "mine")
-WORDS = {"pretrained": "pretrained", "flow": "rectified flow", "reflow": "reflow, straight", "consistency": "one-step model",
-         "linear": "linear diffusion", "wiener": "Wiener filter", "exact": "exact", "mine": "my training"}
+WORDS = {"pretrained": "pretrained", "flow": "rectified flow", "reflow": "reflow", "consistency": "one step",
+         "linear": "linear", "wiener": "Wiener filter", "exact": "exact", "mine": "my training"}
 #: How a model is walked that was made for few steps.
 MODEL_SETS: dict[str, dict[str, Any]] = {
     "flow": {"schedule": "flow", "sampler": "ddim", "steps": 20},

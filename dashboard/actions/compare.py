@@ -17,7 +17,8 @@ from core.prediction import Prediction
 from core.samplers import Denoise, Update, make_sampler
 from core.trace import Trace
 from core.walk import Step, start_noise, walk
-from dashboard.actions.subject import CannotShow, Subject, edit_of, subject_of, tampered
+from dashboard.actions.subject import CannotShow, Subject, edit_of, subject_of
+from dashboard.actions.tampered import tampered
 from dashboard.models import MODEL_SETS
 from dashboard.recipe import SPECS, Recipe
 from dashboard.specs import Invalid

@@ -18,7 +18,10 @@ from core.trace import Trace
 from core.walk import start_noise, walk
 from core.films.inside import offer_inside
 from core.films.linear import offer_weights
-from dashboard.actions.subject import (Subject, dataset_of, edit_of, for_the_plane, generator_of, subject_of, tampered)
+from core.films.nearest import offer_nearest
+from dashboard.actions.guided import for_the_plane, offer_labels
+from dashboard.actions.subject import Subject, dataset_of, edit_of, generator_of, subject_of
+from dashboard.actions.tampered import tampered
 from dashboard.recipe import Recipe
 from dashboard.visitors import Visitor
 
@@ -60,6 +63,8 @@ def look_closer(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
     """Offer what only this model, these data or these labels have to show."""
     if recipe.layer and subject.network is not None:
         offer_inside(film, subject.network.network, recipe.layer)
+    offer_labels(film, subject, recipe)
+    offer_nearest(film)
     if recipe.model in ("linear", "wiener"):
         offer_weights(film, subject.network, int(recipe.label) if recipe.label.isdigit() else None)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -14,7 +14,7 @@ from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.denoisers.linear import linear
 from core.edits import during, drop_noise, in_order, nudge
-from core.guidance import classifier_free, clip_x0, reschedule, scale_eps, tell_time
+from core.guidance import reschedule
 from core.samplers import Denoise
 from core.schedules import Schedule, make_schedule
 from core.walk import Edit
@@ -113,29 +113,6 @@ def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> Den
     return load_pretrained(shipped[SHIPPED[recipe.model]])[0]
 
 
-def cond_of(recipe: Recipe, subject: Subject, count: int) -> torch.Tensor | None:
-    """What each of `count` samples is to be, (count,) or (count, K); None where anything may come.
-
-    CannotShow for a label that there is not, or a model that knows none.
-    """
-    conditions = subject.dataset.conditions
-    asked = (recipe.label, recipe.label2)[: max(1, len(conditions))]
-    if all(label == "any" for label in asked):
-        return None
-    if not getattr(subject.denoise, "labels", 0):
-        raise CannotShow("This model knows no labels, so it cannot be asked for one: take another model, or ask for any.")
-    columns = []
-    for label, (title, names) in zip(asked, conditions):
-        if label.isdigit() and int(label) >= len(names):
-            raise CannotShow(f"There is no {title} with the number {label}: there are 0 to {len(names) - 1}, "
-                             f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}.")
-        each = torch.arange(count)
-        if columns and asked[0] == "each":  # each of the second for every one of the first
-            each = each // len(conditions[0][1])
-        columns.append(each % len(names) if label == "each" else torch.full((count,), len(names) if label == "any" else int(label)))
-    return torch.stack(columns, 1) if len(columns) > 1 else columns[0]
-
-
 def own_denoiser(recipe: Recipe, visitor: Visitor) -> Denoiser:
     """The visitor's own model with the weights that the recipe names. CannotShow tells which of them are there."""
     if recipe.weights == "averaged":
@@ -150,36 +127,6 @@ def own_denoiser(recipe: Recipe, visitor: Visitor) -> Denoiser:
         there = ", ".join(map(str, sorted(training.kept)))
         raise CannotShow(f"No weights were kept after step {recipe.weights}; they were after the steps {there}.")
     return training.kept[int(recipe.weights)]
-
-
-def guided(subject: Subject, recipe: Recipe) -> Subject:
-    """The subject asked for the recipe's labels, and pushed towards them as hard as it says."""
-    if cond_of(recipe, subject, 1) is None:
-        return subject
-    between = recipe.guide_when or (0.0, 0.0)
-
-    @cache
-    def asked(count: int) -> Denoise:
-        # As many labels as there are samples in the call: a comparison asks for its own and, later, for more of them.
-        return classifier_free(subject.denoise, cond_of(recipe, subject, count), recipe.guidance, between)
-
-    return replace(subject, denoise=lambda x_t, t: asked(len(x_t))(x_t, t))
-
-
-def tampered(subject: Subject, recipe: Recipe) -> Subject:
-    """The subject as the recipe walks it: asked for its labels, with its edits of what the model is told and what it
-    says, and with clipping after them."""
-    denoise = guided(subject, recipe).denoise
-    if recipe.tell:
-        denoise = tell_time(denoise, subject.schedule, recipe.tell)
-    if recipe.scale_eps != 1:
-        denoise = scale_eps(denoise, recipe.scale_eps)
-    return replace(subject, denoise=clip_x0(denoise, recipe.clip))
-
-
-def for_the_plane(recipe: Recipe) -> Recipe:
-    """The recipe for places of the plane rather than samples: where each label is asked for in turn, that of any."""
-    return recipe.with_(**{name: "any" for name in ("label", "label2") if getattr(recipe, name) == "each"})
 
 
 def edit_of(recipe: Recipe) -> Edit | None:

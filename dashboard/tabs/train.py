@@ -9,6 +9,8 @@ from typing import Any
 
 import gradio as gr
 
+from dashboard.actions.beside import Beside
+from dashboard.actions.subject import dataset_of
 from dashboard.actions.trainings import Training
 from dashboard.controls import Controls
 from dashboard.jobs import ENDED, PAUSED, Job, watch
@@ -54,7 +56,9 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
     async def start(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
         visitor, recipe = lab.visitor(token, request.session_hash), recipe_from(tab.controls, values)
         try:
-            training = await asyncio.to_thread(Training, recipe, visitor)
+            points = dataset_of(recipe, visitor).kind == "points"
+            kind = Beside if recipe.beside == "gan" and points else Training
+            training = await asyncio.to_thread(kind, recipe, visitor)
             job = lab.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1, LONGEST)
             visitor.take_job(job)
             visitor.keep("training", training)

@@ -1,0 +1,106 @@
+"""Guidance: a walk asked for labels, and pushed towards them by the network itself or by a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from core.classifier import ExactClassifier, LogPosterior, classifier_guidance
+from core.films import TraceFilm
+from core.films.guided import offer_guidance
+from core.guidance import classifier_free, condition
+from core.samplers import Denoise
+from dashboard.actions.subject import CannotShow, Subject
+from dashboard.recipe import Recipe
+
+UNKNOWING = "This model knows no labels, so it cannot be asked for one: take another model, or ask for any."
+ONE_LABEL = "A classifier guides to one kind of label: ask for any of the other, or guide classifier-free."
+
+
+def cond_of(recipe: Recipe, subject: Subject, count: int) -> Tensor | None:
+    """What each of `count` samples is to be, (count,) or (count, K); None where anything may come.
+
+    CannotShow for a label that there is not.
+    """
+    conditions = subject.dataset.conditions
+    asked = (recipe.label, recipe.label2)[: max(1, len(conditions))]
+    if all(label == "any" for label in asked):
+        return None
+    if not conditions:
+        raise CannotShow(f"“{subject.dataset.title}” has no labels to ask for: ask for any, or take other data.")
+    columns = []
+    for label, (title, names) in zip(asked, conditions):
+        if label.isdigit() and int(label) >= len(names):
+            raise CannotShow(f"There is no {title} with the number {label}: there are 0 to {len(names) - 1}, "
+                             f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}.")
+        turn = torch.arange(count)
+        if columns and asked[0] == "each":  # each of the second for every one of the first
+            turn = turn // len(conditions[0][1])
+        number = len(names) if label == "any" else 0 if label == "each" else int(label)
+        columns.append(turn % len(names) if label == "each" else torch.full((count,), number))
+    return torch.stack(columns, 1) if len(columns) > 1 else columns[0]
+
+
+def guided(subject: Subject, recipe: Recipe, scale: float | None = None) -> Subject:
+    """The subject asked for the recipe's labels, and pushed towards them as hard as it says, or as `scale`."""
+    if cond_of(recipe, subject, 1) is None:
+        return subject
+    push = _classifier(subject, recipe) if recipe.guide == "classifier" else _free(subject)
+    scale, between = recipe.guidance if scale is None else scale, recipe.guide_when or (0.0, 0.0)
+
+    @cache
+    def asked(count: int) -> Denoise:
+        # As many labels as there are samples in the call: a comparison asks for its own and, later, for more of them.
+        return push(cond_of(recipe, subject, count), scale, between)
+
+    return replace(subject, denoise=lambda x_t, t: asked(len(x_t))(x_t, t))
+
+
+Push = Callable[[Tensor, float, tuple[float, float]], Denoise]
+
+
+def _free(subject: Subject) -> Push:
+    if not getattr(subject.denoise, "labels", 0):
+        raise CannotShow(UNKNOWING)
+    return lambda cond, scale, between: classifier_free(subject.denoise, cond, scale, between)
+
+
+def _classifier(subject: Subject, recipe: Recipe) -> Push:
+    asked = [k for k, label in enumerate((recipe.label, recipe.label2)) if label != "any"]
+    if len(asked) > 1:
+        raise CannotShow(ONE_LABEL)
+    classifier: LogPosterior = ExactClassifier(subject.exact, asked[0])
+    knows = getattr(subject.denoise, "labels", 0)
+    plain = condition(subject.denoise, None) if knows else subject.denoise
+
+    def push(cond: Tensor, scale: float, between: tuple[float, float]) -> Denoise:
+        label = cond if cond.ndim == 1 else cond[:, asked[0]]
+        return classifier_guidance(plain, classifier, label, scale, between)
+
+    return push
+
+
+def for_the_plane(recipe: Recipe) -> Recipe:
+    """The recipe for places of the plane rather than samples: where each label is asked for in turn, that of any."""
+    return recipe.with_(**{name: "any" for name in ("label", "label2") if getattr(recipe, name) == "each"})
+
+
+def offer_labels(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
+    """Offer what the label changes on a walk that was asked for one; of points, for one that is the same for all."""
+    cond, points = cond_of(recipe, subject, 1), film.dataset.kind == "points"
+    if cond is None or points and recipe != for_the_plane(recipe):
+        return
+    whole = recipe.with_(guide_when=(1.0, 0.0))
+    with_label, without = (guided(subject, whole, scale).denoise for scale in (1.0, 0.0))
+    offer_guidance(film, with_label, without, recipe.guidance, recipe.guide_when or (0.0, 0.0), called(subject, cond))
+
+
+def called(subject: Subject, cond: Tensor) -> Tensor:
+    """Which rows of the data are called what one sample is asked to be, bool (N,); a null label is any."""
+    rows = subject.dataset.cond.reshape(len(subject.dataset), -1)
+    counts = torch.tensor([len(names) for _, names in subject.dataset.conditions])
+    return ((rows == cond.reshape(1, -1)) | (cond.reshape(1, -1) == counts)).all(1)
