@@ -42,7 +42,7 @@ SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
 #: Fields that are written as text in their control.
 AS_TEXT = ("drop_noise", "guide_when", "versus")
 #: Fields that speak of the next training, or have a handler of their own: what is shown does not change with them.
-NOT_SHOWN = ("data", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels", "beside")
+NOT_SHOWN = ("data", "model", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels", "beside")
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from core.checkpoints import pretrained, pretrained_for
+from core.films.nearest import memory_cards
 from core.inside import layers_of
 from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of
 from dashboard.controls import label_choices
@@ -63,7 +64,7 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
         "labels": bool(conditions) and knows_labels(recipe, visitor),
         "two": len(conditions) > 1,
         "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
-        "rows": recipe.model in SOLVED or recipe.rows is not None,
+        "rows": recipe.model in SOLVED or recipe.rows is not None or bool(memory_cards(recipe.data)),
         "mine": recipe.model == "mine",
         "network": recipe.model in SHIPPED or recipe.model == "mine",
     }

@@ -46,8 +46,8 @@ class Recipe:
                      "Who says what the noise is: a trained network, the exact answer, or the one you trained")
     weights: str = _is("averaged", Weights(),
                        "Which weights of your own training: averaged, raw, or those after a step")
-    rows: int | None = _is(None, Whole(1, 100_000, "all of them"),
-                           "How many rows of the data there are, to train on and to know exactly: of few, samples are copies")
+    rows: int | None = _is(None, Whole(2, 100_000, "all of them"),
+                           "Only the first so many rows of the data: from few, copies are learned; from many, what they share")
     recipe: str = _is("fast", Choice(tuple(RECIPES)),
                       "How you train: fast is tuned, textbook is DDPM as in the paper, flow is rectified flow")
     target: str = _is("auto", Choice(("auto", *TARGETS)),

@@ -244,7 +244,7 @@ def _wire_settings(controls: Controls, changed) -> None:
     fields["recipe"].input(lambda name: [RECIPE_SETS[name]["target"], RECIPE_SETS[name]["schedule"]], fields["recipe"],
                            [fields["target"], fields["schedule"]], **QUIET)
     walked = [fields[name] for name in ("schedule", "sampler", "steps")]
-    fields["model"].input(lambda *now: list(walked_as(*now).values()), [fields["model"], *walked], walked, **QUIET)
+    changed(fields["model"].input(lambda *now: list(walked_as(*now).values()), [fields["model"], *walked], walked, **QUIET))
     changed(controls.buttons["dice"].click(lambda: random.SystemRandom().randrange(100_000), None, fields["seed"], **QUIET))
 
 

@@ -16,11 +16,13 @@ from core.samplers import make_sampler
 from core.schedules import make_schedule
 from core.trace import Trace
 from core.walk import start_noise, walk
+from core.films.decoded import offer_decoded
 from core.films.inside import offer_inside
 from core.films.linear import offer_weights
 from core.films.nearest import offer_nearest
+from core.inside import layers_of
 from dashboard.actions.guided import for_the_plane, offer_labels
-from dashboard.actions.subject import Subject, dataset_of, edit_of, generator_of, subject_of
+from dashboard.actions.subject import CannotShow, Subject, dataset_of, edit_of, generator_of, subject_of
 from dashboard.actions.tampered import tampered
 from dashboard.recipe import Recipe
 from dashboard.visitors import Visitor
@@ -35,7 +37,10 @@ def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm:
     """The data of the recipe dissolving on its schedule."""
     dataset = dataset_of(recipe, visitor)
     schedule = make_schedule(recipe.schedule, recipe.T)
-    return ForwardFilm(dataset, schedule, recipe.sample_count(dataset.kind), recipe.seed, about=recipe.to_dict())
+    film = ForwardFilm(dataset, schedule, recipe.sample_count(dataset.kind), recipe.seed, about=recipe.to_dict())
+    if dataset.decode is not None:
+        offer_decoded(film)
+    return film
 
 
 def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFilm]:
@@ -61,8 +66,12 @@ def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFil
 
 def look_closer(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
     """Offer what only this model, these data or these labels have to show."""
-    if recipe.layer and subject.network is not None:
+    if recipe.layer:
+        if subject.network is None or not layers_of(subject.network.network):
+            raise CannotShow("There are no layers to look into: take a trained network as the model, or no layer.")
         offer_inside(film, subject.network.network, recipe.layer)
+    if film.dataset.decode is not None:
+        offer_decoded(film)
     offer_labels(film, subject, recipe)
     offer_nearest(film)
     if recipe.model in ("linear", "wiener"):

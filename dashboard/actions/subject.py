@@ -13,6 +13,7 @@ from core.datasets import Dataset, load
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.denoisers.linear import linear
+from core.films.nearest import memory_cards
 from core.edits import during, drop_noise, in_order, nudge
 from core.guidance import reschedule
 from core.samplers import Denoise
@@ -106,11 +107,17 @@ def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> Den
         if not _has_own(recipe, visitor):
             raise CannotShow(f"No model of yours for “{dataset.title}” is here. Train one in the Train tab, or pick another model.")
         return own_denoiser(recipe, visitor)
-    shipped = pretrained_for(recipe.data)
-    if SHIPPED[recipe.model] not in shipped:
+    shipped, role = pretrained_for(recipe.data), SHIPPED[recipe.model]
+    if recipe.rows is not None and recipe.model == "pretrained" and recipe.rows < len(dataset_of(recipe.with_(rows=None), visitor)):
+        role = f"rows{recipe.rows}"
+        if role not in shipped:
+            there = ", ".join(map(str, memory_cards(recipe.data))) or "none"
+            raise CannotShow(f"No model is shipped that was trained on {recipe.rows:,} rows of “{dataset.title}”; there are "
+                             f"some of: {there}. Train one in the Train tab, or pick the exact denoiser.")
+    if role not in shipped:
         raise CannotShow(f"No model of that kind is shipped for “{dataset.title}”. Train one in the Train tab, or pick "
                          f"another: {', '.join(model_choices(recipe, visitor))}.")
-    return load_pretrained(shipped[SHIPPED[recipe.model]])[0]
+    return load_pretrained(shipped[role])[0]
 
 
 def own_denoiser(recipe: Recipe, visitor: Visitor) -> Denoiser:

@@ -53,6 +53,14 @@ def choose(page, field: str, words: str) -> None:
     page.click(f"ul[role=listbox] li:has-text('{words}')")
 
 
+def offered(page, field: str) -> list[str]:
+    """What the menu of a field offers."""
+    page.click(f"#field-{field} input")
+    words = [item.strip().removeprefix("✓").strip() for item in page.locator("ul[role=listbox] li").all_inner_texts()]
+    page.locator(f"#field-{field} input").blur()
+    return words
+
+
 def number(page, field: str, value) -> None:
     page.fill(f"#field-{field} input", str(value))
     page.press(f"#field-{field} input", "Enter")
@@ -266,10 +274,10 @@ def test_two_visitors_see_only_their_own_things(open_page, url):
     yours.wait_for_function("location.search.includes('data=moons')")
     assert "moons" not in mine.url
     wait(mine, "clocks", "s.total === 51 && s.frames === 51")
-    go(yours, "Denoise")
-    whole(yours, "denoise")
-    choose(yours, "model", "my training")
-    assert "No model of yours" in toast(yours)
+    for page, there in ((mine, True), (yours, False)):
+        go(page, "Denoise")
+        whole(page, "denoise")
+        assert ("my training" in offered(page, "model")) == there
 
 
 def bring(page, file) -> None:
@@ -366,3 +374,36 @@ def test_buttons_wait_until_the_recipe_of_the_link_is_in_place(open_page, url):
     assert "50 of 50" in text(page, "#training-status")
     page.reload(wait_until="domcontentloaded")
     wait(page, "train", "s.film && s.film.ready > 1")
+
+
+def test_a_label_is_asked_for_and_guided_to_and_what_it_changes_can_be_seen(open_page, url):
+    page = open_page(url, query="data=gaussians8&model=exact&steps=12&samples=200")
+    whole(page, "denoise")
+    assert offered(page, "label")[:4] == ["any", "each in turn", "0°", "45°"]
+    assert not page.is_visible("#field-guidance") and not page.is_visible("#field-label2")
+    before = whole(page, "denoise")["film"]
+    choose(page, "label", "90°")
+    page.wait_for_selector("#field-guidance")
+    wait(page, "denoise", OTHER.format(before))
+    wait(page, "denoise", "(s.order || []).includes('p_sharp')")
+    assert "label=2" in page.url
+    page.click(".ns-pick[title='T-Rex']")
+    page.wait_for_function("!location.search.includes('label')")
+    assert not page.is_visible("#field-label")
+
+
+def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(open_page, url):
+    page = open_page(url, query="samples=100")
+    whole(page, "denoise")
+    choose(page, "model", "one step")
+    page.wait_for_function("['model=consistency', 'sampler=renoise', 'steps=1'].every(part => location.search.includes(part))")
+    choose(page, "model", "exact")
+    page.wait_for_function("location.search.includes('model=exact')")
+    page.wait_for_function("!location.search.includes('renoise') && !location.search.includes('steps')")
+
+
+def test_an_example_sets_up_a_whole_comparison(open_page, url):
+    page = open_page(url, query="tab=compare&samples=50")
+    choose(page, "example", "ODE, flow, one step")
+    page.wait_for_function("location.search.includes('model:consistency')")
+    wait(page, "compare", "s.film && [...'ABCD'].every(l => [...s.film.panels.values()].some(p => p.title.startsWith(l)))")
