@@ -29,9 +29,23 @@ TRAIN_EXAMPLES = """\
 examples:
   python -m core train --data trex --save runs/trex.safetensors
   python -m core train --data digits8 --labels --steps 2000 --save runs/digits.safetensors
+  python -m core train --data faces16 --labels --without hat,green --save runs/faces.safetensors
   python -m core train --data moons --recipe textbook --target v --schedule cosine --save runs/moons.safetensors
   python -m core train --data digits8 --rows 16 --set width=16 --save runs/memory.safetensors
   python -m core train --data points.csv --set width=64 --set lr=0.002 --save runs/mine.safetensors
+"""
+
+ZOO = """\
+Check the shipped models: that each card is that of its weights and data, that its settings make
+that network and its command is one that makes it, and that its sample sheet is its own. Exit
+status 1 if anything is wrong.
+"""
+
+ZOO_EXAMPLES = """\
+examples:
+  python -m core zoo
+  python -m core zoo --full trex digits8
+  python -m core zoo --renew trex
 """
 
 REFLOW = """\
@@ -70,6 +84,18 @@ examples:
   python -m core sample --model runs/linear.safetensors --label 3 --out threes.png
 """
 
+CLASSIFIER = """\
+Train a small classifier of noised data, p(label | x_t): what can guide a model that was trained
+without labels. That of points is known in closed form: --classifier exact needs no training.
+"""
+
+CLASSIFIER_EXAMPLES = """\
+examples:
+  python -m core classifier --data digits8 --save runs/tell.safetensors
+  python -m core classifier --data faces16 --set condition=1 --save runs/hair.safetensors
+  python -m core sample --model digits8 --label 7 --classifier runs/tell.safetensors --guidance 8 --out sevens.png
+"""
+
 AUTOENCODER = """\
 Train an autoencoder of pictures and save it, with the latents of the data: weights and latents in
 FILE.safetensors, and a card FILE.json. A diffusion in the latents needs less time; in those of a
@@ -96,6 +122,8 @@ SAMPLE_EXAMPLES = """\
 examples:
   python -m core sample --model trex --n 1000 --out trex.npz
   python -m core sample --model digits8 --sampler ddpm --steps 1000 --seed 7 --out digits.png
+  python -m core sample --model digits8 --label 7 --guidance 3 --out sevens.png
+  python -m core sample --model digits8 --label 7 --classifier digits8 --guidance 8 --out sevens.png
   python -m core sample --model exact --data moons --sampler heun --spacing log_snr --steps 10 --out walk.safetensors
 """
 
@@ -152,6 +180,14 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
+def times(text: str) -> tuple[float, float]:
+    """Reads FROM,TO."""
+    words = text.split(",")
+    if len(words) != 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no FROM,TO, such as 0.8,0.2")
+    return number(words[0]), number(words[1])
+
+
 def setting(text: str) -> tuple[str, str]:
     """Reads NAME=VALUE."""
     name, equals, value = text.partition("=")
@@ -182,7 +218,16 @@ def add_walk(parser: Parser) -> None:
     parser.add_argument("--clip", default="none", metavar="NAME",
                         help="keep the predicted x0 where data can be: none, static or dynamic (default: none)")
     parser.add_argument("--label", metavar="LABEL",
-                        help="make this kind only, by name or number, if the model knows labels")
+                        help="make this kind only, by name or number, if the model knows labels; of two conditions "
+                        "both, as in hat,green or any,green")
+    parser.add_argument("--guidance", type=number, metavar="SCALE",
+                        help="how strongly to keep to --label: 1 as the model learned it, more is plainer and less "
+                        "varied, 0 forgets it (default: 1)")
+    parser.add_argument("--between", type=times, metavar="FROM,TO",
+                        help="guide only from this time down to that, 1 is noise and 0 is data (default: 1,0)")
+    parser.add_argument("--classifier", metavar="NAME|FILE",
+                        help="guide a model that is told no label by a classifier of noised data: exact (that of "
+                        "--data), digits8, or a .safetensors file that `classifier` saved")
     parser.add_argument("--n", type=whole(1, 100_000), metavar="N",
                         help="how many samples (default: 1000 points, or 16 images)")
     add_common(parser)
@@ -236,6 +281,15 @@ def make_parser() -> Parser:
     commands.add_parser("models", help="list the pretrained models",
                         description="List the pretrained models with what their cards say.")
 
+    zoo = commands.add_parser("zoo", help="check every shipped model against its card", description=ZOO,
+                              epilog=ZOO_EXAMPLES)
+    zoo.add_argument("names", nargs="*", metavar="NAME", help="these models alone (default: all)")
+    zoo.add_argument("--full", action="store_true", help="sample again: sheets and figures must come out as stated")
+    zoo.add_argument("--renew", action="store_true",
+                     help="first measure and draw anew, and write it into cards, sheets and pretrained/README.md")
+    add_threads(zoo)
+    zoo.set_defaults(parse=parser.parse_args)  # the commands on the cards must be some of ours
+
     train = commands.add_parser("train", help="train a model and save it", description=TRAIN, epilog=TRAIN_EXAMPLES)
     train.add_argument("--data", required=True, metavar="NAME|FILE",
                        help="a data set (`data` lists them), or your own: points in a .csv, a picture whose ink "
@@ -247,6 +301,9 @@ def make_parser() -> Parser:
     train.add_argument("--schedule", metavar="NAME", help="cosine, linear, sigmoid, flow, ve (EDM's) or zero_snr")
     train.add_argument("--labels", action="store_true",
                        help="learn the data's labels too, so that one can be asked for")
+    train.add_argument("--without", type=lambda text: text.split(","), metavar="A,B",
+                       help="hold out the rows with these labels, one for each of the data's conditions, as in "
+                       "hat,green: does the model make them all the same?")
     train.add_argument("--device", default="auto", metavar="NAME",
                        help="cpu, cuda, cuda:1 or mps (default: auto, a GPU for pictures where there is one)")
     add_training(train)
@@ -274,6 +331,11 @@ def make_parser() -> Parser:
     linear.add_argument("--note", metavar="TEXT",
                         help="what its users should know of it, for the card: where it is weak")
     add_threads(linear)
+
+    classifier = commands.add_parser("classifier", help="train a classifier of noised data, to guide with",
+                                     description=CLASSIFIER, epilog=CLASSIFIER_EXAMPLES)
+    classifier.add_argument("--data", required=True, metavar="NAME|FILE", help="data with labels, as for train")
+    add_training(classifier)
 
     autoencoder = commands.add_parser("autoencoder", help="learn latents of pictures, in which to diffuse",
                                       description=AUTOENCODER, epilog=AUTOENCODER_EXAMPLES)
@@ -321,7 +383,7 @@ def main(argv: list[str] | None = None) -> int:
     from core.training import TrainingDiverged
 
     try:
-        commands.run(options, shlex.join(["python", "-m", "core", *argv]))
+        return commands.run(options, shlex.join(["python", "-m", "core", *argv])) or 0
     except KeyboardInterrupt:
         print("\nstopped; nothing was written", file=sys.stderr)
         return 130
@@ -334,7 +396,6 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, TrainingDiverged) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

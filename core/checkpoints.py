@@ -74,9 +74,15 @@ def write_model(path: str | os.PathLike, network: nn.Module, card: dict[str, Any
         about["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
 
     replace_file(path, write)
-    text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-    replace_file(path.with_suffix(".json"), lambda part: part.write_text(text, encoding="utf-8"))
+    save_card(path.with_suffix(".json"), about)
     return path
+
+
+def save_card(path: str | os.PathLike, card: dict[str, Any]) -> Path:
+    """Write a card as JSON; returns the path."""
+    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    replace_file(Path(path), lambda part: part.write_text(text, encoding="utf-8"))
+    return Path(path)
 
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[Denoiser, dict[str, Any]]:

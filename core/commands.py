@@ -9,35 +9,38 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from core.checkpoints import load_checkpoint, load_pretrained, pretrained, save_checkpoint
-from core.consistency import Distillation, distillation_config, jump
+from core.classifier import ExactClassifier, LogPosterior, classifier_guidance, reschedule_classifier
+from core.classifier_training import (ClassifierTrainer, classifier_config, column, load_classifier,
+                                      pretrained_classifier, save_classifier)
+from core.consistency import Distillation, distillation_config
 from core.datasets import Dataset, load, load_dataset, names
 from core.denoisers.base import Denoiser
+from core.denoisers.embeddings import Labels, label_counts
 from core.denoisers.exact import Exact
 from core.denoisers.linear import linear
 from core.devices import best_device
 from core.export import FORMATS, estimate, export, read_recipe
 from core.films import TraceFilm
 from core.films.decoded import DECODED, offer_decoded
-from core.guidance import clip_x0, condition
-from core.memory import memory_card
-from core.metrics import sample_quality
+from core.guidance import classifier_free, clip_x0, condition
 from core.latent import autoencoder_config, make_autoencoder, save_autoencoder, train_autoencoder
 from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
-from core.progress import Bar
+from core.progress import Bar, table
 from core.recipes import recipe
-from core.reflow import Reflow, couple, few_steps, reflow_config, straightness
-from core.samplers import make_sampler
-from core.schedules import make_schedule
+from core.reflow import Reflow, couple, reflow_config
+from core.samplers import Denoise, make_sampler
+from core.schedules import Schedule, make_schedule
 from core.trace import Trace
 from core.training import Trainer
 from core.walk import Step, start_noise, walk
+from core.zoo.command import zoo
+from core.zoo.roles import figures
 
 #: Bytes a trace may take; beyond it, every k-th step is kept.
 TRACE_BUDGET = 1 << 30
@@ -49,12 +52,12 @@ READERS = {
 }  # fmt: skip
 
 
-def run(options: argparse.Namespace, command: str) -> None:
-    """Do what was asked; `command` is the line itself, which goes into what is written."""
+def run(options: argparse.Namespace, command: str) -> int | None:
+    """Do what was asked; `command` is the line itself, which goes into what is written. An exit status other than 0."""
     torch.set_num_threads(getattr(options, "threads", 1))
-    {"data": data, "models": models, "train": train, "reflow": reflow, "distil": distil,
+    return {"data": data, "models": models, "zoo": zoo, "train": train, "reflow": reflow, "distil": distil,
      "autoencoder": autoencode,
-     "linear": solve, "sample": sample, "gif": gif,
+     "linear": solve, "classifier": classifier, "sample": sample, "gif": gif,
      "recipe": show_recipe}[options.command](options, command)
 
 
@@ -74,16 +77,6 @@ def models(options: argparse.Namespace, command: str) -> None:
         return
     told = [tuple("" if v is None else f"{v:,}" if isinstance(v, int) else str(v) for v in row) for row in rows]
     table(("name", "target", "schedule", "parameters", "steps", "loss", "CPU s", "labels", "role"), told)
-
-
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print columns, each as wide as its widest entry; numbers at the right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows)]
-    right = [all(not cell or cell.replace(",", "").replace(".", "").isdigit() for cell in column)
-             for column in zip(*rows)]
-    for row in (head, *rows):
-        cells = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right))
-        print("  ".join(cells).rstrip())
 
 
 def dataset_of(name: str) -> Dataset:
@@ -126,7 +119,8 @@ def output(name: str, *suffixes: str) -> Path:
 def train(options: argparse.Namespace, command: str) -> None:
     path, dataset = output(options.save, ".safetensors"), data_of(options)
     device = device_of(options.device, dataset.kind)
-    changes = changes_of(options, target=options.target, schedule=options.schedule, labels=options.labels or None)
+    changes = changes_of(options, target=options.target, schedule=options.schedule, labels=options.labels or None,
+                         without=options.without)
     card = {"command": command, "recipe": options.recipe}
     trainer = Trainer(dataset, recipe(options.recipe, dataset, **changes), device)
     if options.rows:
@@ -168,7 +162,7 @@ def solve(options: argparse.Namespace, command: str) -> None:
     seconds = time.process_time() - began
     card = {"data": dataset.name, "data_hash": dataset.hash, "shape": list(dataset.shape), "licence": dataset.licence,
             "command": command, "role": "linear", "cpu_seconds": round(seconds, 2)}
-    card |= figures(denoiser, dataset, "linear") | ({"notes": options.note} if options.note else {})
+    card |= figures(denoiser, card, dataset) | ({"notes": options.note} if options.note else {})
     save_checkpoint(path, denoiser, card)
     print(f"{path}: solved in {seconds:.2f} s of CPU; its card is {path.with_suffix('.json')}")
 
@@ -203,18 +197,6 @@ def named(model: str, card: dict) -> dict[str, str]:
     return {"name": Path(model).stem, "sha256": card["sha256"]}
 
 
-def figures(denoiser: Denoiser, dataset: Dataset, role: str | None) -> dict[str, object]:
-    """How good a model is, in its own role: what a walk, a jump and a few steps of Euler's method make."""
-    if role == "consistency":
-        return {"quality": sample_quality(denoiser, dataset, draw=jump)}
-    found: dict[str, object] = {"quality": sample_quality(denoiser, dataset)}
-    if role in ("flow", "reflow") and found["quality"]:
-        by_steps = {n: sample_quality(denoiser, dataset, draw=partial(few_steps, steps=n)) for n in (1, 2, 4)}
-        found["euler"] = {str(n): quality["sliced_wasserstein"] for n, quality in by_steps.items()}
-        found["straightness"] = round(straightness(denoiser, dataset.shape, 1000 if dataset.side == 1 else 50), 6)
-    return found
-
-
 def learn(trainer: Trainer, path: Path, card: dict, note: str | None) -> None:
     """Train to the end, save the model and tell so."""
     dataset = trainer.dataset
@@ -224,9 +206,8 @@ def learn(trainer: Trainer, path: Path, card: dict, note: str | None) -> None:
             # One batch's loss jumps about; an average over some fifty of them can be read.
             loss += (step.loss - loss) * max(0.02, 1 / (step.index + 1))
             bar(step.index + 1, f"loss {loss:.4g}")
-    card |= {"line": trainer.config.line} | figures(trainer.ema.cpu(), dataset, card.get("role"))
-    if "rows" in card:
-        card["memory"] = memory_card(trainer.ema, dataset)
+    card |= {"data": dataset.name, "line": trainer.config.line}
+    card |= figures(trainer.ema.cpu(), card, dataset)
     save_checkpoint(path, trainer, card | ({"notes": note} if note else {}))
     print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4g}; its card is "
           f"{path.with_suffix('.json')}")
@@ -258,7 +239,7 @@ def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]
     if options.model == "exact":
         if given is None:
             raise ValueError("the exact denoiser is one of some data; say which with --data")
-        return Exact(given.x0, make_schedule("cosine"), given.bandwidth), {"data": options.data}, given
+        return Exact.of(given, make_schedule("cosine")), {"data": options.data}, given
     if options.model in pretrained():
         denoiser, card = load_pretrained(options.model)
     elif options.model.endswith(".safetensors"):
@@ -278,16 +259,69 @@ def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]
     return denoiser, card | {"shape": shape}, dataset
 
 
-def label_of(options: argparse.Namespace, denoiser, dataset: Dataset | None) -> int:
-    """The number of --label. ValueError naming those there are."""
-    known = list(dataset.label_names) if dataset else []
-    if not denoiser.labels:
-        raise ValueError(f"--label {options.label}: the model knows no labels; train one with --labels")
-    if options.label in known:
-        return known.index(options.label)
-    if options.label.isdecimal() and int(options.label) < denoiser.labels:
-        return int(options.label)
-    raise ValueError(f"--label {options.label} is none of {', '.join(known) or f'0 to {denoiser.labels - 1}'}")
+def cond_of(options: argparse.Namespace, labels: Labels, dataset: Dataset | None) -> torch.Tensor:
+    """What --label asks for, (1,) or (1, K), of a model that knows these. ValueError naming those there are."""
+    if not labels:
+        raise ValueError(f"--label {options.label}: the model knows no labels; train one with --labels, or guide it "
+                         "with a --classifier of data that have some")
+    asked = [None if word == "any" else word for word in options.label.split(",")]
+    if dataset is not None and dataset.classes == labels:
+        return dataset.cond_of(*asked)
+    counts = label_counts(labels)  # of data that are not here numbers are known, and no names
+    numbers = [n if word is None else int(word) if word.isdecimal() else -1 for word, n in zip(asked, counts)]
+    if len(asked) != len(counts) or not all(0 <= number <= n for number, n in zip(numbers, counts)):
+        raise ValueError(f"--label {options.label} is none of {', '.join(f'0 to {n - 1}' for n in counts)}")
+    return torch.tensor(numbers if isinstance(labels, int) else [numbers])
+
+
+def guided(options: argparse.Namespace, denoiser, dataset: Dataset | None) -> Denoise:
+    """The denoiser, told what --label asks for and guided towards it: by itself, or told nothing by a --classifier."""
+    scale, between = options.guidance, options.between
+    if options.label is None:
+        if scale is not None or between is not None or options.classifier:
+            raise ValueError("guidance leads towards a label; say with --label which")
+        return denoiser
+    scale, between = 1.0 if scale is None else scale, between or (1.0, 0.0)
+    if not options.classifier:
+        return classifier_free(denoiser, cond_of(options, denoiser.labels, dataset), scale, between)
+    if dataset is None:
+        raise ValueError("a classifier is one of some data; say with --data of which")
+    cond = cond_of(options, dataset.classes, dataset)
+    classifier, which = classifier_of(options.classifier, dataset, denoiser.schedule)
+    label = column(cond, which)
+    if int(label) == label_counts(dataset.classes)[which]:
+        raise ValueError(f"--label {options.label} asks for any {dataset.conditions[which][0]}, which is all that the "
+                         "classifier tells apart")
+    return classifier_guidance(condition(denoiser, None), classifier, label, scale, between)
+
+
+def classifier_of(name: str, dataset: Dataset, schedule: Schedule) -> tuple[LogPosterior, int]:
+    """The classifier of that name on this schedule, and which of the data's conditions it tells.
+
+    ValueError if there is none such, or if it is of other data.
+    """
+    if name == "exact":
+        return ExactClassifier(Exact.of(dataset, schedule)), 0
+    found, card = load_classifier(name) if name.endswith(".safetensors") else pretrained_classifier(name)
+    titles = [title for title, _ in dataset.conditions]
+    if card["data_hash"] != dataset.hash or card["condition"] not in titles:
+        raise ValueError(f"the classifier {name} is one of {card['data']}, and these data are {dataset.name}")
+    return reschedule_classifier(found, found.schedule, schedule), titles.index(card["condition"])
+
+
+def classifier(options: argparse.Namespace, command: str) -> None:
+    path, dataset = output(options.save, ".safetensors"), dataset_of(options.data)
+    trainer = ClassifierTrainer(dataset, classifier_config(dataset, **changes_of(options)))
+    with Bar(trainer.config.steps, f"classify {dataset.name}") as bar:
+        loss = accuracy = 0.0
+        for step in trainer.run():
+            share = max(0.02, 1 / (step.index + 1))
+            loss, accuracy = loss + (step.loss - loss) * share, accuracy + (step.accuracy - accuracy) * share
+            bar(step.index + 1, f"loss {loss:.4g}")
+    save_classifier(path, trainer, {"command": command, "final_loss": round(loss, 6)}
+                    | ({"notes": options.note} if options.note else {}))
+    print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4g}, {accuracy:.0%} right "
+          f"over all noise levels; its card is {path.with_suffix('.json')}")
 
 
 class Walk:
@@ -301,13 +335,12 @@ class Walk:
         self.generator = torch.Generator().manual_seed(options.seed)
         self.times = self.schedule.times(options.steps, options.spacing, self.schedule.start_for(denoiser.target))
         self.update = make_sampler(options.sampler, self.schedule, options.eta, self.generator)
-        if options.label is not None:
-            denoiser = condition(denoiser, torch.full((count,), label_of(options, denoiser, self.dataset)))
-        self.denoise = clip_x0(denoiser, options.clip)
+        self.denoise = clip_x0(guided(options, denoiser, self.dataset), options.clip)
         about = {
             "data": card.get("data"), "model": options.model, "schedule": self.schedule.name, "T": self.schedule.T,
             "sampler": options.sampler, "steps": options.steps, "spacing": options.spacing, "eta": options.eta,
-            "clip": options.clip, "label": options.label, "samples": count, "seed": options.seed, "command": command,
+            "clip": options.clip, "label": options.label, "guidance": options.guidance, "between": options.between,
+            "classifier": options.classifier, "samples": count, "seed": options.seed, "command": command,
         }
         self.trace = Trace(every=max(every, Trace.fit((count, *shape), options.steps, TRACE_BUDGET)), about=about)
         self.start = start_noise(self.schedule, (count, *shape), self.times[0], self.generator)

@@ -140,7 +140,7 @@ class Dataset:
         for name, (title, names) in zip(asked, self.conditions):
             known = name is None or name in names or name.isdecimal() and int(name) < len(names)
             if not known:
-                raise ValueError(f"{title} {name!r} is none of {', '.join(names)}")
+                raise ValueError(f"{title} {name} is none of {', '.join(names)}")
             numbers.append(len(names) if name is None else names.index(name) if name in names else int(name))
         return torch.tensor(numbers if len(numbers) == 1 else [numbers])
 

@@ -1,4 +1,4 @@
-"""A progress bar of one line for a terminal; elsewhere it is silent."""
+"""What a terminal shows: a progress bar of one line, silent elsewhere, and tables."""
 
 from __future__ import annotations
 
@@ -58,3 +58,13 @@ class Bar:
         if done and seconds > 0:
             parts += [f"{done / seconds:,.0f} {self.unit}/s", f"{clock(seconds / done * (self.total - done))} left"]
         return "  ".join(part for part in parts if part)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print columns, each as wide as its widest entry; numbers at the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows)]
+    right = [all(not cell or cell.replace(",", "").replace(".", "").isdigit() for cell in column)
+             for column in zip(*rows)]
+    for row in (head, *rows):
+        cells = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right))
+        print("  ".join(cells).rstrip())

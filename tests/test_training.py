@@ -177,7 +177,7 @@ def test_a_pair_that_is_held_out_is_never_shown_and_its_network_can_still_be_ask
     assert trainer.ema.labels == (2, 2) and TrainingConfig.from_dict(trainer.config.to_dict()) == trainer.config
     trainer.ema(torch.zeros(1, 2), torch.tensor(0.5), torch.tensor([[1, 1]]))
     for without, message in ((("right",), "has 2: side, height"),
-                             (("right", "top"), "height 'top' is none of low, high")):
+                             (("right", "top"), "height top is none of low, high")):
         with pytest.raises(ValueError, match=message):
             Trainer(paired(), small(without=without))
 

@@ -145,14 +145,13 @@ def npm(spec: str, folder: str) -> Path:
 
 def reduced(picture, side: int) -> np.ndarray:
     """A picture with transparency, averaged to side × side pixels over white; bytes (side, side, 3)."""
+    from PIL import Image
+
     rgba = np.asarray(picture.convert("RGBA"), np.float32)
-    opaque = rgba[..., 3:] / 255
-    layers = np.concatenate([rgba[..., :3] * opaque, opaque], -1)  # transparent pixels' colours do not count
-    if layers.shape[0] % side:
-        raise ValueError(f"a picture of {layers.shape[:2]} pixels; its side must be a multiple of {side}")
-    step = layers.shape[0] // side
-    layers = layers.reshape(side, step, side, step, 4).mean((1, 3))
-    return (layers[..., :3] + 255 * (1 - layers[..., 3:]) + 0.5).clip(0, 255).astype(np.uint8)
+    layers = np.concatenate([rgba[..., :3] * (rgba[..., 3:] / 255), rgba[..., 3:]], -1)  # what is clear has no colour
+    layers = np.stack([Image.fromarray(layer).resize((side, side), Image.Resampling.BOX)
+                       for layer in layers.transpose(2, 0, 1)], -1)
+    return (layers[..., :3] + 255 * (1 - layers[..., 3:] / 255) + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def emoji16() -> None:

@@ -43,7 +43,8 @@ def a_scene(*panels: Panel) -> Scene:
 
 PICTURES = a_scene(pictures(title="x_{t}" + EVIL), pictures((-1.5, 1.5), "signed", "eps", "ε", 2), dots())
 MARKS = a_scene(dots(), dots("paths", "paths"),
-                Panel("f", "f", "arrows", "field", np.ones((FRAMES, 6, 6, 2), np.float32), (-1.0, 1.0), "ink"),
+                Panel("f", "f", "arrows", "field", np.ones((FRAMES, 6, 6, 2), np.float32), (-1.0, 1.0), "ink",
+                      map=np.pad(np.ones((2, 2)), ((0, 6), (4, 2)))),
                 Panel("h", "h", "heat", "heat", np.random.default_rng(3).random((FRAMES, 9, 9)).astype(np.float32),
                       (0.0, 1.0), "magnitude"))  # fmt: skip
 
@@ -359,6 +360,28 @@ def test_marks_are_painted_where_they_are(stage):
     assert 0 < colours(page, "paths", [tuple(map(float, behind))], "marks")[0][3] < 250
     shown = np.array(colours(page, "h", [((j + 0.5) / 9, (i + 0.5) / 9) for i in range(9) for j in range(9)], "marks"))
     assert off(shown[:, :3], table("magnitude"), MARKS.panel("h").data[16].ravel()) <= 1
+
+
+def test_a_map_lies_faintly_where_it_should_behind_the_marks(stage):
+    page, _ = stage("marks", "Marks")
+    inside, beside = ([((column + x / 8) / 8, (y + 0.5) / 16) for x in range(8) for y in range(4)]
+                      for column in (4.5, 2))
+    alphas = sorted(alpha for *_, alpha in colours(page, "f", inside, "marks"))
+    assert 80 < alphas[len(alphas) // 4] < 130  # the map's own, where no arrow crosses it
+    assert sorted(alpha for *_, alpha in colours(page, "f", beside, "marks"))[len(alphas) // 4] == 0
+
+
+def test_pointing_at_a_picture_frames_it_in_every_panel(stage):
+    page, js = stage()
+    edge = [(0.5 + k / 400, 0.25) for k in range(8)]
+    accent = (0x0F, 0x76, 0x6E)
+    assert not any(tuple(rgb) == accent for *rgb, _ in colours(page, "eps", edge))
+    canvas = page.locator("#pictures figure[data-key=x_t] canvas")
+    box = canvas.bounding_box()
+    canvas.hover(position={"x": box["width"] * 0.75, "y": box["height"] * 0.25})
+    page.wait_for_function("document.querySelector('#pictures .ns-panel-caption').textContent.startsWith('#1 ')")
+    js("stage.paint(stage.frame)")
+    assert any(tuple(rgb) == accent for *rgb, _ in colours(page, "eps", edge))
 
 
 def test_hovering_a_point_names_it_and_rings_it_in_every_panel(stage):

@@ -1,0 +1,58 @@
+"""The gallery in pretrained/README.md: every model with its sheet, its figures beside real data's, and its command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from core.checkpoints import FOLDER, role_of
+from core.zoo.checks import Entry
+
+BEGIN, END = "<!-- gallery: written by `python -m core zoo --renew` -->", "<!-- end of the gallery -->"
+
+
+def gallery(folder: Path = FOLDER) -> str:
+    """Markdown: points, then images; within a data set the plain diffusion first."""
+    entries = [Entry(path.stem, folder) for path in folder.glob("*.json")]
+    parts = []
+    for kind, title in (("points", "Points"), ("images", "Images")):
+        those = [entry for entry in entries if entry.dataset.kind == kind]
+        if not those:
+            continue
+        rows = [_row(entry) for entry in sorted(those, key=_place)]
+        parts.append(f"## {title}\n\n| | model | distance from unseen data; real data's own |\n|---|---|---|\n"
+                     + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _place(entry: Entry) -> tuple:
+    role = role_of(entry.card)
+    return entry.dataset.side, entry.card["data"] != "trex", entry.card["data"], role != "diffusion", len(role), role
+
+
+def _row(entry: Entry) -> str:
+    card, quality = entry.card, entry.card["quality"]
+    size = entry.weights.stat().st_size
+    asked = " by ".join(title for title, _ in entry.dataset.conditions) if card["labels"] else ""
+    about = [f"**{entry.name}**: {entry.role.what} of {entry.dataset.title}" + (f", by {asked}" if asked else ""),
+             f"{card['parameters']:,} parameters, {size / 1e6:.2g} MB, sampled by {entry.role.sampling}",
+             f"*Weak:* {card.get('notes', 'not told.')}", f"`{card['command']}`"]
+    measured = [f"{title} {quality[key]:.3g}; {quality[f'real_{key}']:.3g}"
+                for key, title in (("sliced_wasserstein", "sliced Wasserstein"), ("nearest", "nearest"),
+                                   ("agreement", "agreement")) if key in quality]
+    picture = f"![samples of {entry.name}](sheets/{entry.name}.png)"
+    return f"| {picture} | {'<br>'.join(about)} | {'<br>'.join(measured)} |"
+
+
+def write_gallery(folder: Path = FOLDER) -> Path:
+    """Put the gallery between its two marks in the folder's README.md. ValueError if they are not there."""
+    path = folder / "README.md"
+    text = path.read_text(encoding="utf-8")
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} has no place for the gallery; put these two lines into it: {BEGIN} and {END}")
+    part = path.with_name(path.name + ".part")
+    part.write_text(f"{head}{BEGIN}\n\n{gallery(folder)}\n{END}{tail}", encoding="utf-8")
+    os.replace(part, path)
+    return path

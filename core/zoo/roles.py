@@ -1,0 +1,105 @@
+"""Kinds of shipped models: which command makes one, how it draws samples, and which figures tell how good it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from core.checkpoints import load_checkpoint, role_of
+from core.consistency import jump
+from core.datasets import Dataset, load
+from core.memory import memory_card
+from core.metrics import draw_samples, sample_quality
+from core.recipes import TrainingConfig, make_denoiser
+from core.reflow import few_steps, straightness
+
+Card = dict[str, Any]
+
+
+def no_more(model: Any, dataset: Dataset) -> Card:
+    """No figures beside the quality of samples."""
+    return {}
+
+
+def by_steps(model: Any, dataset: Dataset) -> Card:
+    """A flow's distance from unseen data after 1, 2 and 4 steps of Euler's method, and its `straightness`."""
+    found = {n: sample_quality(model, dataset, draw=partial(few_steps, steps=n)) for n in (1, 2, 4)}
+    euler = {str(n): quality["sliced_wasserstein"] for n, quality in found.items() if quality}
+    walks = 1000 if dataset.kind == "points" else 50
+    return {"euler": euler, "straightness": round(straightness(model, dataset.shape, walks), 6)}
+
+
+def memories(model: Any, dataset: Dataset) -> Card:
+    """How much a model remembers of the few rows that it was trained on."""
+    return {"memory": memory_card(model, dataset)}
+
+
+def as_trained(model: Any, card: Card, dataset: Dataset) -> Iterator[str]:
+    """What is wrong with a network's settings: they must make this very model."""
+    config = TrainingConfig.from_dict(card["training"])
+    again = make_denoiser(config, dataset)
+    for what, made, found in (("network", again.network.architecture, model.network.architecture),
+                              ("target", again.target, model.target),
+                              ("schedule", (again.schedule.name, again.schedule.T),
+                               (model.schedule.name, model.schedule.T)),
+                              ("steps", config.steps, card["steps"])):
+        if made != found:
+            yield f"its settings make the {what} {made}, and it has {found}"
+    if abs(again.sigma_data - model.sigma_data) > 0.01:
+        yield f"its data have the spread {again.sigma_data:.3f}, and it was told {model.sigma_data:.3f}"
+
+
+def as_it_is(model: Any, card: Card, dataset: Dataset) -> Iterator[str]:
+    """Nothing to find: a model that is solved has no settings but its architecture, which its weights fit."""
+    yield from ()
+
+
+@dataclass(frozen=True)
+class Role:
+    """A kind of model. `draw` samples in the way this kind is for: (model, shape, n, seed=, cond=) → (n, *shape)."""
+
+    what: str  #: what it is, for a reader of the gallery
+    sampling: str  #: how `draw` makes a sample, for the same reader
+    command: str = "train"  #: of python -m core, which makes such models
+    teacher: str | None = None  #: the role of the model that it is made of
+    draw: Callable[..., Tensor] = draw_samples
+    more: Callable[[Any, Dataset], Card] = no_more  #: (model, data) → figures for the card beside its quality
+    load: Callable[[Path], tuple[Any, Card]] = load_checkpoint  #: reads a model and its card
+    agrees: Callable[[Any, Card, Dataset], Iterator[str]] = as_trained  #: (model, card, data) → what is wrong
+
+
+ROLES = {
+    "diffusion": Role("diffusion", "Heun, 25 steps"),
+    "flow": Role("rectified flow", "Heun, 25 steps", more=by_steps),
+    "reflow": Role("straightened flow", "Euler, 1 step", "reflow", "flow", partial(few_steps, steps=1), by_steps),
+    "consistency": Role("consistency model", "one jump", "distil", "diffusion", jump),
+    "linear": Role("linear diffusion", "Heun, 25 steps", "linear", agrees=as_it_is),
+    "rows": Role("diffusion from few rows", "Heun, 25 steps", more=memories),
+}
+
+
+def role_for(card: Card) -> Role:
+    """The role of a card's model; one of a series, such as "rows64", has that of the series. ValueError for others."""
+    name = re.sub(r"\d+$", "", role_of(card))
+    if name not in ROLES:
+        raise ValueError(f"role {role_of(card)!r} is unknown; there are {', '.join(ROLES)}")
+    return ROLES[name]
+
+
+def data_for(card: Card) -> Dataset:
+    """The data that a card's model was trained on. ValueError if they are none of the shipped ones."""
+    dataset = load(card["data"])
+    return dataset.first(card["rows"]) if "rows" in card else dataset
+
+
+def figures(model: Any, card: Card, dataset: Dataset) -> Card:
+    """How good a model is, in its own role: {"quality": …} with real data's own distances, and more for some roles."""
+    role = role_for(card)
+    quality = sample_quality(model, dataset, draw=role.draw)
+    return {"quality": quality} | (role.more(model, dataset) if quality else {})
