@@ -106,7 +106,7 @@ AUTOENCODER_EXAMPLES = """\
 examples:
   python -m core autoencoder --data digits8 --latent plane --steps 2000 --save runs/plane.safetensors
   python -m core autoencoder --data faces16 --latent spatial --set width=48 --save runs/faces.safetensors
-  python -m core gif --model latent_digits --panels walkers,decoded,field --out walkers.gif
+  python -m core gif --model latent_digits --panels walkers,decoded_x0,field --out walkers.gif
 """
 
 SAMPLE = """\
@@ -143,7 +143,7 @@ examples:
 panels:
   points  x_t, x0, field, paths, density, p_model, eps, removed, added, error, field_exact
   images  x_t, x0, eps, removed, added, error
-  latents those, and: decoded, drawn; in a plane walkers
+  latents those, and: decoded_x0, decoded_x_t; in a plane walkers
 """
 
 

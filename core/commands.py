@@ -376,7 +376,7 @@ def sample(options: argparse.Namespace, command: str) -> None:
     if film is not None:
         film.finish()
         shown = ("x0",) if asked.dataset.kind == "points" or asked.dataset.decode is None else ()
-        shown += ("decoded",) if asked.dataset.decode is not None else ()
+        shown += ("decoded_x0",) if asked.dataset.decode is not None else ()
         export(film.scene(shown, first=film.frames - 1), path, size=512, captions=False)
     elif kind == ".safetensors":
         trace.save(path)

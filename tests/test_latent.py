@@ -11,9 +11,11 @@ from core.__main__ import main
 from core.autoencoder import FOLDER, LEVELS, Autoencoder, load_autoencoder, read_autoencoder
 from core.datasets import Dataset, load
 from core.denoisers.exact import Exact
-from core.films import ForwardFilm, TraceFilm
+from core.films import ForwardFilm, TraceFilm, TrainingFilm
 from core.films.decoded import DECODED, TILES, offer_decoded, plane_map
+from core.films.training import Preview
 from core.latent import autoencoder_config, make_autoencoder, pca_error, report, save_autoencoder, train_autoencoder
+from core.recipes import recipe
 from core.samplers import make_sampler
 from core.schedules import make_schedule
 from core.trace import Trace
@@ -188,14 +190,14 @@ def test_a_walk_of_the_exact_denoiser_ends_where_the_decoder_draws_training_digi
     film = walked("latent_digits", 40)
     data = film.dataset
     assert torch.cdist(film.trace.final, data.x0).amin(1).max() < 4.5 * data.bandwidth
-    shown = torch.from_numpy(film.scene(("decoded",)).panel("decoded").data)
+    shown = torch.from_numpy(film.scene(("decoded_x0",)).panel("decoded_x0").data)
     torch.testing.assert_close(shown[-1, :, :, :, 0], data.decode(film.trace["x0"][-1][:DECODED])[:, 0])
 
 
 def test_the_walkers_are_the_points_that_are_decoded():
     film = walked("latent_digits", 40)
-    scene = film.scene(("walkers", "x_t", "drawn"))
-    walkers, states, drawn = (scene.panel(key).data for key in ("walkers", "x_t", "drawn"))
+    scene = film.scene(("walkers", "x_t", "decoded_x_t"))
+    walkers, states, drawn = (scene.panel(key).data for key in ("walkers", "x_t", "decoded_x_t"))
     assert walkers.shape == (13, DECODED, 2) and (walkers == states[:, :DECODED]).all()
     again = film.dataset.decode(torch.from_numpy(walkers[4]))
     torch.testing.assert_close(torch.from_numpy(drawn[4, ..., 0]), again[:, 0])
@@ -203,16 +205,16 @@ def test_the_walkers_are_the_points_that_are_decoded():
 
 def test_latents_that_are_pictures_are_decoded_to_larger_ones():
     film = walked("latent_mnist28", 3, steps=4)
-    assert film.default == ("x_t", "x0", "decoded") and "walkers" not in film.offers
+    assert film.default == ("x_t", "x0", "decoded_x_t", "decoded_x0") and "walkers" not in film.offers
     scene = film.scene()
-    assert scene.panel("x_t").data.shape == (5, 3, 7, 7, 3) and scene.panel("decoded").data.shape == (5, 3, 28, 28, 1)
+    assert scene.panel("x_t").data.shape == (5, 3, 7, 7, 3) and scene.panel("decoded_x0").data.shape == (5, 3, 28, 28, 1)
 
 
 def test_the_map_stands_behind_every_panel_of_places_and_nowhere_else():
     film = walked("latent_digits", 4, steps=3)
-    for key in ("walkers", "x_t", "x0", "field", "field_exact", "paths", "eps", "removed", "decoded", "density"):
+    for key in ("walkers", "x_t", "x0", "field", "field_exact", "paths", "eps", "removed", "decoded_x0", "density"):
         panel = film.offers[key].make(0, 1)
-        assert (panel.map is not None) == (key not in {"eps", "removed", "decoded", "density"}), key
+        assert (panel.map is not None) == (key not in {"eps", "removed", "decoded_x0", "density"}), key
     assert film.scene(("x_t",)).panel("x_t").map is film.scene(("paths",)).panel("paths").map  # made once a view
 
 
@@ -230,9 +232,19 @@ def test_each_picture_of_the_map_is_that_of_its_own_place_and_where_no_data_are_
 def test_latents_dissolve_before_the_eye_too():
     film = ForwardFilm(load("latent_digits"), make_schedule("cosine"), 20, seed=0, frames=5)
     offer_decoded(film)
-    panel = film.scene(("drawn",)).panel("drawn")
+    panel = film.scene(("decoded_x_t",)).panel("decoded_x_t")
     torch.testing.assert_close(torch.from_numpy(panel.data[0, ..., 0]), film.dataset.decode(film.x0[:DECODED])[:, 0])
-    assert film.scene(("x_t",)).panel("x_t").map is not None and "decoded" not in film.offers
+    assert film.scene(("x_t",)).panel("x_t").map is not None and film.default[:2] == ("walkers", "decoded_x_t")
+
+
+def test_a_training_in_latents_shows_its_samples_decoded():
+    data = load("latent_digits")
+    film = TrainingFilm(data, recipe("fast", data), [1], (torch.tensor([0.5]), torch.tensor([0.1])))
+    film.add(Preview(0, data.x0[:30], data.x0[30:60], torch.zeros(18, 18, 2)))
+    offer_decoded(film)
+    samples, decoded = (film.offers[key].make(0, 1) for key in ("samples", "decoded_samples"))
+    assert film.default == ("samples", "guess", "decoded_samples", "decoded_guess")
+    assert decoded.data.shape == (1, DECODED, 16, 16, 1) and samples.map is not None
 
 
 def test_what_is_no_latent_cannot_be_decoded():

@@ -1,7 +1,8 @@
-"""What a walk through latents looks like to the eye: its points decoded, and the decoder's map behind the plane."""
+"""What points and small pictures of a latent look like to the eye: decoded, and over the decoder's map of the plane."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,57 +11,69 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from core.films.base import STATE_VIEW, Film, Offer, over, pictures, scaled
-from core.films.forward import ForwardFilm
-from core.films.trace import TraceFilm
+from core.films.base import Film, Offer
 from core.scene import Panel
 
-DECODED = 16  #: how many of the walkers are shown as pictures, unless told
+DECODED = 16  #: how many samples are shown as pictures, unless told
 TILES = 14  #: pictures a side of the map of a plane
+#: Panels, of whichever film, whose samples are latents; and those that show places of the plane, by how they begin.
+LATENTS = re.compile(r"x0|x_\w|walked|samples|guess|step\d+|gan")
+PLACES = re.compile(r"x0|x_|walk|samples|guess|data|field|paths|score|shift|step|gan")
 
 
-def offer_decoded(film: TraceFilm | ForwardFilm, decode: Callable[[Tensor], Tensor] | None = None,
-                  shown: int = DECODED) -> None:
-    """Offer what the decoder draws of the first `shown` walkers through latents, and show it first.
+def offer_decoded(film: Film, shown: int = DECODED) -> None:
+    """Offer what the decoder of film's data draws of the first `shown` samples, and show it from the beginning.
 
-    decoded    decode(x̂0), the picture that the guess stands for (a forward process knows x0 and has no guess)
-    drawn      decode(x_t): of noise it draws something too, which means nothing yet
-    walkers    points only: the ways of those that are decoded, in the same order
+    decoded_…   for every panel of latents, such as decoded_x0 and decoded_x_t: decode(x̂0) is the picture that the guess
+                stands for; of a noisy state the decoder draws something too, which means nothing yet
+    walkers     in a film of paths: the ways of those that are decoded, alone
 
-    In a plane, every panel of states or guesses gets the decoder's map behind it. decode: (N, *shape) → pictures
-    (N, C, H, W); the data set's own unless told. ValueError where there is none.
+    In a plane, every panel of places gets the decoder's map behind it. ValueError where the data are no latents.
     """
-    decode = decode or film.dataset.decode
-    if decode is None:
+    if film.dataset.decode is None:
         raise ValueError(f"{film.dataset.name} holds {film.dataset.kind} and no latents; there is nothing to decode")
-    walk = isinstance(film, TraceFilm)
-    state = film.state if walk else lambda a, b: over(film.jump(a, b), film.scale[a:b])
-    look = {"kind": "images", "range": (-1.0, 1.0), "palette": "data"}
-
-    def decoded(make: Callable[[int, int], Tensor]) -> Callable[[int, int], Tensor]:
-        def panel(first: int, end: int) -> Tensor:
-            z = make(first, end)[:, :shown]
-            x = decode(rearrange(z.float(), "f n ... -> (f n) ..."))
-            return pictures(rearrange(x, "(f n) ... -> f n ...", n=z.shape[1]))
-
-        return panel
-
-    if walk:
-        film.offer("decoded", "decoded x̂_{0}", f"what the decoder draws of the guess, for the first {shown}",
-                   decoded(lambda a, b: film.quantity("x0", a, b)), **look)
-    film.offer("drawn", "decoded x_{t}", f"what the decoder draws of the state itself, for the first {shown}: of "
-               "noise, anything", decoded(state), **look)
-    if film.dataset.kind == "points":
-        film.offer("walkers", f"{shown} paths", "the ways of those that are decoded, over what the decoder draws of "
-                   "each place", lambda a, b: state(a, b)[:, :shown], kind="paths", palette="accent",
-                   range=(-STATE_VIEW, STATE_VIEW), caption=scaled(film.scale, f"the first {shown}"))
-        _draw_map(film, decode)
-        film.default = ("walkers", "decoded", "x_t", "field") if walk else ("walkers", "drawn", "x_t", "density")
+    latents = [key for key in film.offers if LATENTS.fullmatch(key)]
+    for key in latents:
+        film.offers[f"decoded_{key}"] = _decoded(film.offers[key], film.dataset.decode, shown)
+    drawn = [key for key in film.default if key in latents]
+    pictures = [f"decoded_{key}" for key in drawn]
+    if "paths" in film.offers:
+        film.offers["walkers"] = _walkers(film.offers["paths"], shown)
+        best = "decoded_x0" if "decoded_x0" in pictures else pictures[0]
+        film.default = ("walkers", best, *drawn[:2])
     else:
-        film.default = ("x_t", "x0", "decoded") if walk else ("x_t", "walked", "drawn")
+        film.default = (*drawn[:3], *pictures[:3]) if len(drawn) > 1 else (*film.default, *pictures)
+    if film.dataset.kind == "points":
+        _draw_map(film)
 
 
-def _draw_map(film: Film, decode: Callable[[Tensor], Tensor]) -> None:
+def _decoded(source: Offer, decode: Callable[[Tensor], Tensor], shown: int) -> Offer:
+    """The pictures of the samples that a panel shows as points or as small pictures (then with channels last)."""
+    title, key = f"decoded {source.title}", f"decoded_{source.key}"
+    note = f"what the decoder draws of the first {shown}: {source.note}"
+
+    def make(first: int, end: int) -> Panel:
+        z = torch.from_numpy(np.ascontiguousarray(source.make(first, end).data[:, :shown]))
+        frames = len(z)
+        z = rearrange(z, "f n h w c -> (f n) c h w") if z.ndim == 5 else rearrange(z, "f n d -> (f n) d")
+        x = rearrange(decode(z), "(f n) c h w -> f n h w c", f=frames)
+        return Panel(key, title, note, "images", x.numpy(), (-1.0, 1.0))
+
+    return Offer(key, title, note, make, source.still)
+
+
+def _walkers(paths: Offer, shown: int) -> Offer:
+    title, note = f"{shown} paths", "the ways of those that are decoded, over what the decoder draws of each place"
+
+    def make(first: int, end: int) -> Panel:
+        made = paths.make(first, end)
+        return replace(made, key="walkers", title=title, note=note, data=made.data[:, :shown],
+                       caption=f"the first {shown}")
+
+    return Offer("walkers", title, note, make)
+
+
+def _draw_map(film: Film) -> None:
     """The decoder's map behind every panel of film in which a point is a latent."""
     maps: dict[float, np.ndarray] = {}
 
@@ -71,15 +84,14 @@ def _draw_map(film: Film, decode: Callable[[Tensor], Tensor]) -> None:
                 return made
             view = made.range[1]
             if view not in maps:
-                maps[view] = plane_map(decode, film.dataset.x0, view).numpy()
+                maps[view] = plane_map(film.dataset.decode, film.dataset.x0, view).numpy()
             # The map is read in place of the dots of the data, which would lie upon it.
             return replace(made, map=maps[view], backdrop=None)
 
         return panel
 
-    for key in ("walkers", "x_t", "x0", "field", "field_exact", "paths", "walked", "walked_paths"):
-        if key in film.offers:
-            offer: Offer = film.offers[key]
+    for key, offer in film.offers.items():
+        if PLACES.match(key):
             film.offers[key] = replace(offer, make=mapped(offer.make))
 
 

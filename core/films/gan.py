@@ -140,9 +140,9 @@ class BesideFilm(Film):
         if not len(losses):
             return ()
         x = thin(losses[:, 0], CURVE_POINTS)[0]
-        level = [Series("", x[[0, -1]], np.full(2, value), style="dashed", palette="ink")
-                 for value in (2 * math.log(2), math.log(2))]
+        level = [Series(name, x[[0, -1]], np.full(2, value), style="dashed", palette="ink")
+                 for name, value in (("2 log 2", 2 * math.log(2)), ("log 2", math.log(2)))]
         curves = [thin(smooth(losses[:, i], 0.02), CURVE_POINTS)[1] for i in (0, 1)]
-        return (Chart("the GAN's losses, over those of the equilibrium",
+        return (Chart("the GAN's losses, and where they would be at the equilibrium",
                       (*level, Series("discriminator", x, curves[0], palette="ink"), Series("generator", x, curves[1])),
                       np.array(self.training.moments, float), ends=("step 0", f"{len(losses):,}")),)

@@ -1,4 +1,4 @@
-"""The room that forgets: heat spreads, walkers stumble, then climb the slope where they stand, and the shape is back."""
+"""The room that forgets: heat spreads, walkers stumble, then climb the slope where they stand: the shape is back."""
 
 from __future__ import annotations
 
