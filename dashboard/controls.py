@@ -102,15 +102,18 @@ class Controls:
         value = DEFAULTS[name]
         if isinstance(spec, Choice):
             words = WORDS.get(name, {})
-            control = gr.Dropdown([(words.get(c, c), c) for c in spec.choices], value=value, filterable=False, **look, **options)
+            # Which models there are changes with the data. An event under way may still carry one that there was before:
+            # the recipe says what is wrong with a value, in words, and the menu itself refuses none.
+            control = gr.Dropdown([(words.get(c, c), c) for c in spec.choices], value=value, filterable=False,
+                                  allow_custom_value=name == "model", **look, **options)
         elif isinstance(spec, Whole):
             control = gr.Number(value=value, precision=0, placeholder="auto" if spec.unset else None, **look, **options)
         elif isinstance(spec, Real):
             control = gr.Slider(spec.low, spec.high, value=value, step=0.01, buttons=[], **look, **options)
         elif isinstance(spec, Label):
-            control = gr.Dropdown(label_choices(()), value=value, filterable=False, **look, **options)
+            control = gr.Dropdown(label_choices(()), value=value, filterable=False, allow_custom_value=True, **look, **options)
         elif isinstance(spec, Layer):
-            control = gr.Dropdown([("none", "")], value=value, filterable=False, **look, **options)
+            control = gr.Dropdown([("none", "")], value=value, filterable=False, allow_custom_value=True, **look, **options)
         elif isinstance(spec, Weights):
             control = gr.Dropdown(["averaged", "raw"], value=value, allow_custom_value=True, **look, **options)
         else:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 
-from core.films import ForwardFilm, LensFilm, TraceFilm
+from core.films import ForwardFilm, LensFilm, RoomFilm, TraceFilm
 from core.lens import lens_times, look
 from core.samplers import make_sampler
 from core.schedules import make_schedule
@@ -33,9 +33,11 @@ TRACE_BUDGET = 128 * 2**20
 LENS_TIMES = 60
 
 
-def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm:
-    """The data of the recipe dissolving on its schedule."""
+def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm | RoomFilm:
+    """The data of the recipe dissolving on its schedule; or, of points, as heat that spreads in a room."""
     dataset = dataset_of(recipe, visitor)
+    if recipe.forward == "room" and dataset.kind == "points":
+        return RoomFilm(dataset, recipe.sample_count(dataset.kind), recipe.seed, about=recipe.to_dict())
     schedule = make_schedule(recipe.schedule, recipe.T)
     film = ForwardFilm(dataset, schedule, recipe.sample_count(dataset.kind), recipe.seed, about=recipe.to_dict())
     if dataset.decode is not None:

@@ -385,7 +385,7 @@ def test_a_label_is_asked_for_and_guided_to_and_what_it_changes_can_be_seen(open
     choose(page, "label", "90°")
     page.wait_for_selector("#field-guidance")
     wait(page, "denoise", OTHER.format(before))
-    wait(page, "denoise", "(s.order || []).includes('p_sharp')")
+    page.wait_for_selector("#stage-denoise .ns-chip[data-key=p_sharp]")
     assert "label=2" in page.url
     page.click(".ns-pick[title='T-Rex']")
     page.wait_for_function("!location.search.includes('label')")
