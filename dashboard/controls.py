@@ -45,6 +45,18 @@ AS_TEXT = ("drop_noise", "guide_when", "versus")
 NOT_SHOWN = ("data", "model", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels", "beside")
 
 
+class Menu(gr.Dropdown):
+    """A menu that passes on whatever it is sent; the recipe says, in words, what is wrong with a value.
+
+    What some menus offer changes with the data, and an event under way may still carry what was offered before.
+    """
+
+    is_template = True  # Gradio draws it as what it is made from
+
+    def preprocess(self, payload: str | None) -> str | None:
+        return payload
+
+
 @dataclass
 class Controls:
     """The sidebar's components by the recipe's field, and the buttons of the tabs."""
@@ -102,18 +114,15 @@ class Controls:
         value = DEFAULTS[name]
         if isinstance(spec, Choice):
             words = WORDS.get(name, {})
-            # Which models there are changes with the data. An event under way may still carry one that there was before:
-            # the recipe says what is wrong with a value, in words, and the menu itself refuses none.
-            control = gr.Dropdown([(words.get(c, c), c) for c in spec.choices], value=value, filterable=False,
-                                  allow_custom_value=name == "model", **look, **options)
+            control = Menu([(words.get(c, c), c) for c in spec.choices], value=value, filterable=False, **look, **options)
         elif isinstance(spec, Whole):
             control = gr.Number(value=value, precision=0, placeholder="auto" if spec.unset else None, **look, **options)
         elif isinstance(spec, Real):
             control = gr.Slider(spec.low, spec.high, value=value, step=0.01, buttons=[], **look, **options)
         elif isinstance(spec, Label):
-            control = gr.Dropdown(label_choices(()), value=value, filterable=False, allow_custom_value=True, **look, **options)
+            control = Menu(label_choices(()), value=value, filterable=False, **look, **options)
         elif isinstance(spec, Layer):
-            control = gr.Dropdown([("none", "")], value=value, filterable=False, allow_custom_value=True, **look, **options)
+            control = Menu([("none", "")], value=value, filterable=False, **look, **options)
         elif isinstance(spec, Weights):
             control = gr.Dropdown(["averaged", "raw"], value=value, allow_custom_value=True, **look, **options)
         else:
