@@ -86,6 +86,14 @@ def _lch(lightness: np.ndarray, chroma: np.ndarray, hue: np.ndarray) -> np.ndarr
     return rgb.round().clip(0, 255).astype(np.uint8)
 
 
+def hues(n: int) -> np.ndarray:
+    """n colours as (n, 3) uint8 for things without an order, such as labels: alike in lightness, evenly around in hue.
+
+    They stand out from the ground of both themes alike.
+    """
+    return _lch(np.full(n, 0.63), np.full(n, 0.14), 30 + 360 * np.arange(n) / max(n, 1))
+
+
 def ramp(start: np.ndarray, end: np.ndarray, n: int) -> np.ndarray:
     """n colours from `start` to `end` as (n, 3) uint8, mixed in sRGB as a canvas mixes them with alpha."""
     a = np.linspace(0, 1, n)[:, None]

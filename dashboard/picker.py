@@ -12,24 +12,28 @@ import torch
 from PIL import Image
 
 from core.datasets import load, names
+from core.palettes import hues
 
 SIDE = 48
 
 
 @cache
 def thumbnail(name: str) -> str:
-    """A data set as a PNG data URI of SIDE pixels: points as ink with an alpha channel, pictures as they are."""
+    """A data set as a PNG data URI of SIDE pixels: pictures as they are; of points, a colour for each label."""
     dataset = load(name)
-    x = dataset.draw(1500, torch.Generator().manual_seed(0))[0] if dataset.kind == "points" else dataset.x0[:1]
     if dataset.kind == "points":
-        counts = np.zeros((SIDE, SIDE))
+        x, labels = dataset.draw(1500, torch.Generator().manual_seed(0))
+        colours = hues(dataset.classes) if dataset.classes else np.full((1, 3), 128)
         at = ((x.numpy() * [1, -1] / 1.15 + 1) / 2 * SIDE).astype(int).clip(0, SIDE - 1)
+        counts, sums = np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE, 3))
         np.add.at(counts, (at[:, 1], at[:, 0]), 1)
-        alpha = (255 * np.minimum(1, counts / 2)).astype(np.uint8)
-        image = Image.fromarray(np.dstack([np.full_like(alpha, 128)] * 3 + [alpha]))
+        np.add.at(sums, (at[:, 1], at[:, 0]), colours[labels.numpy() if dataset.classes else 0])
+        alpha = 255 * np.minimum(1, counts / 2)
+        image = Image.fromarray(np.dstack([sums / np.maximum(counts, 1)[..., None], alpha]).astype(np.uint8))
     else:
-        pixels = dataset.to_uint8(x)[0]
-        image = Image.fromarray(pixels.squeeze() if pixels.shape[-1] == 1 else pixels).resize((SIDE, SIDE), Image.NEAREST)
+        pixels = dataset.to_uint8(dataset.x0[:1])[0]
+        image = Image.fromarray(pixels.squeeze() if pixels.shape[-1] == 1 else pixels)
+        image = image.resize((SIDE, SIDE), Image.NEAREST)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
 import gradio as gr
+import numpy as np
 import pytest
+from PIL import Image
 
 from core.datasets import load, names
 from core.recipes import RECIPES, recipe as training_recipe
 from dashboard.controls import RECIPE_SETS, SELECTED_TIMES, WORDS, build_controls
+from dashboard.picker import thumbnail
 from dashboard.recipe import DEFAULTS, HELP, SPECS, Recipe
 from dashboard.specs import Choice, Curve, Invalid, Whole
 from dashboard.versus import CHANGES
@@ -138,3 +144,14 @@ def test_the_picker_has_a_picture_of_every_data_set(controls):
     items = controls.fields["data"].props["items"]
     assert [item["name"] for item in items] == list(names())
     assert all(item["image"].startswith("data:image/png;base64,") and item["title"] for item in items)
+
+
+def test_points_with_labels_have_a_colour_for_each_in_the_picker():
+    def colours(name):
+        with Image.open(io.BytesIO(base64.b64decode(thumbnail(name).partition(",")[2]))) as image:
+            pixels = np.asarray(image).reshape(-1, 4).astype(int)
+        return pixels[pixels[:, 3] > 0][:, :3]
+
+    grey, two = colours("trex"), colours("moons")
+    assert (grey == 128).all()
+    assert len(np.unique(two, axis=0)) == 2 and (np.ptp(two, axis=1) > 50).all()

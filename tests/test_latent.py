@@ -207,7 +207,8 @@ def test_latents_that_are_pictures_are_decoded_to_larger_ones():
     film = walked("latent_mnist28", 3, steps=4)
     assert film.default == ("x_t", "x0", "decoded_x_t", "decoded_x0") and "walkers" not in film.offers
     scene = film.scene()
-    assert scene.panel("x_t").data.shape == (5, 3, 7, 7, 3) and scene.panel("decoded_x0").data.shape == (5, 3, 28, 28, 1)
+    assert scene.panel("x_t").data.shape == (5, 3, 7, 7, 3)
+    assert scene.panel("decoded_x0").data.shape == (5, 3, 28, 28, 1)
 
 
 def test_the_map_stands_behind_every_panel_of_places_and_nowhere_else():

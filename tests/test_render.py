@@ -8,7 +8,7 @@ from PIL import ImageFont
 
 from core.lettering import FONTS, font, lettering, runs
 from core.painters import Colours
-from core.palettes import DARK, LIGHT, THEMES, oklab, table, tables, theme_of
+from core.palettes import DARK, LIGHT, THEMES, hues, oklab, table, tables, theme_of
 from core.render import Film, Layout, frames, range_text, strip
 from core.scene import Panel, Scene
 
@@ -59,6 +59,16 @@ def test_the_signed_map_is_the_panels_background_at_zero_and_alike_in_lightness_
     lightness = oklab(colours)[:, 0]
     np.testing.assert_allclose(lightness, lightness[::-1], atol=0.004)  # half a step of a byte
     assert colours[0, 2] > colours[0, 0] and colours[-1, 0] > colours[-1, 2]  # blue below, red above
+
+
+@pytest.mark.parametrize("n", [1, 4, 10])
+def test_hues_of_labels_are_alike_in_lightness_and_far_apart(n):
+    lab = oklab(hues(n))
+    assert len(lab) == n and np.ptp(lab[:, 0]) < 0.01
+    apart = np.linalg.norm(lab[:, None] - lab, axis=-1) + np.eye(n)
+    assert apart.min() > 0.05
+    for theme in (LIGHT, DARK):
+        assert (np.abs(lab[:, 0] - oklab(theme.rgb("bg"))[0]) > 0.3).all()
 
 
 def test_oklab_of_white_black_and_red_is_what_its_author_gives():

@@ -2,7 +2,8 @@
 
 Points: the data in ink, the model's samples in accent; with labels a column for each. Images: a row for each label, or
 for two conditions a row for each of the first and columns for the second; combinations that were held out of training
-are framed. The PNG carries the sha256 of the weights that it was drawn from.
+are framed. Latents are shown as the pictures that they decode to. The PNG carries the sha256 of the weights that it was
+drawn from.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from core.zoo.roles import Card, role_for
 
 SEED = 1
 SIDE, VIEW, POINTS = 150, (-1.15, 1.15), 1500  #: of a panel of points: pixels, what it shows, about how many
-COLUMNS = 12  #: samples a row of images
-GREYS, COLOURS = 16, 48  #: that a sheet is stored in
+COLUMNS, ROWS = 12, 8  #: samples a row of images, and rows where there are no labels
+GREYS, COLOURS = 16, 128  #: that a sheet is stored in
 PICTURE = 28  #: an image is shown in whole pixels, with about this side
 
 
 def draw_sheet(model: Any, card: Card, dataset: Dataset) -> Image.Image:
     """The sheet of a model: the same each time, up to rounding."""
-    return (_points if dataset.kind == "points" else _images)(model, card, dataset)
+    pictures = dataset.kind == "images" or dataset.decode is not None
+    return (_images if pictures else _points)(model, card, dataset)
 
 
 def _sampled(model: Any, card: Card, dataset: Dataset, n: int, cond: Tensor | None) -> Tensor:
@@ -63,7 +65,7 @@ def _scatter(points: Tensor, colour: str) -> np.ndarray:
 
 
 def _images(model: Any, card: Card, dataset: Dataset) -> Image.Image:
-    cond, names, frames = None, [""] * (8 if dataset.channels == 1 else 6), []
+    cond, names, frames = None, [""] * ROWS, []
     if model.labels:
         first, *second = dataset.conditions
         names, columns = list(first[1]), torch.arange(COLUMNS).repeat(len(first[1]))
@@ -75,8 +77,10 @@ def _images(model: Any, card: Card, dataset: Dataset) -> Image.Image:
             held = card["training"].get("without")
             if held:
                 frames = (cond == dataset.cond_of(*held)).all(1).nonzero().flatten().tolist()
-    samples = dataset.to_uint8(_sampled(model, card, dataset, len(names) * COLUMNS, cond).clamp(-1, 1))
-    return _grid(samples, names, frames, max(1, PICTURE // dataset.side))
+    samples = _sampled(model, card, dataset, len(names) * COLUMNS, cond)
+    samples = samples if dataset.decode is None else dataset.decode(samples)
+    shown = ((samples.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return _grid(shown, names, frames, max(1, PICTURE // samples.shape[-1]))
 
 
 def _grid(pictures: np.ndarray, names: list[str], frames: list[int], scale: int) -> Image.Image:
