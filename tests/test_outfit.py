@@ -1,0 +1,177 @@
+"""What the sidebar offers for a recipe follows from its data, its model and the visitor."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from core.datasets import load
+from core.guidance import condition
+from dashboard.actions.guided import called, cond_of, guided
+from dashboard.actions.looks import denoise, forward_film
+from dashboard.actions.subject import CannotShow, subject_of
+from dashboard.actions.tampered import tampered
+from dashboard.controls import RECIPE_SETS, label_choices
+from dashboard.examples import EXAMPLES
+from dashboard.models import MODEL_SETS, MODELS, USUAL, WORDS, walked_as
+from dashboard.outfit import OUTFITTED, facts, outfit, without_what_is_not_there
+from dashboard.recipe import DEFAULTS, Recipe
+
+GAUSSIANS = Recipe(data="gaussians8", model="exact", steps=10, samples=40)
+
+
+def finished(films):
+    *_, film = films
+    return film
+
+
+def offered(recipe: Recipe) -> dict[str, list]:
+    return {name: [value for _, value in update["choices"]] for name, update in zip(OUTFITTED, outfit(recipe, None))}
+
+
+# --- what there is ------------------------------------------------------------------------------------------------
+
+
+def test_the_menus_offer_the_models_labels_and_layers_that_these_data_have():
+    trex, digits, faces = (offered(Recipe(data=name)) for name in ("trex", "digits8", "faces16"))
+    assert trex["model"] == ["pretrained", "flow", "reflow", "consistency", "linear", "wiener", "exact"]
+    assert trex["label"] == ["any", "each"] and "leave" in trex["layer"]
+    assert digits["model"] == ["pretrained", "linear", "wiener", "exact"]
+    assert digits["label"] == ["any", "each", *map(str, range(10))] and "middle" in digits["layer"]
+    assert len(faces["label"]) == 2 + 5 and len(faces["label2"]) == 2 + 6
+
+
+def test_a_value_that_is_not_offered_gives_way_to_the_plain_one():
+    updates = dict(zip(OUTFITTED, outfit(Recipe(label="7", layer="middle", model="mine"), None)))
+    assert {name: update["value"] for name, update in updates.items()} == {
+        "model": "pretrained", "label": "any", "label2": "any", "layer": ""}
+    kept = without_what_is_not_there(Recipe(data="digits8", label="7", label2="3", layer="middle"), None)
+    assert (kept.label, kept.label2, kept.layer) == ("7", "any", "middle")
+
+
+@pytest.mark.parametrize("recipe, holds, fails", [
+    (Recipe(), ["points", "network"], ["labels", "classes", "asked", "mine"]),
+    (Recipe(data="gaussians8", model="exact"), ["points", "labels", "rows"], ["two", "asked", "network"]),
+    (Recipe(data="gaussians8", model="exact", label="2"), ["asked"], []),
+    (Recipe(data="faces16", model="exact", label2="2"), ["labels", "two", "asked"], ["points"]),
+    (Recipe(data="digits8"), ["labels", "network", "rows"], ["points", "two"]),
+    (Recipe(data="own"), [], ["points", "labels"]),
+])  # fmt: skip
+def test_groups_are_seen_where_they_are_of_use(recipe, holds, fails):
+    true = facts(recipe, None)
+    assert set(holds) <= set(true) and not set(fails) & set(true)
+
+
+def test_every_model_has_words_and_those_for_few_steps_a_way_to_be_walked():
+    assert set(WORDS) == set(MODELS) and max(map(len, WORDS.values())) <= 16
+    assert {name: DEFAULTS[name] for name in USUAL} == USUAL
+    for model, sets in MODEL_SETS.items():
+        assert walked_as(model, "linear", "ddpm", 700) == sets and Recipe(data="trex", model=model, **sets)
+        assert walked_as("exact", **sets) == USUAL
+    assert walked_as("exact", "linear", "ddpm", 700) == {"schedule": "linear", "sampler": "ddpm", "steps": 700}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_is_a_comparison_that_can_be_made(name):
+    recipe = Recipe().with_(**EXAMPLES[name])
+    runs = [recipe, *(recipe.with_(**change.fields) for change in recipe.changes.values())]
+    assert len(runs) >= 2
+    for run in runs:
+        assert tampered(subject_of(run, None), run)
+
+
+def test_the_words_of_the_labels_are_their_names():
+    assert label_choices(("cat", "dog")) == [("any", "any"), ("each in turn", "each"), ("cat", "0"), ("dog", "1")]
+    assert RECIPE_SETS["flow"]["schedule"] == "flow"
+
+
+# --- labels -------------------------------------------------------------------------------------------------------
+
+
+def test_samples_asked_for_a_label_arrive_there_and_each_in_turn_takes_turns():
+    data = load("gaussians8")
+    places = data.x0[data.labels.argsort()]
+    one = finished(denoise(GAUSSIANS.with_(label="3")))
+    assert (torch.cdist(one.trace.final, places).argmin(1) == 3).all()
+    each = finished(denoise(GAUSSIANS.with_(label="each")))
+    assert (torch.cdist(each.trace.final, places).argmin(1) == torch.arange(40) % 8).all()
+
+
+def test_of_two_conditions_each_of_the_second_comes_for_every_one_of_the_first():
+    recipe = Recipe(data="faces16", model="exact", label="each", label2="each")
+    cond = cond_of(recipe, subject_of(recipe, None), 30)
+    assert len({tuple(row) for row in cond.tolist()}) == 30
+    kinds = cond_of(recipe.with_(label2="any"), subject_of(recipe, None), 5)
+    assert kinds[:, 0].tolist() == [0, 1, 2, 3, 4] and (kinds[:, 1] == 6).all()  # 6 is the null label of six
+
+
+def test_scale_one_is_the_model_told_the_label_and_zero_the_model_told_none():
+    subject = subject_of(GAUSSIANS, None)
+    x, t = torch.randn(6, 2, dtype=torch.float64), torch.tensor(0.4, dtype=torch.float64)
+    asked = GAUSSIANS.with_(label="5")
+    for scale, cond in ((1.0, torch.full((6,), 5)), (0.0, None)):
+        got = guided(subject, asked.with_(guidance=scale)).denoise(x, t)
+        assert torch.equal(got.eps, condition(subject.denoise, cond)(x, t).eps)
+    never = guided(subject, asked.with_(guidance=7.0, guide_when=None)).denoise(x, t)
+    assert torch.equal(never.eps, condition(subject.denoise, torch.full((6,), 5))(x, t).eps)
+
+
+def test_both_kinds_of_guidance_are_one_where_the_classifier_is_exact():
+    subject = subject_of(GAUSSIANS, None)
+    x, t = torch.randn(6, 2, dtype=torch.float64), torch.tensor(0.6, dtype=torch.float64)
+    asked = GAUSSIANS.with_(label="each", guidance=2.5)
+    free, told = (guided(subject, asked.with_(guide=guide)).denoise(x, t) for guide in ("free", "classifier"))
+    torch.testing.assert_close(free.eps, told.eps, rtol=1e-6, atol=1e-6)
+
+
+def test_the_rows_that_are_called_what_is_asked_for_are_counted():
+    subject = subject_of(Recipe(data="faces16", model="exact"), None)
+    data = subject.dataset
+    both, one = (called(subject, torch.tensor([cond])) for cond in ([2, 4], [2, 6]))
+    hair = data.extra["hair"][0]
+    assert torch.equal(both, (data.labels == 2) & (hair == 4)) and torch.equal(one, data.labels == 2)
+
+
+@pytest.mark.parametrize("recipe, says", [
+    (Recipe(label="1"), "has no labels to ask for"),
+    (Recipe(data="gaussians8", model="exact", label="8"), "0 to 7"),
+    (Recipe(data="gaussians8", model="pretrained", label="1"), "knows no labels"),
+    (Recipe(data="faces16", model="exact", label="1", label2="1", guide="classifier"), "one kind of label"),
+    (Recipe(data="digits8", rows=5), "4, 16, 64"),
+    (Recipe(model="exact", layer="middle"), "no layers to look into"),
+])  # fmt: skip
+def test_what_cannot_be_asked_for_says_what_can(recipe, says):
+    with pytest.raises(CannotShow, match=says):
+        finished(denoise(recipe.with_(steps=2, samples=4)))
+
+
+# --- what is seen -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changes, keys", [
+    (dict(data="gaussians8", model="exact", label="2", guidance=3.0), {"eps_c", "eps_u", "field_pull", "p_sharp"}),
+    (dict(data="digits8", label="each"), {"eps_c", "eps_pull", "nearest"}),
+    (dict(data="digits8", model="linear"), {"weights", "filters"}),
+    (dict(data="digits8", layer="middle"), {"inside"}),
+    (dict(data="latent_digits", model="exact"), {"decoded_x0", "decoded_x_t", "walkers"}),
+    (dict(data="digits8", rows=16), {"nearest"}),
+])  # fmt: skip
+def test_a_walk_offers_what_only_it_has_to_show(changes, keys):
+    film = finished(denoise(Recipe(steps=3, samples=4).with_(**changes)))
+    assert keys <= set(film.offers)
+    scene = film.scene(tuple(sorted(keys)))
+    assert all(torch.from_numpy(panel.data).isfinite().all() for panel in scene.panels)
+    assert len(film.scene(tuple(sorted(keys))).charts) >= 2
+    plain = finished(denoise(Recipe(steps=3, samples=4)))
+    assert not (keys - {"nearest"}) & set(plain.offers)
+
+
+def test_fewer_rows_are_fewer_rows_for_everybody():
+    film = finished(denoise(Recipe(data="digits8", model="exact", rows=16, steps=30, samples=8)))
+    assert len(film.dataset) == 16
+    assert torch.cdist(film.trace.final.flatten(1), load("digits8").x0[:16].flatten(1)).min(1).values.max() < 0.5
+
+
+def test_heat_in_a_room_is_shown_for_points_and_for_them_alone():
+    assert type(forward_film(Recipe(forward="room", samples=50))).__name__ == "RoomFilm"
+    assert type(forward_film(Recipe(forward="room", data="digits8", samples=4))).__name__ == "ForwardFilm"
