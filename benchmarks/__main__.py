@@ -14,7 +14,8 @@ import torch
 from benchmarks.measure import table
 
 COMPARISONS = {"trex": "trex", "walk": "walking", "gif": "gif", "images": "images",
-               "digits": "legible", "sharing": "sharing", "gan": "gan"}
+               "digits": "legible", "sharing": "sharing", "gan": "gan",
+               "latent": "latent"}
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 NOTE = """# Noisescope beside its peers
