@@ -138,11 +138,13 @@ examples:
   python -m core gif --model trex --out trex.gif
   python -m core gif --model trex --panels x_t,field,paths --theme dark --size 240 --out trex.mp4
   python -m core gif --model digits8 --panels x_t,x0,eps --steps 50 --fps 12 --hold 3 --out digits.gif
+  python -m core gif --model creatures --label cat --guidance 4 --panels x_t,field_pull,p_sharp --out cat.gif
   python -m core gif --model exact --data spiral --sampler ddpm --steps 500 --every 5 --out spiral.webp
 
 panels:
   points  x_t, x0, field, paths, density, p_model, eps, removed, added, error, field_exact
   images  x_t, x0, eps, removed, added, error
+  and with --label: eps_c, eps_u, eps_pull; of points also field_c, field_u, field_pull, p_sharp
   latents those, and: decoded_x0, decoded_x_t; in a plane walkers
 """
 

@@ -8,7 +8,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from core.devices import best_device
 from core.export import FORMATS, estimate, export, read_recipe
 from core.films import TraceFilm
 from core.films.decoded import DECODED, offer_decoded
+from core.films.guided import offer_guidance
 from core.guidance import classifier_free, clip_x0, condition
 from core.latent import autoencoder_config, make_autoencoder, save_autoencoder, train_autoencoder
 from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
@@ -259,12 +261,17 @@ def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]
     return denoiser, card | {"shape": shape}, dataset
 
 
+def words_of(options: argparse.Namespace) -> list[str | None]:
+    """The names or numbers in --label, one for each condition; None is any."""
+    return [None if word == "any" else word for word in options.label.split(",")]
+
+
 def cond_of(options: argparse.Namespace, labels: Labels, dataset: Dataset | None) -> torch.Tensor:
     """What --label asks for, (1,) or (1, K), of a model that knows these. ValueError naming those there are."""
     if not labels:
         raise ValueError(f"--label {options.label}: the model knows no labels; train one with --labels, or guide it "
                          "with a --classifier of data that have some")
-    asked = [None if word == "any" else word for word in options.label.split(",")]
+    asked = words_of(options)
     if dataset is not None and dataset.classes == labels:
         return dataset.cond_of(*asked)
     counts = label_counts(labels)  # of data that are not here numbers are known, and no names
@@ -274,16 +281,10 @@ def cond_of(options: argparse.Namespace, labels: Labels, dataset: Dataset | None
     return torch.tensor(numbers if isinstance(labels, int) else [numbers])
 
 
-def guided(options: argparse.Namespace, denoiser, dataset: Dataset | None) -> Denoise:
-    """The denoiser, told what --label asks for and guided towards it: by itself, or told nothing by a --classifier."""
-    scale, between = options.guidance, options.between
-    if options.label is None:
-        if scale is not None or between is not None or options.classifier:
-            raise ValueError("guidance leads towards a label; say with --label which")
-        return denoiser
-    scale, between = 1.0 if scale is None else scale, between or (1.0, 0.0)
+def guidance_of(options: argparse.Namespace, denoiser, dataset: Dataset | None) -> Callable[..., Denoise]:
+    """(scale, between) → the denoiser guided towards --label: by itself, or told no label by a --classifier."""
     if not options.classifier:
-        return classifier_free(denoiser, cond_of(options, denoiser.labels, dataset), scale, between)
+        return partial(classifier_free, denoiser, cond_of(options, denoiser.labels, dataset))
     if dataset is None:
         raise ValueError("a classifier is one of some data; say with --data of which")
     cond = cond_of(options, dataset.classes, dataset)
@@ -292,7 +293,7 @@ def guided(options: argparse.Namespace, denoiser, dataset: Dataset | None) -> De
     if int(label) == label_counts(dataset.classes)[which]:
         raise ValueError(f"--label {options.label} asks for any {dataset.conditions[which][0]}, which is all that the "
                          "classifier tells apart")
-    return classifier_guidance(condition(denoiser, None), classifier, label, scale, between)
+    return partial(classifier_guidance, condition(denoiser, None), classifier, label)
 
 
 def classifier_of(name: str, dataset: Dataset, schedule: Schedule) -> tuple[LogPosterior, int]:
@@ -335,7 +336,8 @@ class Walk:
         self.generator = torch.Generator().manual_seed(options.seed)
         self.times = self.schedule.times(options.steps, options.spacing, self.schedule.start_for(denoiser.target))
         self.update = make_sampler(options.sampler, self.schedule, options.eta, self.generator)
-        self.denoise = clip_x0(guided(options, denoiser, self.dataset), options.clip)
+        self.guided = self._guidance(denoiser)
+        self.denoise = clip_x0(self.guided(*self.strength) if self.guided else denoiser, options.clip)
         about = {
             "data": card.get("data"), "model": options.model, "schedule": self.schedule.name, "T": self.schedule.T,
             "sampler": options.sampler, "steps": options.steps, "spacing": options.spacing, "eta": options.eta,
@@ -344,6 +346,16 @@ class Walk:
         }
         self.trace = Trace(every=max(every, Trace.fit((count, *shape), options.steps, TRACE_BUDGET)), about=about)
         self.start = start_noise(self.schedule, (count, *shape), self.times[0], self.generator)
+
+    def _guidance(self, denoiser) -> Callable[..., Denoise] | None:
+        """What leads towards --label, and `strength`: its scale, and the times between which. None without a label."""
+        scale, between = self.options.guidance, self.options.between
+        self.strength = 1.0 if scale is None else scale, between or (1.0, 0.0)
+        if self.options.label is not None:
+            return guidance_of(self.options, denoiser, self.dataset)
+        if scale is not None or between is not None or self.options.classifier:
+            raise ValueError("guidance leads towards a label; say with --label which")
+        return None
 
     def steps(self) -> Iterator[Step]:
         """Walk, recording."""
@@ -361,6 +373,9 @@ class Walk:
                          self.options.eta, about=self.trace.about)
         if self.dataset.decode is not None:
             offer_decoded(film, shown=len(self.start) if self.dataset.kind == "images" else DECODED)
+        if self.guided:
+            rows = self.dataset.rows_of(*words_of(self.options)) if self.dataset.conditions else None
+            offer_guidance(film, self.guided(1.0), self.guided(0.0), *self.strength, rows)
         return film
 
 

@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.checkpoints import load_checkpoint
+from core.checkpoints import load_checkpoint, load_pretrained
 from core.classifier import (Classifier, ExactClassifier, ImageClassifier, PointClassifier, classifier_guidance,
                              reschedule_classifier, slope)
-from core.classifier_training import (ClassifierConfig, ClassifierTrainer, accuracies, classifier_config,
-                                      load_classifier, noised_labels, save_classifier)
+from core.classifier_training import (ClassifierConfig, ClassifierTrainer, accuracies, classifier_config, classifiers,
+                                      load_classifier, noised_labels, pretrained_classifier, save_classifier)
 from core.datasets import Dataset, load
 from core.denoisers.exact import Exact
 from core.guidance import classifier_free, condition
 from core.likelihood import density_grid
 from core.metrics import agreement
-from core.samplers import heun
+from core.samplers import ddim, heun
 from core.schedules import make_schedule
 from core.walk import start_noise, walk
 
@@ -233,3 +233,25 @@ def test_a_classifier_of_one_schedule_guides_along_another(schedule, x, t):
     assert_close(moved(x, t), there(x, t), rtol=1e-4, atol=1e-4)
     assert_close(slope(moved, x, t, torch.tensor([1])), slope(there, x, t, torch.tensor([1])), rtol=1e-4, atol=1e-4)
     assert reschedule_classifier(there, schedule, schedule) is there
+
+
+@pytest.mark.parametrize("name", classifiers())
+def test_a_shipped_classifier_is_as_right_as_its_card_says_and_guides_a_shipped_model_told_no_label(name):
+    classifier, card = pretrained_classifier(name)
+    data = load(name)
+    assert card["data_hash"] == data.hash and pretrained_classifier(name)[0] is classifier
+    found = accuracies(classifier, data, tuple(card["quality"]["t"]), classifier.schedule)
+    assert found == pytest.approx(card["quality"]["accuracy"], abs=0.03)
+    assert found == pytest.approx(card["quality"]["exact"], abs=0.06)
+    denoiser, schedule = load_pretrained(name)[0], classifier.schedule
+    label, generator = torch.arange(data.classes).repeat(3), torch.Generator().manual_seed(0)
+    times = schedule.times(25)
+    x = start_noise(schedule, (len(label), *data.shape), times[0], generator)
+    guided = classifier_guidance(condition(denoiser, None), classifier, label, 6.0)
+    made = deque(walk(guided, ddim(schedule), x, times, generator), maxlen=1)[0].x_s
+    assert agreement(made, label, data) > 0.85
+
+
+def test_a_data_set_without_a_classifier_is_told_which_have_one():
+    with pytest.raises(ValueError, match="'trex'; there are some for .*digits8"):
+        pretrained_classifier("trex")

@@ -118,3 +118,12 @@ def test_guidance_that_cannot_be_gets_one_clear_line(words, expected, capsys):
 def test_training_that_cannot_be_gets_one_clear_line(words, expected, capsys):
     assert run(*words, "--save", "m.safetensors") == 2
     assert expected in capsys.readouterr().err and not Path("m.safetensors").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--classifier", "exact")], ids=["itself", "classifier"])
+def test_a_film_of_a_guided_walk_shows_what_guidance_does(more):
+    words = ["--model", "exact", "--data", "moons", "--label", "upper", "--guidance", 3, "--n", 20, "--steps", 4, *more]
+    keys = ("eps_c", "eps_u", "eps_pull", "field_c", "field_u", "field_pull", "p_sharp")
+    assert run("gif", *words, "--panels", ",".join(keys), "--size", 64, "--out", "g.gif") == 0
+    assert Path("g.gif").stat().st_size > 1000
+    assert run("gif", *words[:4], "--panels", "p_sharp", "--size", 64, "--out", "h.gif") == 2

@@ -221,7 +221,7 @@ def test_the_panels_show_heat_walkers_slopes_and_ways_back(film):
     t = float(film.t[30])
     told = math.sqrt(2 * t + film.room.blur**2) * film.room.slope(field_points(WALL), t)
     np.testing.assert_allclose(scene.panel("slope").data[30].reshape(-1, 2), told, rtol=1e-5)
-    assert [p.key for p in film.scene().panels] == ["heat", "walkers", "slope"]
+    assert [p.key for p in film.scene().panels] == ["heat", "walkers", "slope", "back"]
 
 
 def test_part_of_the_film_is_that_part_of_the_whole(film):

@@ -15,7 +15,9 @@ from core import checkpoints
 from core.checkpoints import FOLDER, load_checkpoint, pretrained, save_checkpoint
 from core.datasets import load
 from core.zoo import ROLES, Entry, check, checks, command, draw_sheet, read_sheet, role_for, save_sheet, strangers
+from core.zoo.command import parts_wrong
 from core.zoo.gallery import BEGIN, END, write_gallery
+from core.zoo.parts import check_part, parts
 
 MODELS = ("trex", "trex-consistency")  # a model and one that was made of it
 
@@ -69,6 +71,7 @@ TAMPERED = [
     ({"role": "dream"}, "role 'dream' is unknown; there are diffusion, flow"),
     ({"role": "flow"}, "data and role make it 'trex-flow'"),
     ({"command": "make trex"}, "begins with python -m core"),
+    ({"command": "python -m core train --data trex"}, "its command is refused: error: the following arguments"),
     ({"command": "python -m core train --data cat --save pretrained/trex.safetensors"}, "says data 'cat'"),
     ({"command": "python -m core distil --model trex --save pretrained/trex.safetensors"}, "says command 'distil'"),
     ({"command": "python -m core train --data trex --save runs/trex.safetensors"}, "says save 'runs/trex.safetensors'"),
@@ -124,6 +127,34 @@ def test_strangers_in_the_folder_are_found(copy):
     (copy / "stray.safetensors").write_bytes(b"")
     (copy / "sheets/stray.png").write_bytes(b"")
     assert strangers(copy) == [f"{name} belongs to no card" for name in ("sheets/stray.png", "stray.safetensors")]
+
+
+@pytest.fixture
+def part(tmp_path):
+    path = tmp_path / "autoencoders" / "latent_digits.safetensors"
+    shutil.copytree(FOLDER / "autoencoders", path.parent)
+    return path
+
+
+def test_what_stands_beside_the_models_is_held_against_its_card_too(part):
+    def found():
+        return "\n".join(check_part(part, cli.make_parser().parse_args))
+
+    assert part in parts(part.parents[1]) and found() == ""
+    card = part.with_suffix(".json")
+    true = json.loads(card.read_text())
+    for change, told in (({"data_hash": "0" * 12}, "not the mnist16 that are here"), ({"sha256": "0"}, "damaged"),
+                         ({"quality": {"error": 0.1}}, "does not hold pca_error"),
+                         ({"command": true["command"].replace("mnist16", "digits8")}, "makes something else"),
+                         ({"command": "python -m core dream"}, "its command is refused: error: argument COMMAND")):
+        card.write_text(json.dumps(true | change))
+        assert told in found()
+    card.unlink()
+    assert "autoencoders/latent_digits.safetensors belongs to no card" in strangers(part.parents[1])
+
+
+def test_all_parts_that_are_shipped_are_true():
+    assert len(parts()) >= 2 and parts_wrong(cli.make_parser().parse_args) == []
 
 
 def test_sampled_again_sheets_and_figures_come_out_as_they_are_and_false_ones_are_found(copy):

@@ -50,7 +50,7 @@ class RoomFilm(Film):
 
     def _offer(self) -> None:
         view = dict(range=(-WALL, WALL))
-        self.default = ("heat", "walkers", "slope")
+        self.default = ("heat", "walkers", "slope", "back")
         self.offer("heat", "heat u", "the heat in the room over that of the even room: its sum stays, its shape goes",
                    lambda a, b: self._heat(a, b) / self.room.even, kind="heat", range=(0.0, WARMEST),
                    palette="magnitude", caption=f"0 to {WARMEST:g} × even")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import io
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,16 +101,24 @@ def model(entry: Entry) -> Iterator[str]:
 
 
 def command(entry: Entry, parse: Parse) -> Iterator[str]:
-    words = shlex.split(entry.card["command"])
-    if words[:3] != ["python", "-m", "core"]:
-        yield f"its command is {entry.card['command']!r}; it begins with python -m core"
-        return
-    options = vars(parse(words[3:]))
+    options = read_command(entry.card["command"], parse)
     wanted = {"command": entry.role.command, "save": f"pretrained/{entry.name}.safetensors"}
     wanted |= {"model": entry.card["teacher"]["name"]} if entry.role.teacher else {"data": entry.card["data"]}
     for option, value in wanted.items():
         if options.get(option) != value:
             yield f"its command says {option} {options.get(option)!r}, and it should say {value!r}"
+
+
+def read_command(command: str, parse: Parse) -> dict[str, Any]:
+    """The options of a card's command. ValueError if it is none that our command line takes."""
+    words, said = shlex.split(command), io.StringIO()
+    if words[:3] != ["python", "-m", "core"]:
+        raise ValueError(f"its command is {command!r}; it begins with python -m core")
+    try:
+        with contextlib.redirect_stderr(said):
+            return vars(parse(words[3:]))
+    except SystemExit:
+        raise ValueError(f"its command is refused: {' '.join(said.getvalue().split())}") from None
 
 
 def teacher(entry: Entry) -> Iterator[str]:
@@ -183,7 +193,7 @@ def check(entry: Entry, parse: Parse, full: bool = False) -> list[str]:
             problems += one(entry)
         except KeyError as error:
             problems.append(f"its card does not say {error}")
-        except (ValueError, OSError, SystemExit) as error:
+        except (ValueError, OSError) as error:
             problems.append(str(error))
     # What one file breaks breaks several checks alike.
     return list(dict.fromkeys(problems))
@@ -193,4 +203,5 @@ def strangers(folder: Path = FOLDER) -> list[str]:
     """What lies in the folder and belongs to no model: weights without a card, sheets of nobody."""
     cards = {path.stem for path in folder.glob("*.json")}
     found = [path for path in (*folder.glob("*.safetensors"), *folder.glob("sheets/*")) if path.stem not in cards]
+    found += [path for path in folder.glob("*/*.safetensors") if not path.with_suffix(".json").exists()]
     return [f"{path.relative_to(folder)} belongs to no card" for path in sorted(found)]

@@ -6,8 +6,9 @@ import argparse
 
 from core.checkpoints import pretrained, save_card
 from core.progress import Bar, table
-from core.zoo.checks import Entry, check, strangers
+from core.zoo.checks import Entry, Parse, check, strangers
 from core.zoo.gallery import write_gallery
+from core.zoo.parts import check_part, parts
 from core.zoo.roles import figures
 from core.zoo.sheets import draw_sheet, save_sheet
 
@@ -26,7 +27,7 @@ def zoo(options: argparse.Namespace, command: str) -> int:
                 renew(Entry(name))
                 bar(k + 1, name)
         write_gallery()
-    rows, wrong = [], [] if options.names else strangers()
+    rows, wrong = [], [] if options.names else strangers() + parts_wrong(options.parse)
     with Bar(len(chosen), "check", "models") as bar:
         for k, name in enumerate(chosen):
             entry = Entry(name)
@@ -38,6 +39,11 @@ def zoo(options: argparse.Namespace, command: str) -> int:
     for line in wrong:
         print(line)
     return int(bool(wrong))
+
+
+def parts_wrong(parse: Parse) -> list[str]:
+    """What is wrong with what stands beside the models, one line each."""
+    return [f"{path.parent.name}/{path.stem}: {problem}" for path in parts() for problem in check_part(path, parse)]
 
 
 def renew(entry: Entry) -> None:

@@ -1,0 +1,56 @@
+"""What stands beside the models and draws no samples itself: autoencoders and classifiers, each in its own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.autoencoder import read_autoencoder
+from core.checkpoints import FOLDER
+from core.classifier_training import load_classifier
+from core.datasets import load
+from core.zoo.checks import MAX_BYTES, Parse, read_command
+from core.zoo.roles import Card
+
+
+@dataclass(frozen=True)
+class Part:
+    """A kind of part: the command that makes one, what reads its card and finds damage, and what the card promises."""
+
+    command: str  #: of python -m core
+    read: Callable[[Path], Card]
+    figures: tuple[str, str]  #: of its quality: its own, and that of what it stands beside
+
+
+PARTS = {
+    "autoencoders": Part("autoencoder", lambda path: read_autoencoder(path).card, ("error", "pca_error")),
+    "classifiers": Part("classifier", lambda path: load_classifier(path)[1], ("accuracy", "exact")),
+}
+
+
+def parts(folder: Path = FOLDER) -> list[Path]:
+    """The weights of all of them."""
+    return sorted(path.with_suffix(".safetensors") for kind in PARTS for path in (folder / kind).glob("*.json"))
+
+
+def check_part(path: Path, parse: Parse) -> list[str]:
+    """What is wrong with a part's card, held against its file."""
+    kind, problems = PARTS[path.parent.name], []
+    try:
+        card = kind.read(path)
+        data = load(card["data"])
+        if (card["data_hash"], card["licence"]) != (data.hash, data.licence):
+            problems.append(f"its data are not the {data.name} that are here (data_hash, licence)")
+        if (size := path.stat().st_size) >= MAX_BYTES:
+            problems.append(f"it is {size:,} bytes; what is shipped stays below {MAX_BYTES:,}")
+        options = read_command(card["command"], parse)
+        found = options["command"], options.get("data"), options.get("save")
+        if found != (kind.command, card["data"], f"pretrained/{path.parent.name}/{path.name}"):
+            problems.append(f"its command makes something else: {card['command']}")
+        problems += [f"its card does not hold {name}" for name in kind.figures if name not in card["quality"]]
+    except KeyError as error:
+        problems.append(f"its card does not say {error}")
+    except (ValueError, OSError) as error:
+        problems.append(str(error))
+    return problems
