@@ -144,7 +144,7 @@ def test_what_stands_beside_the_models_is_held_against_its_card_too(part):
     card = part.with_suffix(".json")
     true = json.loads(card.read_text())
     for change, told in (({"data_hash": "0" * 12}, "not the mnist16 that are here"), ({"sha256": "0"}, "damaged"),
-                         ({"quality": {"error": 0.1}}, "does not hold pca_error"),
+                         ({"quality": {"error": 0.1}}, "does not say 'pca_error'"),
                          ({"command": true["command"].replace("mnist16", "digits8")}, "makes something else"),
                          ({"command": "python -m core dream"}, "its command is refused: error: argument COMMAND")):
         card.write_text(json.dumps(true | change))

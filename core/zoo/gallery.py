@@ -5,29 +5,45 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from core.checkpoints import FOLDER, role_of
+from core.checkpoints import FOLDER
+from core.datasets import load
 from core.zoo.checks import Entry
+from core.zoo.parts import PARTS, parts
+from core.zoo.roles import ROLES, role_name
 
 BEGIN, END = "<!-- gallery: written by `python -m core zoo --renew` -->", "<!-- end of the gallery -->"
 
 
 def gallery(folder: Path = FOLDER) -> str:
-    """Markdown: points, then images; within a data set the plain diffusion first."""
+    """Markdown: points, images, then what stands beside them; within a data set the plain diffusion first."""
     entries = [Entry(path.stem, folder) for path in folder.glob("*.json")]
-    parts = []
+    sections = []
     for kind, title in (("points", "Points"), ("images", "Images")):
         those = [entry for entry in entries if entry.dataset.kind == kind]
         if not those:
             continue
         rows = [_row(entry) for entry in sorted(those, key=_place)]
-        parts.append(f"## {title}\n\n| | model | distance from unseen data; real data's own |\n|---|---|---|\n"
+        sections.append(f"## {title}\n\n| | model | distance from unseen data; real data's own |\n|---|---|---|\n"
                      + "\n".join(rows) + "\n")
-    return "\n".join(parts)
+    return "\n".join(sections) + _beside(folder)
+
+
+def _beside(folder: Path) -> str:
+    """What some models stand on or are guided by."""
+    rows = []
+    for path in parts(folder):
+        kind = PARTS[path.parent.name]
+        card = kind.read(path)
+        rows.append(f"| **{path.parent.name}/{path.stem}** of {load(card['data']).title}<br>`{card['command']}` "
+                    f"| {kind.told(card['quality'])} |")
+    head = "\n## Beside them\n\n| | on unseen data; what it is held against |\n|---|---|\n"
+    return head + "\n".join(rows) + "\n" if rows else ""
 
 
 def _place(entry: Entry) -> tuple:
-    role = role_of(entry.card)
-    return entry.dataset.side, entry.card["data"] != "trex", entry.card["data"], role != "diffusion", len(role), role
+    card = entry.card
+    place = list(ROLES).index(role_name(card)), card.get("rows", 0)
+    return entry.dataset.side, card["data"] != "trex", card["data"], *place
 
 
 def _row(entry: Entry) -> str:

@@ -84,12 +84,17 @@ ROLES = {
 }
 
 
-def role_for(card: Card) -> Role:
-    """The role of a card's model; one of a series, such as "rows64", has that of the series. ValueError for others."""
+def role_name(card: Card) -> str:
+    """The key in ROLES of a card's model; of one in a series, such as "rows64", the series. ValueError if there is none."""
     name = re.sub(r"\d+$", "", role_of(card))
     if name not in ROLES:
         raise ValueError(f"role {role_of(card)!r} is unknown; there are {', '.join(ROLES)}")
-    return ROLES[name]
+    return name
+
+
+def role_for(card: Card) -> Role:
+    """The role of a card's model. ValueError for an unknown one."""
+    return ROLES[role_name(card)]
 
 
 def data_for(card: Card) -> Dataset:
