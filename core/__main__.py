@@ -208,7 +208,8 @@ def add_walk(parser: Parser) -> None:
     add_rows(parser)
     parser.add_argument("--sampler", default="ddim", metavar="NAME",
                         help="without noise: ddim, heun, heun_edm, dpmpp_2m; with it: ddpm (ddim at eta 1), ddpm_beta, "
-                        "euler_maruyama, langevin, predictor_corrector; failing on purpose: ascent, ascent_adam "
+                        "euler_maruyama, langevin, predictor_corrector, renoise (of consistency models); failing on "
+                        "purpose: ascent, ascent_adam "
                         "(default: ddim)")
     parser.add_argument("--steps", type=whole(1, 10_000), default=100, metavar="N",
                         help="steps from noise to data, at most the schedule's T (default: 100)")

@@ -9,20 +9,16 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from core.checkpoints import load_checkpoint, load_pretrained, pretrained, save_checkpoint
-from core.classifier import ExactClassifier, LogPosterior, classifier_guidance, reschedule_classifier
-from core.classifier_training import (ClassifierTrainer, classifier_config, column, load_classifier,
-                                      pretrained_classifier, save_classifier)
+from core.classifier_training import ClassifierTrainer, classifier_config, save_classifier
 from core.consistency import Distillation, distillation_config
 from core.datasets import Dataset, load, load_dataset, names
 from core.denoisers.base import Denoiser
-from core.denoisers.embeddings import Labels, label_counts
 from core.denoisers.exact import Exact
 from core.denoisers.linear import linear
 from core.devices import best_device
@@ -30,14 +26,15 @@ from core.export import FORMATS, estimate, export, read_recipe
 from core.films import TraceFilm
 from core.films.decoded import DECODED, offer_decoded
 from core.films.guided import offer_guidance
-from core.guidance import classifier_free, clip_x0, condition
+from core.guidance import clip_x0
 from core.latent import autoencoder_config, make_autoencoder, save_autoencoder, train_autoencoder
 from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
 from core.progress import Bar, table
 from core.recipes import recipe
 from core.reflow import Reflow, couple, reflow_config
 from core.samplers import Denoise, make_sampler
-from core.schedules import Schedule, make_schedule
+from core.schedules import make_schedule
+from core.towards import guidance_of, words_of
 from core.trace import Trace
 from core.training import Trainer
 from core.walk import Step, start_noise, walk
@@ -259,55 +256,6 @@ def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]
     if not shape:
         raise ValueError(f"the card of {options.model} does not say of what shape its samples are; say with --data")
     return denoiser, card | {"shape": shape}, dataset
-
-
-def words_of(options: argparse.Namespace) -> list[str | None]:
-    """The names or numbers in --label, one for each condition; None is any."""
-    return [None if word == "any" else word for word in options.label.split(",")]
-
-
-def cond_of(options: argparse.Namespace, labels: Labels, dataset: Dataset | None) -> torch.Tensor:
-    """What --label asks for, (1,) or (1, K), of a model that knows these. ValueError naming those there are."""
-    if not labels:
-        raise ValueError(f"--label {options.label}: the model knows no labels; train one with --labels, or guide it "
-                         "with a --classifier of data that have some")
-    asked = words_of(options)
-    if dataset is not None and dataset.classes == labels:
-        return dataset.cond_of(*asked)
-    counts = label_counts(labels)  # of data that are not here numbers are known, and no names
-    numbers = [n if word is None else int(word) if word.isdecimal() else -1 for word, n in zip(asked, counts)]
-    if len(asked) != len(counts) or not all(0 <= number <= n for number, n in zip(numbers, counts)):
-        raise ValueError(f"--label {options.label} is none of {', '.join(f'0 to {n - 1}' for n in counts)}")
-    return torch.tensor(numbers if isinstance(labels, int) else [numbers])
-
-
-def guidance_of(options: argparse.Namespace, denoiser, dataset: Dataset | None) -> Callable[..., Denoise]:
-    """(scale, between) → the denoiser guided towards --label: by itself, or told no label by a --classifier."""
-    if not options.classifier:
-        return partial(classifier_free, denoiser, cond_of(options, denoiser.labels, dataset))
-    if dataset is None:
-        raise ValueError("a classifier is one of some data; say with --data of which")
-    cond = cond_of(options, dataset.classes, dataset)
-    classifier, which = classifier_of(options.classifier, dataset, denoiser.schedule)
-    label = column(cond, which)
-    if int(label) == label_counts(dataset.classes)[which]:
-        raise ValueError(f"--label {options.label} asks for any {dataset.conditions[which][0]}, which is all that the "
-                         "classifier tells apart")
-    return partial(classifier_guidance, condition(denoiser, None), classifier, label)
-
-
-def classifier_of(name: str, dataset: Dataset, schedule: Schedule) -> tuple[LogPosterior, int]:
-    """The classifier of that name on this schedule, and which of the data's conditions it tells.
-
-    ValueError if there is none such, or if it is of other data.
-    """
-    if name == "exact":
-        return ExactClassifier(Exact.of(dataset, schedule)), 0
-    found, card = load_classifier(name) if name.endswith(".safetensors") else pretrained_classifier(name)
-    titles = [title for title, _ in dataset.conditions]
-    if card["data_hash"] != dataset.hash or card["condition"] not in titles:
-        raise ValueError(f"the classifier {name} is one of {card['data']}, and these data are {dataset.name}")
-    return reschedule_classifier(found, found.schedule, schedule), titles.index(card["condition"])
 
 
 def classifier(options: argparse.Namespace, command: str) -> None:
