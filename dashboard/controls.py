@@ -1,4 +1,4 @@
-"""The sidebar: the recipe as controls. Each field of `Recipe` that can be turned here is declared once, with its label."""
+"""The sidebar: the recipe as controls. Each field of `Recipe` that can be turned is declared once, with its label."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ WORDS = {
     "time_sampling": {"auto": "as the recipe", "uniform": "uniform t", "log_normal": "log-normal"},
     "forward": {"data": "data, in noise", "room": "heat, in a room"},
     "schedule": {"linear": "linear β", "flow": "rectified flow", "ve": "VE (EDM)", "zero_snr": "zero SNR"},
-    "target": {"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀", "edm": "EDM's F"},
+    "target": {"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀",
+               "edm": "EDM's F"},
     "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM with β", "heun": "Heun",
                 "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM++ 2M", "euler_maruyama": "reverse SDE",
                 "langevin": "Langevin", "predictor_corrector": "PC sampler", "renoise": "jump, renoise",
@@ -38,11 +39,16 @@ WORDS = {
 RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"target": "auto", "schedule": "linear"},
                "flow": {"target": "auto", "schedule": "flow"}}
 
+#: Tooltips of buttons, by their id.
+BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the data become noise once more",
+           "branch": "Change something in the recipe, then go on from this step of the walk: parent and branch are compared",
+           "look": "Hold predicted against true noise once more", "compare": "Walk all runs once more"}
 SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
 #: Fields that are written as text in their control.
 AS_TEXT = ("drop_noise", "guide_when", "versus")
 #: Fields that speak of the next training, or have a handler of their own: what is shown does not change with them.
-NOT_SHOWN = ("data", "model", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels", "beside")
+NOT_SHOWN = ("data", "model", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels",
+             "beside")
 
 
 class Menu(gr.Dropdown):
@@ -114,7 +120,8 @@ class Controls:
         value = DEFAULTS[name]
         if isinstance(spec, Choice):
             words = WORDS.get(name, {})
-            control = Menu([(words.get(c, c), c) for c in spec.choices], value=value, filterable=False, **look, **options)
+            control = Menu([(words.get(c, c), c) for c in spec.choices], value=value, filterable=False, **look,
+                           **options)
         elif isinstance(spec, Whole):
             control = gr.Number(value=value, precision=0, placeholder="auto" if spec.unset else None, **look, **options)
         elif isinstance(spec, Real):

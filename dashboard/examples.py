@@ -15,9 +15,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                    "model:consistency+sampler:renoise+steps:1")},
     "roads that fail": {"sampler": "ddpm", "steps": 100, "versus": ("sampler:ascent", "sampler:ascent_adam")},
     "guidance, more and more": {
-        "data": "digits8", "model": "pretrained", "label": "each", "samples": 20, "guidance": 1.0, "sampler": "ddim", "steps": 50,
+        "data": "digits8", "model": "pretrained", "label": "each", "samples": 20, "guidance": 1.0, "sampler": "ddim",
+        "steps": 50,
         "versus": ("guidance:0", "guidance:3", "guidance:8")},
     "linear, learned, exact": {
-        "data": "digits8", "model": "linear", "label": "each", "samples": 20, "guidance": 1.0, "sampler": "ddim", "steps": 50,
+        "data": "digits8", "model": "linear", "label": "each", "samples": 20, "guidance": 1.0, "sampler": "ddim",
+        "steps": 50,
         "versus": ("model:pretrained", "model:exact")},
 }

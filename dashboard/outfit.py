@@ -1,4 +1,4 @@
-"""What the sidebar has to offer for a recipe: which models, labels and layers there are, and which groups are of use."""
+"""What the sidebar has to offer for a recipe: which models, labels and layers there are, which groups are of use."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@
   function decorate(tips) {
     const add = () => {
       for (const [name, text] of Object.entries(tips)) {
-        const node = document.getElementById(`field-${name}`);
+        const node = document.getElementById(name);
         if (node && node.title !== text) node.title = text;
       }
     };

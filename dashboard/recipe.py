@@ -47,7 +47,7 @@ class Recipe:
     weights: str = _is("averaged", Weights(),
                        "Which weights of your own training: averaged, raw, or those after a step")
     rows: int | None = _is(None, Whole(2, 100_000, "all of them"),
-                           "Only the first so many rows of the data: from few, copies are learned; from many, what they share")
+                           "Only the first so many rows of the data: from few, copies are learned; from many, the rest")
     recipe: str = _is("fast", Choice(tuple(RECIPES)),
                       "How you train: fast is tuned, textbook is DDPM as in the paper, flow is rectified flow")
     target: str = _is("auto", Choice(("auto", *TARGETS)),
@@ -55,7 +55,7 @@ class Recipe:
     weighting: str = _is("target", Choice(tuple(WEIGHTINGS)),
                          "What an error counts at each noise level; target: the network's own error as it is")
     time_sampling: str = _is("auto", Choice(("auto", "uniform", "log_normal")),
-                             "Which times a training draws: even ones, or log-normal around where there is most to learn")
+                             "Which times a training draws: even ones, or log-normal around what is worth learning")
     labels: str = _is("ignore", Choice(("ignore", "learn")),
                       "Learn the labels of the data too, so that one can be asked for, and guided to")
     beside: str = _is("nothing", Choice(("nothing", "gan")),
@@ -65,7 +65,7 @@ class Recipe:
     train_steps: int | None = _is(None, Whole(1, 200_000, "the training recipe's own"), "Optimizer steps of a training")
     batch: int | None = _is(None, Whole(1, 4096, "the training recipe's own"), "Rows of data in one optimizer step")
     sampler: str = _is("ddim", Choice(tuple(SAMPLERS)),
-                       "How a step is taken: ODE rules without fresh noise, SDE rules with it, and two that fail to show why")
+                       "How a step is taken: ODE rules without fresh noise, SDE rules with it, two that fail")
     steps: int = _is(100, Whole(1, 1000), "Steps from noise to data; at most T")
     spacing: str = _is("uniform", Choice(SPACINGS),
                        "Where the steps lie: even in t, counted from the data's end, even in log-SNR, or EDM's grid")
@@ -76,7 +76,8 @@ class Recipe:
                      "Who pushes to the label: the network against itself without it, or a classifier of noisy data")
     guidance: float = _is(1.0, Real(0.0, 8.0),
                           "How hard: 0 ignores the label, 1 takes it as it is, more exaggerates what it changes")
-    guide_when: tuple[float, float] | None = _is((1.0, 0.0), Times(), "When it is pushed: always, never, or from one time to another")
+    guide_when: tuple[float, float] | None = _is((1.0, 0.0), Times(),
+                                                 "When it is pushed: always, never, or from one time to another")
     samples: int | None = _is(None, Whole(1, 2000, "1000 points or 16 images"),
                               "Samples made at once; at most 64 images")
     seed: int = _is(0, Whole(0, 2**31 - 1), "Where the random numbers start: the same seed gives the same noise")

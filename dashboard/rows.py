@@ -16,14 +16,16 @@ FIRST = {
     "schedule": ("schedule", "linear"), "clip": ("clip x̂₀", "static"), "drop_noise": ("drop noise", "on"),
     "tell": ("tell it t +", "0.05"), "nudge": ("nudge x by", "0.2"), "scale_eps": ("ε̂ times", "0.9"),
     "label": ("label", "0"), "label2": ("and", "0"), "guide": ("guided by", "classifier"), "guidance": ("scale w", "3"),
-    "guide_when": ("guided at t", "0.8-0.2"), "model": ("model", "exact"), "weights": ("weights", "raw"), "rows": ("data rows", "16"),
+    "guide_when": ("guided at t", "0.8-0.2"), "model": ("model", "exact"), "weights": ("weights", "raw"),
+    "rows": ("rows", "16"),
 }  # fmt: skip
 #: Values worth a try, for fields that take others too.
 SUGGEST = {
     "steps": ("1", "2", "5", "10", "20", "50", "200"), "eta": ("0", "0.5", "1"), "tell": ("-0.05", "0.05"),
     "drop_noise": ("on", "1-0.5", "0.5-0", "0.2-0"), "nudge": ("-0.2", "0.2"), "scale_eps": ("0.9", "1.1", "-1"),
     "weights": ("averaged", "raw"), "label": ("any", "each", "0", "1"), "label2": ("any", "each", "0", "1"),
-    "guidance": ("0", "1", "2", "4", "8"), "guide_when": ("on", "1-0.5", "0.5-0", "0.8-0.2"), "rows": ("4", "16", "64", "256"),
+    "guidance": ("0", "1", "2", "4", "8"), "guide_when": ("on", "1-0.5", "0.5-0", "0.8-0.2"),
+    "rows": ("4", "16", "64", "256"),
 }  # fmt: skip
 
 

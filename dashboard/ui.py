@@ -11,7 +11,7 @@ import gradio as gr
 from core.datasets import Dataset
 from dashboard.actions.subject import dataset_of, model_choices
 from dashboard.api import expose
-from dashboard.controls import RECIPE_SETS, Controls, build_controls
+from dashboard.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
 from dashboard.examples import EXAMPLES
 from dashboard.lab import Lab, plainly
 from dashboard.models import walked_as
@@ -70,7 +70,9 @@ def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
     script = "\n".join((HERE / name).read_text("utf-8") for name in ("page.js", "versus.js", "pad.js", "knots.js"))
     style = (HERE / "page.css").read_text("utf-8")
-    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\nNoisescope.decorate({options(**HELP)});\nNoisescope.tabs({options(**TITLES)});\n</script>"
+    tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
+    begin = f"Noisescope.decorate({options(**tips)});\nNoisescope.tabs({options(**TITLES)});"
+    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\n{begin}\n</script>"
 
 
 def build(lab: Lab) -> gr.Blocks:
@@ -91,8 +93,8 @@ def build(lab: Lab) -> gr.Blocks:
                     for name, title in TITLES.items():
                         with gr.Tab(title, id=name) as tab_items[name]:
                             if name in LOOKS:
-                                greeting = {"value": {**lab.greeting.value(done=True), "greeting": True}} if name == "denoise" else {}
-                                stages[name] = LOOKS[name].stage(**greeting)
+                                first = {"value": {**lab.greeting.value(done=True), "greeting": True}}
+                                stages[name] = LOOKS[name].stage(**first if name == "denoise" else {})
                             else:
                                 training = train.layout(controls, status)
         expose(lab)
@@ -108,7 +110,8 @@ def greet() -> Reel:
     return reel
 
 
-def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, tab_items, stages: dict[str, Stage], training, own) -> None:
+def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, tab_items,
+          stages: dict[str, Stage], training, own) -> None:
     inputs = [token, *controls.inputs]
 
     def refresh(tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
@@ -126,7 +129,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
 
     for name, item in tab_items.items():
         def on_tab(token: str | None, request: gr.Request, *values, name=name) -> Iterator[dict]:
-            if token is None:  # the page is still being put up: Tabs tell their first choice before the visitor has arrived
+            if token is None:  # the page is still being put up: Tabs tell their first choice before anybody has arrived
                 yield {current: gr.skip()}
                 return
             yield from refresh(name, token, request.session_hash, values, force=False)
@@ -145,7 +148,8 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
     again = train.wire(lab, training, token)
     _wire_data(lab, controls, token, own, changed=lambda event: event.success(
         on_change, [current, *inputs], outputs, **QUIET))
-    _wire_examples(lab, controls, token, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET))
+    _wire_examples(lab, controls, token, changed=lambda event: event.success(
+        on_change, [current, *inputs], outputs, **QUIET))
     _wire_settings(controls, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET))
 
     def on_open(tab: str, view: dict, token: str, request: gr.Request, *values) -> Iterator[dict]:
@@ -244,11 +248,14 @@ def _wire_settings(controls: Controls, changed) -> None:
     fields["recipe"].input(lambda name: [RECIPE_SETS[name]["target"], RECIPE_SETS[name]["schedule"]], fields["recipe"],
                            [fields["target"], fields["schedule"]], **QUIET)
     walked = [fields[name] for name in ("schedule", "sampler", "steps")]
-    changed(fields["model"].input(lambda *now: list(walked_as(*now).values()), [fields["model"], *walked], walked, **QUIET))
-    changed(controls.buttons["dice"].click(lambda: random.SystemRandom().randrange(100_000), None, fields["seed"], **QUIET))
+    changed(fields["model"].input(lambda *now: list(walked_as(*now).values()), [fields["model"], *walked], walked,
+                                  **QUIET))
+    throw = random.SystemRandom()
+    changed(controls.buttons["dice"].click(lambda: throw.randrange(100_000), None, fields["seed"], **QUIET))
 
 
-def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, inputs, outputs, on_open, again, training) -> None:
+def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, inputs, outputs, on_open,
+                  again, training) -> None:
     view = gr.State({})  # what a link says of panels and playhead; for the first film alone
 
     def arrive(known: str | None, request: gr.Request) -> list:
@@ -264,7 +271,8 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
         # A bare address shows the film that the page came with (page.js decides alike, by N.linked).
         shown = {"panels": recipe.panels, "frame": recipe.frame,
                  "greeted": not any(not name.startswith("__") for name in request.query_params)}
-        return [mine, recipe.tab, tell(recipe, visitor), gr.update(selected=recipe.tab), shown, *fitted(controls, recipe, visitor)]
+        return [mine, recipe.tab, tell(recipe, visitor), gr.update(selected=recipe.tab), shown,
+                *fitted(controls, recipe, visitor)]
 
     loaded = page.load(arrive, token, [token, current, told, tabs, view, *controls.inputs], **QUIET)
     # Until the visitor has arrived and the recipe stands in the sidebar, the buttons wait.

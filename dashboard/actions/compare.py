@@ -233,7 +233,8 @@ def change_label(change: Change, words: Words) -> str:
     """What a run does differently, in a few words: the model first, and nothing that goes without saying with it."""
     fields = dict(change.fields)
     implied = MODEL_SETS.get(fields.get("model"), {})
-    told = [name for name in ("model", *CHANGES) if name in fields and not (name != "steps" and fields[name] == implied.get(name))]
+    told = [name for name in ("model", *CHANGES)
+            if name in fields and (name == "steps" or fields[name] != implied.get(name))]
     parts = [_says(name, fields[name], words) for name in dict.fromkeys(told)]
     return ", ".join(parts) + ("" if change.step is None else f" from step {change.step}")
 

@@ -46,7 +46,7 @@ def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm 
 
 
 def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFilm]:
-    """Walk from noise to data as the recipe says. Yields the film after each step, the last time when it is finished."""
+    """Walk from noise to data as the recipe says. Yields the film after each step, and once more finished."""
     plain = subject_of(recipe, visitor)
     subject, plane = tampered(plain, recipe), tampered(plain, for_the_plane(recipe))
     dataset, schedule, generator = subject.dataset, subject.schedule, generator_of(recipe)

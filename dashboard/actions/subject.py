@@ -37,7 +37,7 @@ class Subject:
     denoise: Denoise
     exact: Exact
     start: float = 1.0  #: the time at which a walk with this denoiser can start
-    network: Denoiser | None = None  #: what is asked in the end, on the schedule of its training; None for the exact one
+    network: Denoiser | None = None  #: what is asked in the end, on its own schedule; None for the exact one
 
 
 #: Principal components that linear diffusion looks along.
@@ -49,7 +49,8 @@ def dataset_of(recipe: Recipe, visitor: Visitor | None) -> Dataset:
     if recipe.data != OWN:
         whole = load(recipe.data)
     elif visitor is None or visitor.data is None:
-        raise CannotShow("There is no data set of your own here. Open “your own data” in the recipe and bring one, or pick another.")
+        raise CannotShow("There is no data set of your own here. Open “your own data” in the recipe and bring one, or "
+                         "pick another.")
     else:
         whole = visitor.data
     return whole if recipe.rows is None else whole.first(min(recipe.rows, len(whole)))
@@ -105,15 +106,17 @@ def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> Den
     """The trained network that a recipe names. CannotShow says what to press if there is none."""
     if recipe.model == "mine":
         if not _has_own(recipe, visitor):
-            raise CannotShow(f"No model of yours for “{dataset.title}” is here. Train one in the Train tab, or pick another model.")
+            raise CannotShow(f"No model of yours for “{dataset.title}” is here. Train one in the Train tab, or pick "
+                             "another model.")
         return own_denoiser(recipe, visitor)
     shipped, role = pretrained_for(recipe.data), SHIPPED[recipe.model]
-    if recipe.rows is not None and recipe.model == "pretrained" and recipe.rows < len(dataset_of(recipe.with_(rows=None), visitor)):
+    whole = len(dataset_of(recipe.with_(rows=None), visitor))
+    if recipe.model == "pretrained" and recipe.rows is not None and recipe.rows < whole:
         role = f"rows{recipe.rows}"
         if role not in shipped:
             there = ", ".join(map(str, memory_cards(recipe.data))) or "none"
-            raise CannotShow(f"No model is shipped that was trained on {recipe.rows:,} rows of “{dataset.title}”; there are "
-                             f"some of: {there}. Train one in the Train tab, or pick the exact denoiser.")
+            raise CannotShow(f"No model is shipped that was trained on {recipe.rows:,} rows of “{dataset.title}”; there "
+                             f"are some of: {there}. Train one in the Train tab, or pick the exact denoiser.")
     if role not in shipped:
         raise CannotShow(f"No model of that kind is shipped for “{dataset.title}”. Train one in the Train tab, or pick "
                          f"another: {', '.join(model_choices(recipe, visitor))}.")

@@ -179,8 +179,8 @@ class Training:
         """Make what has been learned so far, with averaged weights, the visitor's own model."""
         with visitor.lock:
             visitor.denoiser = self._averaged()
-            visitor.card = {"data": self.recipe.data, "hash": self.dataset.hash, "whole": self._whole, "steps": self.trainer.step,
-                            "training": self.config.to_dict()}
+            visitor.card = {"data": self.recipe.data, "hash": self.dataset.hash, "whole": self._whole,
+                            "steps": self.trainer.step, "training": self.config.to_dict()}
 
     @property
     def nbytes(self) -> int:

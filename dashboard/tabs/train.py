@@ -43,9 +43,11 @@ class TrainTab:
 
 def layout(controls: Controls, status: gr.HTML) -> TrainTab:
     """Two stages: training time, and below it denoising time for the network as it was at some moments."""
-    stage = new_stage("train", "What does the network learn, and when?", "Press Train: the loss and the samples appear while it learns.", shown=(), autoplay=False)
+    stage = new_stage("train", "What does the network learn, and when?",
+                      "Press Train: the loss and the samples appear while it learns.", shown=(), autoplay=False)
     clocks = new_stage("clocks", "And at every one of these moments: how was the same noise denoised?",
-                       "When a training has ended, the same noise is denoised with the weights of six moments of it.", shown=())
+                       "When a training has ended, the same noise is denoised with the weights of six moments of it.",
+                       shown=())
     return TrainTab(stage, clocks, status, controls)
 
 
@@ -59,7 +61,8 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
             points = dataset_of(recipe, visitor).kind == "points"
             kind = Beside if recipe.beside == "gan" and points else Training
             training = await asyncio.to_thread(kind, recipe, visitor)
-            job = lab.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1, LONGEST)
+            job = lab.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1,
+                                  LONGEST)
             visitor.take_job(job)
             visitor.keep("training", training)
         except Exception as error:
@@ -136,8 +139,8 @@ def buttons_for(job: Job | None) -> list:
 def status_of(job: Job) -> str:
     """Where it stands, in numbers alone: safe to be HTML."""
     steps, total = min(job.steps_done, job.total - 1), job.total - 1
-    words = {"waiting": "waiting for its turn", "running": f"{job.rate:,.0f}/s", "paused": "paused", "stopped": "stopped",
-             "finished": f"done in {job.seconds:.1f} s", "failed": "failed"}[job.state]
+    words = {"waiting": "waiting for its turn", "running": f"{job.rate:,.0f}/s", "paused": "paused",
+             "stopped": "stopped", "finished": f"done in {job.seconds:.1f} s", "failed": "failed"}[job.state]
     left = f" · {job.eta:,.0f} s left" if job.state == "running" and job.eta is not None else ""
     return (f'<div class="ns-training">step <b>{steps:,}</b> of {total:,} · {words}{left}'
             f'<div class="ns-bar"><span style="width:{100 * steps / total:.1f}%"></span></div></div>')
