@@ -41,7 +41,7 @@ RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"t
 
 #: Tooltips of buttons, by their id.
 BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the data become noise once more",
-           "branch": "Change something in the recipe, then go on from this step of the walk: parent and branch are compared",
+           "branch": "Change something in the recipe, then go on from this step: parent and branch are compared",
            "look": "Hold predicted against true noise once more", "compare": "Walk all runs once more"}
 SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
 #: Fields that are written as text in their control.

@@ -47,7 +47,7 @@ class Recipe:
     weights: str = _is("averaged", Weights(),
                        "Which weights of your own training: averaged, raw, or those after a step")
     rows: int | None = _is(None, Whole(2, 100_000, "all of them"),
-                           "Only the first so many rows of the data: from few, copies are learned; from many, the rest")
+                           "Only the first so many rows of the data: what is learned from few of them are copies")
     recipe: str = _is("fast", Choice(tuple(RECIPES)),
                       "How you train: fast is tuned, textbook is DDPM as in the paper, flow is rectified flow")
     target: str = _is("auto", Choice(("auto", *TARGETS)),

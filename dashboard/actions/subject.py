@@ -115,8 +115,8 @@ def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> Den
         role = f"rows{recipe.rows}"
         if role not in shipped:
             there = ", ".join(map(str, memory_cards(recipe.data))) or "none"
-            raise CannotShow(f"No model is shipped that was trained on {recipe.rows:,} rows of “{dataset.title}”; there "
-                             f"are some of: {there}. Train one in the Train tab, or pick the exact denoiser.")
+            raise CannotShow(f"No model is shipped that was trained on {recipe.rows:,} rows of “{dataset.title}”; "
+                             f"there are some of: {there}. Train one in the Train tab, or pick the exact denoiser.")
     if role not in shipped:
         raise CannotShow(f"No model of that kind is shipped for “{dataset.title}”. Train one in the Train tab, or pick "
                          f"another: {', '.join(model_choices(recipe, visitor))}.")
