@@ -22,7 +22,7 @@ PLACES = re.compile(r"x0|x_|walk|samples|guess|data|field|paths|score|shift|step
 
 
 def offer_decoded(film: Film, shown: int = DECODED) -> None:
-    """Offer what the decoder of film's data draws of the first `shown` samples, and show it from the beginning.
+    """Offer what the decoder of film's data draws of the first `shown` samples; in a film of latents, show it first.
 
     decoded_…   for every panel of latents, such as decoded_x0 and decoded_x_t: decode(x̂0) is the picture that the guess
                 stands for; of a noisy state the decoder draws something too, which means nothing yet
@@ -41,8 +41,8 @@ def offer_decoded(film: Film, shown: int = DECODED) -> None:
         film.offers["walkers"] = _walkers(film.offers["paths"], shown)
         best = "decoded_x0" if "decoded_x0" in pictures else pictures[0]
         film.default = ("walkers", best, *drawn[:2])
-    else:
-        film.default = (*drawn[:3], *pictures[:3]) if len(drawn) > 1 else (*film.default, *pictures)
+    elif 2 * len(drawn) >= len(film.default):  # otherwise the film is about something else, as the lens is
+        film.default = (*drawn[:3], *pictures[:3])
     if film.dataset.kind == "points":
         _draw_map(film)
 
@@ -50,7 +50,7 @@ def offer_decoded(film: Film, shown: int = DECODED) -> None:
 def _decoded(source: Offer, decode: Callable[[Tensor], Tensor], shown: int) -> Offer:
     """The pictures of the samples that a panel shows as points or as small pictures (then with channels last)."""
     title, key = f"decoded {source.title}", f"decoded_{source.key}"
-    note = f"what the decoder draws of the first {shown}: {source.note}"
+    note = f"what the decoder draws of the first {shown} (point at one to find it in the others): {source.note}"
 
     def make(first: int, end: int) -> Panel:
         z = torch.from_numpy(np.ascontiguousarray(source.make(first, end).data[:, :shown]))
