@@ -260,7 +260,7 @@ def test_what_is_seen_first_are_latents_and_their_pictures_unless_the_film_is_ab
     for key in (*default, *others):
         film.offer(key, key, "", lambda a, b: np.zeros((b - a, 20, 2)), kind="points", range=(-1.0, 1.0), palette="ink")
     offer_decoded(film)
-    assert film.default == then
+    assert film.default == then == tuple(film.offers)[: len(then)]
     assert {key for key in film.offers if film.offers[key].make(0, 1).kind == "images"} == {
         f"decoded_{key}" for key in default if key[:2] in ("x_", "x0", "st")}
 

@@ -17,8 +17,8 @@ from core.scene import Panel
 DECODED = 16  #: how many samples are shown as pictures, unless told
 TILES = 14  #: pictures a side of the map of a plane
 #: Panels, of whichever film, whose samples are latents; and those that show places of the plane, by how they begin.
-LATENTS = re.compile(r"x0|x_\w|walked|samples|guess|step\d+|gan")
-PLACES = re.compile(r"x0|x_|walk|samples|guess|data|field|paths|score|shift|step|gan")
+LATENTS = re.compile(r"x0|x_\w|walked|samples|guess|step\d+|nearest")
+PLACES = re.compile(r"x0|x_|walk|samples|guess|data|field|paths|score|shift|step|nearest")
 
 
 def offer_decoded(film: Film, shown: int = DECODED) -> None:
@@ -28,7 +28,8 @@ def offer_decoded(film: Film, shown: int = DECODED) -> None:
                 stands for; of a noisy state the decoder draws something too, which means nothing yet
     walkers     in a film of paths: the ways of those that are decoded, alone
 
-    In a plane, every panel of places gets the decoder's map behind it. ValueError where the data are no latents.
+    In a plane, every panel of places gets the decoder's map behind it. Call it when all other panels are offered.
+    ValueError where the data are no latents.
     """
     if film.dataset.decode is None:
         raise ValueError(f"{film.dataset.name} holds {film.dataset.kind} and no latents; there is nothing to decode")
@@ -43,6 +44,7 @@ def offer_decoded(film: Film, shown: int = DECODED) -> None:
         film.default = ("walkers", best, *drawn[:2])
     elif 2 * len(drawn) >= len(film.default):  # otherwise the film is about something else, as the lens is
         film.default = (*drawn[:3], *pictures[:3])
+    film.offers = {key: film.offers[key] for key in (*film.default, *film.offers)}
     if film.dataset.kind == "points":
         _draw_map(film)
 
