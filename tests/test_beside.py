@@ -13,7 +13,7 @@ from core.gan import GAN, GANConfig
 from core.modes import Modes
 from core.render import Film as Drawn
 from core.training import Trainer
-from dashboard.actions.beside import Beside
+from dashboard.actions.beside import STEPS, Beside
 from dashboard.actions.trainings import Training
 from dashboard.jobs import STOPPED, Pool
 from dashboard.recipe import Recipe
@@ -153,6 +153,11 @@ def test_curves_are_counted_in_parts_and_other_gans_can_be_asked_for():
     scene = beside.film.scene()
     assert "of 16 parts" in scene.text(scene.sentence, 0) and beside.gan.config.activation == "tanh"
     assert beside.gan.config == GANConfig(activation="tanh", steps=4, batch=32, seed=1)
+
+
+def test_a_recipe_that_leaves_the_number_of_steps_open_gets_enough_for_a_gan():
+    beside = Beside(Recipe(data="gaussians8", recipe="textbook"))
+    assert beside.config.steps == beside.gan_config.steps == beside.film.training.about["train_steps"] == STEPS
 
 
 def test_what_cannot_stand_side_by_side_is_refused():

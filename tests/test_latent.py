@@ -12,6 +12,7 @@ from core.autoencoder import FOLDER, LEVELS, Autoencoder, load_autoencoder, read
 from core.datasets import Dataset, load
 from core.denoisers.exact import Exact
 from core.films import ForwardFilm, TraceFilm, TrainingFilm
+from core.films.base import Film
 from core.films.decoded import DECODED, TILES, offer_decoded, plane_map
 from core.films.training import Preview
 from core.latent import autoencoder_config, make_autoencoder, pca_error, report, save_autoencoder, train_autoencoder
@@ -246,6 +247,22 @@ def test_a_training_in_latents_shows_its_samples_decoded():
     samples, decoded = (film.offers[key].make(0, 1) for key in ("samples", "decoded_samples"))
     assert film.default == ("samples", "guess", "decoded_samples", "decoded_guess")
     assert decoded.data.shape == (1, DECODED, 16, 16, 1) and samples.map is not None
+
+
+@pytest.mark.parametrize("default, others, then", [
+    (("x_a", "x_b", "less_b"), ("guess_a",), ("x_a", "x_b", "decoded_x_a", "decoded_x_b")),
+    (("x_t", "eps", "eps_hat", "error", "x0"), (), ("x_t", "eps", "eps_hat", "error", "x0")),
+    (("step10", "step200"), ("guess10",), ("step10", "step200", "decoded_step10", "decoded_step200")),
+])
+def test_what_is_seen_first_are_latents_and_their_pictures_unless_the_film_is_about_noise(default, others, then):
+    film = Film()
+    film.dataset, film.offers, film.default = load("latent_digits"), {}, default
+    for key in (*default, *others):
+        film.offer(key, key, "", lambda a, b: np.zeros((b - a, 20, 2)), kind="points", range=(-1.0, 1.0), palette="ink")
+    offer_decoded(film)
+    assert film.default == then == tuple(film.offers)[: len(then)]
+    assert {key for key in film.offers if film.offers[key].make(0, 1).kind == "images"} == {
+        f"decoded_{key}" for key in default if key[:2] in ("x_", "x0", "st")}
 
 
 def test_what_is_no_latent_cannot_be_decoded():

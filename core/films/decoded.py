@@ -17,18 +17,19 @@ from core.scene import Panel
 DECODED = 16  #: how many samples are shown as pictures, unless told
 TILES = 14  #: pictures a side of the map of a plane
 #: Panels, of whichever film, whose samples are latents; and those that show places of the plane, by how they begin.
-LATENTS = re.compile(r"x0|x_\w|walked|samples|guess|step\d+|gan")
-PLACES = re.compile(r"x0|x_|walk|samples|guess|data|field|paths|score|shift|step|gan")
+LATENTS = re.compile(r"x0|x_\w|walked|samples|guess|step\d+|nearest")
+PLACES = re.compile(r"x0|x_|walk|samples|guess|data|field|paths|score|shift|step|nearest")
 
 
 def offer_decoded(film: Film, shown: int = DECODED) -> None:
-    """Offer what the decoder of film's data draws of the first `shown` samples, and show it from the beginning.
+    """Offer what the decoder of film's data draws of the first `shown` samples; in a film of latents, show it first.
 
     decoded_…   for every panel of latents, such as decoded_x0 and decoded_x_t: decode(x̂0) is the picture that the guess
                 stands for; of a noisy state the decoder draws something too, which means nothing yet
     walkers     in a film of paths: the ways of those that are decoded, alone
 
-    In a plane, every panel of places gets the decoder's map behind it. ValueError where the data are no latents.
+    In a plane, every panel of places gets the decoder's map behind it. Call it when all other panels are offered.
+    ValueError where the data are no latents.
     """
     if film.dataset.decode is None:
         raise ValueError(f"{film.dataset.name} holds {film.dataset.kind} and no latents; there is nothing to decode")
@@ -41,8 +42,9 @@ def offer_decoded(film: Film, shown: int = DECODED) -> None:
         film.offers["walkers"] = _walkers(film.offers["paths"], shown)
         best = "decoded_x0" if "decoded_x0" in pictures else pictures[0]
         film.default = ("walkers", best, *drawn[:2])
-    else:
-        film.default = (*drawn[:3], *pictures[:3]) if len(drawn) > 1 else (*film.default, *pictures)
+    elif 2 * len(drawn) >= len(film.default):  # otherwise the film is about something else, as the lens is
+        film.default = (*drawn[:3], *pictures[:3])
+    film.offers = {key: film.offers[key] for key in (*film.default, *film.offers)}
     if film.dataset.kind == "points":
         _draw_map(film)
 
@@ -50,7 +52,7 @@ def offer_decoded(film: Film, shown: int = DECODED) -> None:
 def _decoded(source: Offer, decode: Callable[[Tensor], Tensor], shown: int) -> Offer:
     """The pictures of the samples that a panel shows as points or as small pictures (then with channels last)."""
     title, key = f"decoded {source.title}", f"decoded_{source.key}"
-    note = f"what the decoder draws of the first {shown}: {source.note}"
+    note = f"what the decoder draws of the first {shown} (point at one to find it in the others): {source.note}"
 
     def make(first: int, end: int) -> Panel:
         z = torch.from_numpy(np.ascontiguousarray(source.make(first, end).data[:, :shown]))

@@ -15,7 +15,7 @@ from core.samplers import Denoise
 from core.scene import Chart, Series
 
 #: The half-width of the view of two noises' difference: of points, and of the values of pictures.
-PULL = {"points": 1.6, "images": 1.0}
+PULL = {"points": 1.6, "images": 0.5}
 
 
 def offer_guidance(film: TraceFilm, conditional: Denoise, unconditional: Denoise, scale: float = 1.0,
@@ -90,20 +90,22 @@ class _Asked:
 
 
 def _offer_fields(film: TraceFilm, conditional: Denoise, unconditional: Denoise) -> None:
-    arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), scale=2.0, backdrop=film.dataset.x0.numpy(),
-                  caption=scaled(film.scale, "a cell = 2"))
+    def arrows(cell: float, palette: str = "accent") -> dict[str, object]:
+        return dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette=palette, scale=cell,
+                    caption=scaled(film.scale, f"a cell = {cell:g}"), backdrop=film.dataset.x0.numpy())
+
     size = torch.cat([film.scale[:-1], film.scale[-2:-1]])  # the last frame's field is that of the last step
 
     def field(denoise: Denoise, a: int, b: int) -> Tensor:
         return vector_field(denoise, film.frame_times(a, b), STATE_VIEW, lambda p: -p.eps, size[a:b])
 
     film.offer("field_c", "−ε̂_{c} as field", "where the model wants to go if it is told the label and no more",
-               lambda a, b: field(conditional, a, b), palette="accent", **arrows)
+               lambda a, b: field(conditional, a, b), **arrows(2))
     film.offer("field_u", "−ε̂_{u} as field", "where the model wants to go if it is told no label",
-               lambda a, b: field(unconditional, a, b), palette="ink", **arrows)
+               lambda a, b: field(unconditional, a, b), **arrows(2, "ink"))
     film.offer("field_pull", "ε̂_{u} − ε̂_{c} as field", "what guidance adds: σ times the slope of log p(c|x), the way "
                "to where the label is likelier",
-               lambda a, b: field(conditional, a, b) - field(unconditional, a, b), palette="accent", **arrows)
+               lambda a, b: field(conditional, a, b) - field(unconditional, a, b), **arrows(1))
 
 
 def sharpened(film: TraceFilm, rows: Tensor, scales: Callable[[Tensor], Tensor], first: int, end: int) -> Tensor:

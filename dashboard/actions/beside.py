@@ -12,6 +12,9 @@ from dashboard.recipe import Recipe
 from dashboard.visitors import Visitor
 
 
+STEPS = 1600  #: unless the recipe says how many; a GAN needs more of them than diffusion
+
+
 class Beside(Training):
     """A `Training` and a GAN, a step each in turns: the same number of steps, of rows a step, and of parameters.
 
@@ -22,7 +25,7 @@ class Beside(Training):
     """
 
     def __init__(self, recipe: Recipe, visitor: Visitor | None = None, gan: str = "plain"):
-        super().__init__(recipe, visitor)
+        super().__init__(recipe.with_(train_steps=recipe.train_steps or STEPS), visitor)
         c = self.config
         self.gan_config = gan_config(gan, steps=c.steps, batch=c.batch, seed=c.seed)
         self.gan: GAN | None = None
