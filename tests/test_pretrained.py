@@ -103,6 +103,12 @@ def test_noised_pictures_never_seen_are_cleaned(name):
         assert error < share * linear
 
 
+def test_faces_of_a_kind_and_a_hair_that_were_never_seen_together_are_composed():
+    found = CARDS["faces16"]["composed"]
+    assert found["pair"] == CARDS["faces16"]["training"]["without"] == ["long hair", "blue"]
+    assert found["agreement"] > 0.5 > 10 * found["by_chance"]
+
+
 @pytest.mark.parametrize("name", of_kind("images", "diffusion"))
 def test_pictures_are_as_sharp_as_data_and_no_copies(name):
     quality = CARDS[name]["quality"]
