@@ -94,7 +94,8 @@ def test_noised_pictures_never_seen_are_cleaned(name):
     denoiser, _ = load_pretrained(name)
     unseen = data_of(name).held_out[:32]
     eps = torch.randn(unseen.shape, generator=torch.Generator().manual_seed(0))
-    for t, share in ((0.2, 0.5), (0.5, 0.5)):
+    # The numbers of a latent tell less of each other than pixels do: in much noise there is less to gain.
+    for t, share in ((0.2, 0.5), (0.5, 0.5 if data_of(name).decode is None else 0.7)):
         alpha, sigma = denoiser.schedule(torch.tensor(t))
         x_t = alpha * unseen + sigma * eps
         error = (denoiser(x_t, torch.tensor(t)).x0 - unseen).square().mean()
