@@ -18,6 +18,7 @@ from core.zoo import ROLES, Entry, check, checks, command, draw_sheet, read_shee
 from core.zoo.command import parts_wrong
 from core.zoo.gallery import BEGIN, END, write_gallery
 from core.zoo.parts import check_part, parts
+from core.zoo.roles import composed
 
 MODELS = ("trex", "trex-consistency")  # a model and one that was made of it
 
@@ -229,6 +230,19 @@ def test_a_sheet_of_a_model_with_labels_has_a_row_for_each_and_frames_what_was_h
     changed = (plain != framed).any(-1).nonzero()
     row = len(plain) // 5
     assert 2 * row <= changed[0].min() and changed[0].max() < 3 * row and len(changed[0])
+
+
+def test_a_combination_that_was_held_out_is_asked_for_and_compared_with_the_datas_own():
+    data, asked = load("faces16"), []
+
+    def obey(model, shape, n, seed, cond):
+        asked.append(cond)
+        return data.x0[data.rows_of("hat", "green")][:n]
+
+    found = composed(None, data, ["hat", "green"], obey, n=50)
+    assert asked[0].tolist() == [[2, 5]] * 50 and found["agreement"] == 1 and 0.2 < found["real_agreement"] < 1
+    assert found["by_chance"] == pytest.approx(1 / 30, rel=0.1) and found["pair"] == ["hat", "green"]
+    assert composed(None, data, ["hat", "red"], obey, n=50)["agreement"] == 0
 
 
 def test_a_series_has_one_role_and_an_unknown_one_is_refused():

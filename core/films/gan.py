@@ -112,7 +112,7 @@ class BesideFilm(Film):
             (), shell.numbers | numbers, shell.clock,
             sentence="After {step:.0f} steps each: diffusion covers {diffusion_modes:.0f} of {count:.0f} " + word +
                      " ({diffusion_seconds:.1f} s), the GAN {gan_modes:.0f} of {count:.0f} ({gan_seconds:.1f} s).",
-            formula="L_{D} = −E log D(x) − E log(1 − D(G(z)))   L_{G} = −E log D(G(z))   " + shell.formula,
+            formula="L_{D} = −E log D(x) − E log(1 − D(G(z))) · L_{G} = −E log D(G(z))",
             figures=(f"within {NEAR:g} bandwidths of the data: diffusion {{diffusion_good:.0f}} %, "
                      f"GAN {{gan_good:.0f}} %, the data themselves {100 * self.real:.0f} %", *shell.figures),
             source="core/gan.py · softplus(-real_logit).mean() + softplus(fake_logit).mean()",
@@ -131,7 +131,7 @@ class BesideFilm(Film):
         all_of = np.full(known, float(self.modes.count))
         return (Chart(f"{self.modes.word} covered, of {self.modes.count}",
                       (Series("all", x, all_of, style="dashed", palette="ink"), *both(covered)), cursor, ends=ends),
-                Chart(f"good samples: within {NEAR:g} bandwidths of the data",
+                Chart(f"good samples: within {NEAR:g} bandwidths",
                       (Series("data", x, np.full(known, self.real), style="dashed", palette="ink"), *both(good)),
                       cursor, ends=ends))
 
@@ -143,6 +143,6 @@ class BesideFilm(Film):
         level = [Series(name, x[[0, -1]], np.full(2, value), style="dashed", palette="ink")
                  for name, value in (("2 log 2", 2 * math.log(2)), ("log 2", math.log(2)))]
         curves = [thin(smooth(losses[:, i], 0.02), CURVE_POINTS)[1] for i in (0, 1)]
-        return (Chart("the GAN's losses, and where they would be at the equilibrium",
+        return (Chart("the GAN's losses; dashed: at equilibrium",
                       (*level, Series("discriminator", x, curves[0], palette="ink"), Series("generator", x, curves[1])),
                       np.array(self.training.moments, float), ends=("step 0", f"{len(losses):,}")),)

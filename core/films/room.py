@@ -104,7 +104,10 @@ class RoomFilm(Film):
             (), {name: values[first:end] for name, values in numbers.items()}, clock="t = {t:.3f}",
             sentence="At t = {t:.3f} the room has forgotten {forgotten:.0f} %. At first walkers stumble at random; "
                      "from the middle on each climbs the slope where it stands, and the crowd finds the shape again.",
-            formula="∂u/∂t = Δu    out: dx = √2 dW    back: dx/dt = −∇ log u",
-            figures=("−∫ u log u = {entropy:.3f} of at most {most:.3f} nats    walkers: {crowd:.3f}",),
-            source="core/room.py · _means[k, l] · decay · cos · cos", charts=(chart,), about=self.about,
+            formula="∂u/∂t = Δu · out: dx = √2 dW · back: dx/dt = −∇ log u",
+            figures=("−∫ u log u = {entropy:.3f} of at most {most:.3f} nats",
+                     "mean of −log u where the walkers stand = {crowd:.3f}",
+                     "in diffusion: u is pₜ, ∇ log u the score, and there are no walls"),
+            source="core/room.py · (along_x @ self._means[:terms, :terms]) * along_y", charts=(chart,),
+            about=self.about,
         )

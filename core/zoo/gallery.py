@@ -56,6 +56,9 @@ def _row(entry: Entry) -> str:
     measured = [f"{title} {quality[key]:.3g}; {quality[f'real_{key}']:.3g}"
                 for key, title in (("sliced_wasserstein", "sliced Wasserstein"), ("nearest", "nearest"),
                                    ("agreement", "agreement")) if key in quality]
+    if pair := card.get("composed"):
+        measured.append(f"agreement of {' × '.join(pair['pair'])}, held out of training, "
+                        f"{pair['agreement']:.3g}; {pair['real_agreement']:.3g}")
     picture = f"![samples of {entry.name}](sheets/{entry.name}.png)"
     return f"| {picture} | {'<br>'.join(about)} | {'<br>'.join(measured)} |"
 

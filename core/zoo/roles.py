@@ -15,7 +15,7 @@ from core.checkpoints import load_checkpoint, role_of
 from core.consistency import jump
 from core.datasets import Dataset, load
 from core.memory import memory_card
-from core.metrics import draw_samples, sample_quality
+from core.metrics import agreement, draw_samples, sample_quality
 from core.recipes import TrainingConfig, make_denoiser
 from core.reflow import few_steps, straightness
 
@@ -85,7 +85,7 @@ ROLES = {
 
 
 def role_name(card: Card) -> str:
-    """The key in ROLES of a card's model; of one in a series, such as "rows64", the series. ValueError if there is none."""
+    """The key in ROLES of a card's model: without the number of one in a series, as "rows64". ValueError for others."""
     name = re.sub(r"\d+$", "", role_of(card))
     if name not in ROLES:
         raise ValueError(f"role {role_of(card)!r} is unknown; there are {', '.join(ROLES)}")
@@ -106,5 +106,22 @@ def data_for(card: Card) -> Dataset:
 def figures(model: Any, card: Card, dataset: Dataset) -> Card:
     """How good a model is, in its own role: {"quality": …} with real data's own distances, and more for some roles."""
     role = role_for(card)
-    quality = sample_quality(model, dataset, draw=role.draw)
-    return {"quality": quality} | (role.more(model, dataset) if quality else {})
+    found: Card = {"quality": sample_quality(model, dataset, draw=role.draw)}
+    if card.get("training", {}).get("without"):
+        found["composed"] = composed(model, dataset, card["training"]["without"], role.draw)
+    return found | (role.more(model, dataset) if found["quality"] else {})
+
+
+def composed(model: Any, dataset: Dataset, pair: list[str], draw: Callable[..., Tensor], n: int = 128) -> Card:
+    """Whether a model makes a combination that training never saw: its "composed" on a card.
+
+    agreement       the share of n samples of that combination whose nearest row of *all* the data is called so
+    real_agreement  the same of the data's own rows of that combination, their nearest other row
+    by_chance       the share of such rows in the data
+    """
+    asked, rows = dataset.cond_of(*pair), dataset.x0[dataset.rows_of(*pair)]
+    samples = draw(model, dataset.shape, n, seed=0, cond=asked.expand(n, *asked.shape[1:]))
+    return {"pair": list(pair), "samples": n,
+            "agreement": round(agreement(samples, asked.expand(n, *asked.shape[1:]), dataset), 5),
+            "real_agreement": round(agreement(rows, asked.expand(len(rows), *asked.shape[1:]), dataset, skip=1), 5),
+            "by_chance": round(len(rows) / len(dataset), 5)}

@@ -27,7 +27,7 @@ from core.zoo.roles import Card, role_for
 
 SEED = 1
 SIDE, VIEW, POINTS = 150, (-1.15, 1.15), 1500  #: of a panel of points: pixels, what it shows, about how many
-COLUMNS, ROWS = 12, 8  #: samples a row of images, and rows where there are no labels
+COLUMNS, ROWS, COUNT = 12, 8, 120  #: samples a row of images, rows without labels, and how many at most in all
 GREYS, COLOURS = 16, 128  #: that a sheet is stored in
 PICTURE = 28  #: an image is shown in whole pixels, with about this side
 
@@ -65,36 +65,39 @@ def _scatter(points: Tensor, colour: str) -> np.ndarray:
 
 
 def _images(model: Any, card: Card, dataset: Dataset) -> Image.Image:
-    cond, names, frames = None, [""] * ROWS, []
+    cond, names, width, frames = None, [""] * ROWS, COLUMNS, []
     if model.labels:
         first, *second = dataset.conditions
-        names, columns = list(first[1]), torch.arange(COLUMNS).repeat(len(first[1]))
-        rows = torch.arange(len(names)).repeat_interleave(COLUMNS)
+        names = list(first[1])
+        width = min(COLUMNS, COUNT // len(names))
+        columns = torch.arange(width).repeat(len(names))
+        rows = torch.arange(len(names)).repeat_interleave(width)
         cond = rows
         if second:
-            of_column = columns * len(second[0][1]) // COLUMNS
+            of_column = columns * len(second[0][1]) // width
             cond = torch.stack([rows, of_column], 1)
             held = card["training"].get("without")
             if held:
                 frames = (cond == dataset.cond_of(*held)).all(1).nonzero().flatten().tolist()
-    samples = _sampled(model, card, dataset, len(names) * COLUMNS, cond)
+    samples = _sampled(model, card, dataset, len(names) * width, cond)
     samples = samples if dataset.decode is None else dataset.decode(samples)
     shown = ((samples.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return _grid(shown, names, frames, max(1, PICTURE // samples.shape[-1]))
+    return _grid(shown, names, frames, round(PICTURE / samples.shape[-1]))
 
 
 def _grid(pictures: np.ndarray, names: list[str], frames: list[int], scale: int) -> Image.Image:
-    """uint8 (R·COLUMNS, H, W, C) in rows with their names on the left; `frames` are framed."""
+    """uint8 (rows · columns, H, W, C) in rows with their names on the left; `frames` are framed."""
     type_ = font("sans", 11)
     left = max(int(type_.getlength(name)) for name in names) + 8 if any(names) else 0
     side = pictures.shape[1] * scale
     cell = side + 2
-    sheet = Image.new("RGB", (left + COLUMNS * cell, len(names) * cell), LIGHT.panel)
+    columns = len(pictures) // len(names)
+    sheet = Image.new("RGB", (left + columns * cell, len(names) * cell), LIGHT.panel)
     draw = ImageDraw.Draw(sheet)
     for row, name in enumerate(names):
         draw.text((2, row * cell + cell // 2), name, "black", type_, anchor="lm")
     for k, picture in enumerate(pictures):
-        x, y = left + k % COLUMNS * cell, k // COLUMNS * cell
+        x, y = left + k % columns * cell, k // columns * cell
         shown = Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture)
         sheet.paste(shown.convert("RGB").resize((side, side), Image.Resampling.NEAREST), (x + 1, y + 1))
         if k in frames:
