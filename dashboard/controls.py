@@ -20,7 +20,7 @@ from dashboard.specs import Choice, Invalid, Label, Layer, Real, Weights, Whole
 WORDS = {
     "model": MODEL_WORDS,
     "labels": {"ignore": "ignored", "learn": "learned too"},
-    "beside": {"nothing": "nothing", "gan": "a GAN"},
+    "beside": {"nothing": "nothing", "plain": "a GAN", "tuned": "a tuned GAN"},
     "guide": {"free": "the network", "classifier": "a classifier"},
     "weighting": {"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀",
                   "min_snr": "min-SNR", "edm": "EDM's"},

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from core.datasets import names
+from core.gan import GANS
 from core.guidance import CLIPPINGS
 from core.prediction import TARGETS
 from core.recipes import RECIPES
@@ -58,8 +59,8 @@ class Recipe:
                              "Which times a training draws: even ones, or log-normal around what is worth learning")
     labels: str = _is("ignore", Choice(("ignore", "learn")),
                       "Learn the labels of the data too, so that one can be asked for, and guided to")
-    beside: str = _is("nothing", Choice(("nothing", "gan")),
-                      "Train a GAN of the same size beside it, on the same points, in turns")
+    beside: str = _is("nothing", Choice(("nothing", *GANS)),
+                      "Train a GAN beside it: as many steps, rows and weights. Which of the two covers all modes?")
     schedule: str = _is("cosine", Curve(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1")
     T: int = _is(1000, Whole(100, 4000), "Timesteps that the schedule has in training")
     train_steps: int | None = _is(None, Whole(1, 200_000, "the training recipe's own"), "Optimizer steps of a training")

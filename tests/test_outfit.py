@@ -16,6 +16,7 @@ from dashboard.examples import EXAMPLES
 from dashboard.models import MODEL_SETS, MODELS, USUAL, WORDS, walked_as
 from dashboard.outfit import OUTFITTED, facts, outfit, without_what_is_not_there
 from dashboard.recipe import DEFAULTS, Recipe
+from dashboard.tabs.train import training_of
 
 GAUSSIANS = Recipe(data="gaussians8", model="exact", steps=10, samples=40)
 
@@ -170,6 +171,14 @@ def test_fewer_rows_are_fewer_rows_for_everybody():
     film = finished(denoise(Recipe(data="digits8", model="exact", rows=16, steps=30, samples=8)))
     assert len(film.dataset) == 16
     assert torch.cdist(film.trace.final.flatten(1), load("digits8").x0[:16].flatten(1)).min(1).values.max() < 0.5
+
+
+def test_a_gan_learns_beside_a_model_of_points_and_of_them_alone():
+    kinds = {type(training_of(Recipe(data=data, beside=beside, train_steps=5), None)).__name__
+             for data, beside in (("gaussians8", "plain"), ("gaussians8", "tuned"))}
+    assert kinds == {"Beside"}
+    for data, beside in (("gaussians8", "nothing"), ("digits8", "plain")):
+        assert type(training_of(Recipe(data=data, beside=beside, train_steps=5), None)).__name__ == "Training"
 
 
 def test_heat_in_a_room_is_shown_for_points_and_for_them_alone():

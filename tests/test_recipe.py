@@ -100,7 +100,7 @@ def test_the_longest_link_fits_into_what_is_read():
         spacing="log_snr", seed=2**31 - 1, clip="dynamic", drop_noise=(0.12345678901234567, 1.2345678901234567e-300),
         tell=-0.12345678901234567, nudge=-1.2345678901234567e-300, scale_eps=-1.2345678901234567e-300,
         lens_samples=1999, weights="123456", tab="forward", rows=99_999, weighting="min_snr",
-        time_sampling="log_normal", labels="learn", beside="gan", label="999", label2="each", guide="classifier",
+        time_sampling="log_normal", labels="learn", beside="tuned", label="999", label2="each", guide="classifier",
         guidance=1.2345678901234567e-300, guide_when=(0.12345678901234567, 1.2345678901234567e-300),
         layer="abcdefghij.abcdefghijklmno.abcdefghijklmno.abcdefghijklmno", forward="room",
         versus=("spacing:log_snr+schedule:sigmoid+clip:dynamic+model:pretrained",) * 3,

@@ -17,6 +17,10 @@ from core.scene import Chart, Scene, Series
 from core.trace import Trace
 
 
+#: The share of the cells of the model's density that are drawn as they are; the palette ends at the densest of them.
+PEAK = 0.995
+
+
 class TraceFilm(Film):
     """The trace may still be growing: steps of `times` that are not there yet are not among `frames`.
 
@@ -129,9 +133,9 @@ class TraceFilm(Film):
         self.offer("density", "p_{t}", "the density the forward process has at this t, exact, over its maximum",
                    self._density, kind="heat", range=(0.0, 1.0), palette="magnitude",
                    caption=scaled(self.scale, "p / max p"))
-        self.offer("p_model", "p of the model", "the density that the model's probability flow gives the data, over its maximum: "
+        self.offer("p_model", "p of the model", "the density that the model's probability flow gives the data: "
                    "no samples, one ODE a cell", self._model_density, still=True, kind="heat", range=(0.0, 1.0), palette="magnitude",
-                   caption="p / max p")
+                   caption=f"p / its {100 * PEAK:g} % quantile")
         self.offer("eps", "ε̂", "the noise the model sees in each point", lambda a, b: self.quantity("eps", a, b), **noise)
         self.offer("removed", "x_{t} − mean", "what this step took away from each point", self.removed,
                    kind="points", range=(-self._removed_view, self._removed_view), palette="ink",
@@ -154,7 +158,8 @@ class TraceFilm(Film):
 
     def _model_density(self, first: int, end: int) -> torch.Tensor:
         p = density_grid(self.denoise, self.schedule, DATA_VIEW, DENSITY_CELLS)
-        return (p / p.max())[None]
+        # A guided network can pile a hundred times more into one cell than anywhere else, which would hide all the rest.
+        return (p / torch.quantile(p, PEAK))[None]
 
     def _offer_pictures(self):
         state = dict(kind="images", range=(-1.0, 1.0), palette="data")

@@ -9,7 +9,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from core.classifier import ExactClassifier, LogPosterior, classifier_guidance
+from core.classifier import ExactClassifier, LogPosterior, classifier_guidance, reschedule_classifier
+from core.classifier_training import classifiers, pretrained_classifier
 from core.films import TraceFilm
 from core.films.guided import offer_guidance
 from core.guidance import classifier_free, condition
@@ -73,7 +74,7 @@ def _classifier(subject: Subject, recipe: Recipe) -> Push:
     asked = [k for k, label in enumerate((recipe.label, recipe.label2)) if label != "any"]
     if len(asked) > 1:
         raise CannotShow(ONE_LABEL)
-    classifier: LogPosterior = ExactClassifier(subject.exact, asked[0])
+    classifier = classifier_of(subject, asked[0])
     knows = getattr(subject.denoise, "labels", 0)
     plain = condition(subject.denoise, None) if knows else subject.denoise
 
@@ -82,6 +83,14 @@ def _classifier(subject: Subject, recipe: Recipe) -> Push:
         return classifier_guidance(plain, classifier, label, scale, between)
 
     return push
+
+
+def classifier_of(subject: Subject, condition: int) -> LogPosterior:
+    """The small network that is shipped for these data, which looks at noisy pictures; else the exact classifier."""
+    if subject.dataset.name not in classifiers() or condition:
+        return ExactClassifier(subject.exact, condition)
+    network, _ = pretrained_classifier(subject.dataset.name)
+    return reschedule_classifier(network, network.schedule, subject.schedule)
 
 
 def for_the_plane(recipe: Recipe) -> Recipe:

@@ -58,9 +58,7 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
     async def start(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
         visitor, recipe = lab.visitor(token, request.session_hash), recipe_from(tab.controls, values)
         try:
-            points = dataset_of(recipe, visitor).kind == "points"
-            kind = Beside if recipe.beside == "gan" and points else Training
-            training = await asyncio.to_thread(kind, recipe, visitor)
+            training = await asyncio.to_thread(training_of, recipe, visitor)
             job = lab.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1,
                                   LONGEST)
             visitor.take_job(job)
@@ -100,6 +98,13 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
     wire_stage(lab, "train", tab.stage, token)
     wire_stage(lab, "clocks", tab.clocks, token)
     return again
+
+
+def training_of(recipe: Recipe, visitor: Visitor) -> Training:
+    """What a recipe trains: a model alone, or, of points, with a GAN beside it."""
+    if recipe.beside == "nothing" or dataset_of(recipe, visitor).kind != "points":
+        return Training(recipe, visitor)
+    return Beside(recipe, visitor, recipe.beside)
 
 
 async def follow(lab: Lab, visitor: Visitor, session: str, recipe: Recipe) -> AsyncIterator[list]:
