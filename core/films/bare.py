@@ -19,7 +19,8 @@ def bare_scene(trace: Trace, samples: int = 1000) -> Scene:
         raise ValueError("a trace shows itself if it has kept x_t of at least one step")
     points = trace.final.shape[1:] == (2,)
     if not points and trace.final.ndim != 4:
-        raise ValueError(f"samples of shape {tuple(trace.final.shape[1:])} are neither points (2,) nor images (C, H, W)")
+        shape = tuple(trace.final.shape[1:])
+        raise ValueError(f"samples of shape {shape} are neither points (2,) nor images (C, H, W)")
 
     def panel(name: str, title: str, note: str, last: torch.Tensor) -> Panel:
         rows = torch.cat([trace[name], last])[:, :samples].float()

@@ -22,7 +22,7 @@ PATHS = 60
 
 @dataclass(frozen=True)
 class Offer:
-    """A panel that a film can make: make(first, end) builds it for the frames first … end−1 (or once, if it stands still)."""
+    """A panel that a film can make: make(first, end) builds it for the frames first … end−1, or once if it is still."""
 
     key: str
     title: str
@@ -68,9 +68,9 @@ class Film:
         charts = tuple(c if c.cursor is None else replace(c, cursor=c.cursor[first:end]) for c in shell.charts)
         return replace(shell, panels=tuple(panels), charts=charts)
 
-    def offer(self, key: str, title: str, note: str, make: Callable[[int, int], np.ndarray | Tensor], still: bool = False,
-              **look) -> None:
-        """Offer a panel whose data `make(first, end)` gives; `look` are the other fields of `Panel`, or a function to them."""
+    def offer(self, key: str, title: str, note: str, make: Callable[[int, int], np.ndarray | Tensor],
+              still: bool = False, **look) -> None:
+        """Offer a panel whose data `make(first, end)` gives; `look` are the other fields of `Panel`."""
         def panel(first: int, end: int) -> Panel:
             data = make(first, end)
             array = data.detach().cpu().float().numpy() if isinstance(data, Tensor) else np.asarray(data, np.float32)
@@ -85,7 +85,7 @@ def pictures(x: Tensor) -> Tensor:
 
 
 def signed_pictures(x: Tensor) -> Tensor:
-    """Signed quantities of colour pictures are shown as the mean of their channels: (F, N, C, H, W) → (F, N, H, W, 1)."""
+    """(F, N, C, H, W) → (F, N, H, W, 1): a signed quantity of colour pictures is shown as the mean of its channels."""
     return rearrange(x.mean(2, keepdim=True), "f n c h w -> f n h w c")
 
 
@@ -99,7 +99,10 @@ def field_points(view: float) -> Tensor:
 
 @torch.no_grad()
 def vector_field(denoise, t: Tensor, view: float, of: Callable, scale: Tensor | None = None) -> Tensor:
-    """of(prediction) at every cell centre at each of the times t (K,): (K, G, G, 2). scale (K,): the centres', 1 if None."""
+    """of(prediction) at every cell centre at each of the times t (K,): (K, G, G, 2).
+
+    scale (K,): what the centres are multiplied by at each time; 1 if None.
+    """
     points, scale = field_points(view), torch.ones(len(t)) if scale is None else scale
     rows = [of(denoise(size * points, time)) for size, time in zip(scale, t)]
     return rearrange(torch.stack(rows), "k (gy gx) d -> k gy gx d", gy=FIELD_CELLS)
@@ -108,9 +111,9 @@ def vector_field(denoise, t: Tensor, view: float, of: Callable, scale: Tensor | 
 def state_scale(schedule, t: Tensor) -> Tensor:
     """By what states at the times t (K,) are divided to be shown: max(1, √(alpha² + sigma²)), (K,) float32.
 
-    A state of an exploding schedule is up to 80 times as large as the data. A view that held it all would show a dot for
-    most of the walk; divided by its own size it fills the same view at every time. Other schedules' states are shown as
-    they are.
+    A state of an exploding schedule is up to 80 times as large as the data. A view that held it all would show a dot
+    for most of the walk; divided by its own size it fills the same view at every time. Other schedules' states are
+    shown as they are.
     """
     alpha, sigma = schedule(t)
     return (alpha**2 + sigma**2).sqrt().float().clamp(min=1)
@@ -122,9 +125,10 @@ def over(x: Tensor, scale: Tensor) -> Tensor:
 
 
 def scaled(scale: Tensor, caption: str = "", view: float = 1.0) -> str:
-    """The caption of a panel whose frames are divided by `scale`, saying so where it is not 1. "" leaves it to the range.
+    """The caption of a panel whose frames are divided by `scale`, saying so where it is not 1.
 
-    view: what is shown runs from −view to view; said where a caption must be made, since it stands in for the range.
+    caption: what it says beside; "" leaves it to the range. view: what is shown runs from −view to view; said where a
+    caption must be made, since it stands in for the range.
     """
     return f"{caption or f'±{view:.2g}'} · ÷√(α²+σ²)" if (scale > 1).any() else caption
 
@@ -132,9 +136,9 @@ def scaled(scale: Tensor, caption: str = "", view: float = 1.0) -> str:
 def density(points: Tensor, bandwidth: float, alpha: Tensor, sigma: Tensor, view: float) -> Tensor:
     """p_t on the cells of the view over its own maximum, (K, H, W), row 0 at the top; alpha and sigma (K,).
 
-    p_t = (1/N) Σ_i N(x; alpha·y_i, alpha²h² + sigma²) is a sum of products of an x and a y part, hence one matrix product.
-    Values are those at the cells' centres, blurred by half a cell (one standard deviation), so that a point smaller than
-    a cell is seen.
+    p_t = (1/N) Σ_i N(x; alpha·y_i, alpha²h² + sigma²) is a sum of products of an x and a y part, hence one matrix
+    product. Values are those at the cells' centres, blurred by half a cell (one standard deviation), so that a point
+    smaller than a cell is seen.
     """
     edge = view * (1 - 1 / DENSITY_CELLS)
     axis = torch.linspace(-edge, edge, DENSITY_CELLS)
@@ -153,4 +157,5 @@ def spread(dataset) -> tuple[Tensor, float, float, int]:
     mean, d, h2 = flat.mean(0), flat.shape[1], dataset.bandwidth**2
     square = (flat - mean).square().sum(1)
     # |a + h·ε|²: mean |a|² + D·h², variance Var|a|² + 4h²·E|a|² + 2D·h⁴
-    return mean, float(square.mean()) + d * h2, float(square.var(correction=0) + 4 * h2 * square.mean() + 2 * d * h2**2), d
+    variance = square.var(correction=0) + 4 * h2 * square.mean() + 2 * d * h2**2
+    return mean, float(square.mean()) + d * h2, float(variance), d

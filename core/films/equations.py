@@ -62,7 +62,8 @@ EQUATIONS = {
         source="core/samplers/sde.py · x_s = y − ½·size·sigma_s·eps(y, s) + √size·sigma_s·z"),
     "renoise": Equation(
         formula="x_{s} = α_{s} x̂_{0} + σ_{s} z", figures="xₛ = {alpha_s:.3f} · x̂₀ + {std:.3f} · z",
-        note="for one-step models, whose x̂₀ is a jump to the data; any other model's x̂₀ is a mean, and this is no sampler",
+        note="for one-step models, whose x̂₀ is a jump to the data; any other model's x̂₀ is a mean, "
+             "and this is no sampler",
         source="core/samplers/jumping.py · x_s = alpha_s·x0 + sigma_s·noise"),
     "ascent": Equation(
         formula="x ← x − ½ δ σ_{s} ε̂(x, s)", figures="x ← x − {pull:.3f} · ε̂(x, s), {inner:.0f} times",

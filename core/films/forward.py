@@ -9,6 +9,9 @@ from core.films.base import (DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, Film, den
 from core.forward import forward_walk, noised
 from core.scene import Chart, Scene, Series
 
+#: What a panel of small steps is, for points and pictures alike.
+WALKED = "each step adds fresh noise to the last; another path, the same distribution"
+
 
 class ForwardFilm(Film):
     """Frames at `frames` times from 0 to 1: x_t by the closed form, and x_t by small steps with fresh noise in each.
@@ -62,12 +65,12 @@ class ForwardFilm(Film):
         jump, stepwise = self._shown(self.jump), self._shown(self.stepwise)
         self.default = ("x_t", "walked", "paths", "density")
         self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form", jump, **state)
-        self.offer("walked", "x_{t} step by step", "each step adds fresh noise to the last; another path, the same distribution",
-                   stepwise, **state)
+        self.offer("walked", "x_{t} step by step", WALKED, stepwise, **state)
         paths = dict(kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
                      caption=scaled(self.scale, f"{PATHS} of {len(self.x0):,}"),
                      backdrop=self.dataset.x0.numpy())
-        self.offer("paths", "paths, one jump", "the way of some points when ε stays the same", lambda a, b: jump(a, b)[:, :PATHS], **paths)
+        self.offer("paths", "paths, one jump", "the way of some points when ε stays the same",
+                   lambda a, b: jump(a, b)[:, :PATHS], **paths)
         self.offer("walked_paths", "paths, step by step", "the way of some points when every step draws fresh noise",
                    lambda a, b: stepwise(a, b)[:, :PATHS], **paths)
         self.offer("density", "p_{t}", "the density of x_t, exact, over its own maximum at each t",
@@ -86,10 +89,9 @@ class ForwardFilm(Film):
         self.default = ("x_t", "walked", "eps")
         self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form",
                    lambda a, b: pictures(jump(a, b)), **state)
-        self.offer("walked", "x_{t} step by step", "each step adds fresh noise to the last; another path, the same distribution",
-                   lambda a, b: pictures(stepwise(a, b)), **state)
-        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: signed_pictures(self.eps[None]), still=True,
-                   kind="images", range=(-3.0, 3.0), palette="signed")
+        self.offer("walked", "x_{t} step by step", WALKED, lambda a, b: pictures(stepwise(a, b)), **state)
+        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: signed_pictures(self.eps[None]),
+                   still=True, kind="images", range=(-3.0, 3.0), palette="signed")
         self.offer("x0", "x_{0}", "the data", lambda a, b: pictures(self.x0[None]), still=True, **data)
 
     def shell(self, first: int, end: int) -> Scene:
@@ -103,15 +105,19 @@ class ForwardFilm(Film):
         x = t.numpy()
         ends = ("t=0 data", "t=1 noise")
         charts = (
-            Chart("α, the signal · σ, the noise", (Series("α", x, alpha.numpy(), palette="ink"), Series("σ", x, sigma.numpy())), x, ends=ends),
-            Chart("log SNR = log α²/σ²", (Series("log SNR", t[finite].numpy(), log_snr[finite].numpy()),), x, ends=ends),
-            Chart("β, the share of the signal's variance lost in each of T steps", (Series("β", t[inner].numpy(), beta[inner].numpy()),), x, ends=ends),
+            Chart("α, the signal · σ, the noise",
+                  (Series("α", x, alpha.numpy(), palette="ink"), Series("σ", x, sigma.numpy())), x, ends=ends),
+            Chart("log SNR = log α²/σ²",
+                  (Series("log SNR", t[finite].numpy(), log_snr[finite].numpy()),), x, ends=ends),
+            Chart("β, the share of the signal's variance lost in each of T steps",
+                  (Series("β", t[inner].numpy(), beta[inner].numpy()),), x, ends=ends),
         )
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
             clock="t = {k:.0f} / {T:.0f}",
             sentence="At t = {t:.3f} it is {alpha:.3f} times the data plus {sigma:.3f} times noise: SNR = {snr:.3g}.",
             formula="x_{t} = α_{t} x_{0} + σ_{t} ε",
-            figures=("xₜ = {alpha:.4f} · x₀ + {sigma:.4f} · ε", "ᾱₜ = {alpha_bar:.4f}   log SNR = {log_snr:.2f}   βₜ = {beta:.5f}", *self._problems),
+            figures=("xₜ = {alpha:.4f} · x₀ + {sigma:.4f} · ε",
+                     "ᾱₜ = {alpha_bar:.4f}   log SNR = {log_snr:.2f}   βₜ = {beta:.5f}", *self._problems),
             source="core/forward.py · alpha * x0 + sigma * eps", charts=charts, about=self.about,
         )

@@ -123,7 +123,8 @@ class TraceFilm(Film):
             denoise, self.frame_times(a, b), STATE_VIEW, of, at[a:b])
         self.default = ("x_t", "x0", "field", "paths")
         self.offer("x_t", "x_{t}", "the state", self.state, palette="ink", **state)
-        self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t", lambda a, b: self.quantity("x0", a, b),
+        self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t",
+                   lambda a, b: self.quantity("x0", a, b),
                    kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent")
         self.offer("field", "−ε̂ as field", "where the model wants to go: −ε̂ = σ·score, at this t, everywhere",
                    field(self.denoise, lambda p: -p.eps), **arrows)
@@ -133,10 +134,12 @@ class TraceFilm(Film):
         self.offer("density", "p_{t}", "the density the forward process has at this t, exact, over its maximum",
                    self._density, kind="heat", range=(0.0, 1.0), palette="magnitude",
                    caption=scaled(self.scale, "p / max p"))
-        self.offer("p_model", "p of the model", "the density that the model's probability flow gives the data: "
-                   "no samples, one ODE a cell", self._model_density, still=True, kind="heat", range=(0.0, 1.0), palette="magnitude",
-                   caption=f"p / its {100 * PEAK:g} % quantile")
-        self.offer("eps", "ε̂", "the noise the model sees in each point", lambda a, b: self.quantity("eps", a, b), **noise)
+        self.offer("p_model", "p of the model",
+                   "the density that the model's probability flow gives the data: "
+                   "no samples, one ODE a cell", self._model_density, still=True,
+                   kind="heat", range=(0.0, 1.0), palette="magnitude", caption=f"p / its {100 * PEAK:g} % quantile")
+        self.offer("eps", "ε̂", "the noise the model sees in each point",
+                   lambda a, b: self.quantity("eps", a, b), **noise)
         self.offer("removed", "x_{t} − mean", "what this step took away from each point", self.removed,
                    kind="points", range=(-self._removed_view, self._removed_view), palette="ink",
                    caption=scaled(self.scale, view=self._removed_view))
@@ -167,20 +170,24 @@ class TraceFilm(Film):
         self.default = ("x_t", "x0", "eps")
         self.offer("x_t", "x_{t}", "the state", lambda a, b: pictures(self.state(a, b)),
                    caption=scaled(self.scale), **state)
-        self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t", lambda a, b: pictures(self.quantity("x0", a, b)), **state)
-        self.offer("eps", "ε̂", "the noise the model sees in the state", lambda a, b: signed_pictures(self.quantity("eps", a, b)), range=(-3.0, 3.0), **signed)
-        self.offer("removed", "x_{t} − mean", "what this step took away", lambda a, b: signed_pictures(self.removed(a, b)),
-                   range=(-self._removed_view, self._removed_view), caption=scaled(self.scale, view=self._removed_view), **signed)
-        self.offer("added", "std · z", "the fresh noise this step added", lambda a, b: signed_pictures(self.added(a, b)),
-                   range=(-self._added_view, self._added_view), caption=scaled(self.scale, view=self._added_view), **signed)
-        self.offer("error", "ε̂ − ε exact", "the model's noise less the exact denoiser's", lambda a, b: signed_pictures(self.error(a, b)),
-                   range=(-1.0, 1.0), **signed)
+        self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t",
+                   lambda a, b: pictures(self.quantity("x0", a, b)), **state)
+        self.offer("eps", "ε̂", "the noise the model sees in the state",
+                   lambda a, b: signed_pictures(self.quantity("eps", a, b)), range=(-3.0, 3.0), **signed)
+        self.offer("removed", "x_{t} − mean", "what this step took away",
+                   lambda a, b: signed_pictures(self.removed(a, b)), range=(-self._removed_view, self._removed_view),
+                   caption=scaled(self.scale, view=self._removed_view), **signed)
+        self.offer("added", "std · z", "the fresh noise this step added",
+                   lambda a, b: signed_pictures(self.added(a, b)), range=(-self._added_view, self._added_view),
+                   caption=scaled(self.scale, view=self._added_view), **signed)
+        self.offer("error", "ε̂ − ε exact", "the model's noise less the exact denoiser's",
+                   lambda a, b: signed_pictures(self.error(a, b)), range=(-1.0, 1.0), **signed)
 
     def band(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(t, std of x_t in the walk over the forward process's, two standard errors of that ratio), one a frame.
 
-        The forward process has E|x_t − alpha·μ|²/D = alpha²·Var + sigma²; with a = x0 − μ and B samples that mean square
-        has the variance (alpha⁴·Var|a|² + 4·alpha²sigma²·E|a|² + 2D·sigma⁴) / (B·D²).
+        The forward process has E|x_t − alpha·μ|²/D = alpha²·Var + sigma²; with a = x0 − μ and B samples that mean
+        square has the variance (alpha⁴·Var|a|² + 4·alpha²sigma²·E|a|² + 2D·sigma⁴) / (B·D²).
         """
         mean, square, variance, d = self._spread
         frames = self.frames  # once: a walk may add to it meanwhile
@@ -201,22 +208,24 @@ class TraceFilm(Film):
         s = torch.cat([self.times[at + 1], self.times[-1:]])
         alpha, sigma = self.schedule(t)
         steps, (_, square, _, d) = len(self.times) - 1, self._spread
-        numbers = dict(t=t, s=s, step=torch.cat([at, torch.tensor([steps])]), steps=torch.full_like(t, steps), alpha_t=alpha,
-                       sigma_t=sigma, log_snr=self.schedule.log_snr(t), left=100 * sigma**2 / (alpha**2 * square / d + sigma**2))
+        numbers = dict(t=t, s=s, step=torch.cat([at, torch.tensor([steps])]), steps=torch.full_like(t, steps),
+                       alpha_t=alpha, sigma_t=sigma, log_snr=self.schedule.log_snr(t),
+                       left=100 * sigma**2 / (alpha**2 * square / d + sigma**2))
         # The last frame stands at the data, where there is no step any more: it keeps the last one's numbers.
         numbers |= {name: torch.cat([values[at], values[-1:]]) for name, values in self.rule.items()}
-        # What the rule weighs the prediction with is its own; what was really added, after edits, is what the trace says.
+        # What the rule weighs the prediction with is its own; what was really added, after edits, the trace says.
         numbers["std"] = torch.cat([self.trace.std, numbers["std"][len(self.trace):]])
         equation = EQUATIONS[self.sampler]
         push = f" {self.push:+.4f}" if self.push else ""
         figures = (equation.figures + push, f"{SPAN}; {equation.note}")
-        count = len(self._any())
+        count, what = len(self._any()), "points" if self.dataset.kind == "points" else "pictures"
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
             clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
-            sentence=f"{count:,} {'points' if self.dataset.kind == 'points' else 'pictures'} walk from noise to data: at t = {{t:.3f}} "
-                     "the forward process is {left:.0f} % noise, by variance.",
-            formula=equation.formula + (" + nudge" if push else ""), figures=figures, source=equation.source, charts=self._charts(), about=self.about,
+            sentence=f"{count:,} {what} walk from noise to data: at t = {{t:.3f}} the forward process is "
+                     "{left:.0f} % noise, by variance.",
+            formula=equation.formula + (" + nudge" if push else ""), figures=figures, source=equation.source,
+            charts=self._charts(), about=self.about,
         )
 
     def _charts(self) -> tuple[Chart, ...]:
@@ -233,6 +242,6 @@ class TraceFilm(Film):
             return band, *more
         x0, final = self.trace["x0"], self.trace.final
         away = (x0 - final).flatten(1).square().mean(1).sqrt().numpy()
-        settle = Chart("how far is the guess x̂₀ from where it ends? root mean square", (Series("x̂₀ − end", t[: len(away)], away),), cursor,
-                       ends=ends, flip=True)
+        settle = Chart("how far is the guess x̂₀ from where it ends? root mean square",
+                       (Series("x̂₀ − end", t[: len(away)], away),), cursor, ends=ends, flip=True)
         return band, settle, *more

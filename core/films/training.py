@@ -13,7 +13,7 @@ from core.recipes import TrainingConfig
 from core.scene import Chart, Scene, Series
 from core.trace import Trace
 
-#: The time at which a training's score field and one-step guesses are looked at: σ is 0.4 (flow) to 0.9 (linear β) there.
+#: The time at which a training's score field and one-step guesses are looked at: there σ is 0.4 (flow) to 0.9 (linear).
 LOOK_AT = 0.4
 #: Points of a loss curve that are sent to the page; a screen has no more columns to draw them in.
 CURVE_POINTS = 400
@@ -79,18 +79,22 @@ class TrainingFilm(Film):
         self.progress: Progress | None = None
         self.offers = {}
         points = dataset.kind == "points"
-        look = (dict(kind="points", range=(-DATA_VIEW, DATA_VIEW)) if points else dict(kind="images", range=(-1.0, 1.0)))
+        look = dict(kind="points", range=(-DATA_VIEW, DATA_VIEW)) if points else dict(kind="images", range=(-1.0, 1.0))
         ink, accent = (dict(palette="ink"), dict(palette="accent")) if points else (dict(palette="data"),) * 2
         shown = (lambda x: x) if points else pictures
         self.default = ("samples", "guess", "field", "data") if points else ("samples", "guess", "data")
-        self.offer("samples", "samples", "the same noise, denoised by the network (averaged weights) at this training step",
+        self.offer("samples", "samples",
+                   "the same noise, denoised by the network (averaged weights) at this training step",
                    lambda a, b: shown(torch.stack([p.samples for p in self.previews[a:b]])), **look, **accent)
-        self.offer("guess", f"x̂_{{0}} at t={LOOK_AT}", f"its one-step guess of the data from data noised to t = {LOOK_AT}",
+        self.offer("guess", f"x̂_{{0}} at t={LOOK_AT}",
+                   f"its one-step guess of the data from data noised to t = {LOOK_AT}",
                    lambda a, b: shown(torch.stack([p.guess for p in self.previews[a:b]])), **look, **accent)
         if points:
-            self.offer("field", f"−ε̂ at t={LOOK_AT}", "the score field (times σ) as the network sees it at this training step",
-                       lambda a, b: torch.stack([p.field for p in self.previews[a:b]]), kind="field", range=(-STATE_VIEW, STATE_VIEW),
-                       palette="accent", scale=2.0, caption="a cell = 2", backdrop=dataset.x0.numpy())
+            self.offer("field", f"−ε̂ at t={LOOK_AT}",
+                       "the score field (times σ) as the network sees it at this training step",
+                       lambda a, b: torch.stack([p.field for p in self.previews[a:b]]),
+                       kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent", scale=2.0, caption="a cell = 2",
+                       backdrop=dataset.x0.numpy())
         self.offer("data", "data", "what it is trained on", lambda a, b: shown(self._data()[None]), still=True,
                    **look, **ink)
 
@@ -120,14 +124,16 @@ class TrainingFilm(Film):
         step = np.array([p.step for p in self.previews[first:end]], int)
         losses = self.progress.losses.numpy() if self.progress else np.empty(0)
         smoothed = smooth(losses)
-        numbers = dict(t=np.zeros(len(step)), step=step.astype(float), steps=np.full(len(step), float(self.config.steps)),
-                       loss=smoothed[np.maximum(step - 1, 0)])
+        numbers = dict(t=np.zeros(len(step)), step=step.astype(float),
+                       steps=np.full(len(step), float(self.config.steps)), loss=smoothed[np.maximum(step - 1, 0)])
         return Scene(
             (), numbers,
             clock="training step {step:.0f} / {steps:.0f}",
             sentence="After {step:.0f} steps of training the same noise becomes this. Loss, smoothed: {loss:.4f}.",
-            formula=self._formula(), figures=("mean over the last tenth of its steps: L = {loss:.5f}", self.config.line),
-            source="core/training.py · (output.float() - self.wanted(batch)).square()", charts=self._charts(losses, smoothed), about=self.about,
+            formula=self._formula(),
+            figures=("mean over the last tenth of its steps: L = {loss:.5f}", self.config.line),
+            source="core/training.py · (output.float() - self.wanted(batch)).square()",
+            charts=self._charts(losses, smoothed), about=self.about,
         )
 
     def _formula(self) -> str:
@@ -139,13 +145,15 @@ class TrainingFilm(Film):
             return ()
         x, raw = thin(losses, CURVE_POINTS)
         cursor = np.array(self.moments, float)
-        loss = Chart("loss, raw and smoothed", (Series("raw", x, raw, style="faint"), Series("smoothed", x, thin(smoothed, CURVE_POINTS)[1])),
+        loss = Chart("loss, raw and smoothed",
+                     (Series("raw", x, raw, style="faint"), Series("smoothed", x, thin(smoothed, CURVE_POINTS)[1])),
                      cursor, log=True, ends=("step 0", f"{len(losses):,}"))
         t, floor = (a.numpy() for a in self.floor)
         bucket_t, bucket = self.progress.bucket_t.numpy(), self.progress.bucket_mse.numpy()
         seen = np.isfinite(bucket)
         by_t = Chart("loss by timestep, mean (ε̂ − ε)², over what cannot be learned",
-                     (Series("exact denoiser: the floor", t, floor, style="dashed", palette="ink"), Series("network", bucket_t[seen], bucket[seen])),
+                     (Series("exact denoiser: the floor", t, floor, style="dashed", palette="ink"),
+                      Series("network", bucket_t[seen], bucket[seen])),
                      ends=("t=0 data", "t=1 noise"))
         return (loss, by_t)
 
@@ -162,14 +170,18 @@ class ClocksFilm(Film):
         self.offers = {}
         self.default = tuple(f"step{step}" for step in traces)
         points = dataset.kind == "points"
-        state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW)) if points else dict(kind="images", range=(-1.0, 1.0), palette="data")
-        guess = dict(kind="points", range=(-DATA_VIEW, DATA_VIEW)) if points else state
+        if points:
+            state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink")
+            guess = dict(kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent")
+        else:
+            state = guess = dict(kind="images", range=(-1.0, 1.0), palette="data")
         for step in traces:
-            self.offer(f"step{step}", f"x_{{t}}, step {step:,}", f"the state, denoised by the network after {step:,} training steps",
-                       self._rows(step, "x_t"), **state | ({"palette": "ink"} if points else {}))
+            self.offer(f"step{step}", f"x_{{t}}, step {step:,}",
+                       f"the state, denoised by the network after {step:,} training steps",
+                       self._rows(step, "x_t"), **state)
         for step in traces:
-            self.offer(f"guess{step}", f"x̂_{{0}}, step {step:,}", f"the guess of the data after {step:,} training steps",
-                       self._rows(step, "x0"), **guess | ({"palette": "accent"} if points else {}))
+            self.offer(f"guess{step}", f"x̂_{{0}}, step {step:,}",
+                       f"the guess of the data after {step:,} training steps", self._rows(step, "x0"), **guess)
 
     def _rows(self, step: int, name: str):
         def make(first: int, end: int) -> Tensor:
@@ -196,12 +208,16 @@ class ClocksFilm(Film):
         series = []
         for step in earlier:
             other = torch.cat([self.traces[step]["x_t"], self.traces[step].final[None]])
-            series.append(Series(f"step {step:,}", t, (other - reference).flatten(1).square().mean(1).sqrt().numpy(), palette="ink", style="faint"))
+            apart = (other - reference).flatten(1).square().mean(1).sqrt()
+            series.append(Series(f"step {step:,}", t, apart.numpy(), palette="ink", style="faint"))
         charts = (Chart(f"how far each walk is from that of step {last:,}: root mean square", tuple(series), t,
                         ends=("t=1 noise", "t=0 data"), flip=True),) if series else ()
         return Scene(
-            (), {name: values[first:end] for name, values in numbers.items()}, clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
-            sentence="The same noise, denoised by the network as it was at {moments:.0f} moments of its training; now t = {t:.3f}.".replace(
-                "{moments:.0f}", str(len(self.traces))),
-            formula="x_{s} = α_{s} x̂_{0} + σ_{s} ε̂", source="core/samplers/ancestral.py · mean = alpha_s·x0 + √(sigma_s² − std²)·eps", charts=charts, about=self.about,
+            (), {name: values[first:end] for name, values in numbers.items()},
+            clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
+            sentence=f"The same noise, denoised by the network as it was at {len(self.traces)} moments of its "
+                     "training; now t = {t:.3f}.",
+            formula="x_{s} = α_{s} x̂_{0} + σ_{s} ε̂",
+            source="core/samplers/ancestral.py · mean = alpha_s·x0 + √(sigma_s² − std²)·eps",
+            charts=charts, about=self.about,
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from core.datasets import Dataset
 from core.films.compare import CompareFilm, Run
+from core.films.decoded import offer_decoded
 from core.metrics import BLOCKS, estimated, nearest, sliced_wasserstein
 from core.prediction import Prediction
 from core.samplers import Denoise, Update, make_sampler
@@ -98,6 +99,8 @@ def compare(recipe: Recipe, visitor: Visitor | None = None, words: Words | None 
                         plan.subject.schedule))
     same = len({(plan.recipe.schedule, plan.recipe.T) for plan in plans}) == 1
     film = CompareFilm(runs, dataset, "x_t" if same else "x0", MEASURES[dataset.kind][0], about=recipe.to_dict())
+    if dataset.decode is not None:
+        offer_decoded(film)
     asked = [Asked(plan.subject.denoise) for plan in plans]
     for i, step in together(plans, asked, count, recipe.seed):
         runs[i].trace.add(step)

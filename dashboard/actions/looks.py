@@ -72,12 +72,12 @@ def look_closer(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
         if subject.network is None or not layers_of(subject.network.network):
             raise CannotShow("There are no layers to look into: take a trained network as the model, or no layer.")
         offer_inside(film, subject.network.network, recipe.layer)
-    if film.dataset.decode is not None:
-        offer_decoded(film)
     offer_labels(film, subject, recipe)
     offer_nearest(film)
     if recipe.model in ("linear", "wiener"):
         offer_weights(film, subject.network, int(recipe.label) if recipe.label.isdigit() else None)
+    if film.dataset.decode is not None:
+        offer_decoded(film)  # the last, so that what the others offer is decoded too
 
 
 def lens(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[LensFilm]:
@@ -92,6 +92,8 @@ def lens(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[LensFilm]:
     eps = torch.randn(x0.shape, generator=generator)
     times = lens_times(schedule, min(LENS_TIMES, schedule.T))
     film = LensFilm(dataset, schedule, subject.denoise, subject.exact, times, shown, about=recipe.to_dict())
+    if dataset.decode is not None:
+        offer_decoded(film)
     for glance in look(subject.denoise, subject.exact, schedule, x0, eps, times):
         film.add(glance)
         yield film

@@ -15,6 +15,7 @@ from core.denoisers.exact import Exact
 from core.devices import best_device
 from core.films import ClocksFilm, TrainingFilm
 from core.films.base import FIELD_CELLS, STATE_VIEW, field_points
+from core.films.decoded import offer_decoded
 from core.films.training import LOOK_AT, Preview, Progress
 from core.forward import noised
 from core.lens import loss_floor
@@ -111,6 +112,8 @@ class Training:
         self.trainer: Trainer | None = None
         floor = floor_by_bucket(self.dataset, self.config)
         self.film = TrainingFilm(self.dataset, self.config, self.moments, floor, about=recipe.to_dict())
+        if self.dataset.decode is not None:
+            offer_decoded(self.film)
         self._prepare_previews()
 
     def _prepare_previews(self) -> None:
@@ -198,4 +201,7 @@ class Training:
         traces = {step: self._walk(denoiser, steps) for step, denoiser in kept.items()}
         schedule = self.trainer.denoiser.schedule
         times = schedule.times(steps, start=schedule.start_for(self.config.target))
-        return ClocksFilm(self.dataset, traces, times, about=self.recipe.to_dict())
+        film = ClocksFilm(self.dataset, traces, times, about=self.recipe.to_dict())
+        if self.dataset.decode is not None:
+            offer_decoded(film)
+        return film
