@@ -7,10 +7,12 @@ import torch
 
 from core.datasets import load
 from core.guidance import condition
+from dashboard.actions.compare import compare
 from dashboard.actions.guided import called, cond_of, guided
-from dashboard.actions.looks import denoise, forward_film
+from dashboard.actions.looks import denoise, forward_film, lens
 from dashboard.actions.subject import CannotShow, subject_of
 from dashboard.actions.tampered import tampered
+from dashboard.actions.trainings import config_of, floor_by_bucket
 from dashboard.controls import RECIPE_SETS, label_choices
 from dashboard.examples import EXAMPLES
 from dashboard.models import MODEL_SETS, MODELS, USUAL, WORDS, walked_as
@@ -171,6 +173,22 @@ def test_fewer_rows_are_fewer_rows_for_everybody():
     film = finished(denoise(Recipe(data="digits8", model="exact", rows=16, steps=30, samples=8)))
     assert len(film.dataset) == 16
     assert torch.cdist(film.trace.final.flatten(1), load("digits8").x0[:16].flatten(1)).min(1).values.max() < 0.5
+
+
+def test_the_floor_of_a_training_that_learns_labels_is_that_of_who_is_told_them():
+    data = load("gaussians8")
+    floors = [floor_by_bucket(data, config_of(Recipe(data="gaussians8", labels=labels), data))[1]
+              for labels in ("ignore", "learn")]
+    assert (floors[1][4:-1] < 0.9 * floors[0][4:-1]).all()  # one Gaussian, nine times in ten, is easier than eight
+
+
+def test_latents_are_seen_decoded_in_every_tab():
+    recipe = Recipe(data="latent_digits", model="exact", steps=2, samples=20, lens_samples=20, train_steps=4,
+                    versus=("steps:1",))
+    films = [finished(denoise(recipe)), forward_film(recipe), finished(lens(recipe)), finished(compare(recipe)),
+             training_of(recipe, None).film]
+    for film in films:
+        assert any(key.startswith("decoded_") for key in film.offers), type(film).__name__
 
 
 def test_a_gan_learns_beside_a_model_of_points_and_of_them_alone():

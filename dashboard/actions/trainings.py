@@ -18,12 +18,13 @@ from core.films.base import FIELD_CELLS, STATE_VIEW, field_points
 from core.films.decoded import offer_decoded
 from core.films.training import LOOK_AT, Preview, Progress
 from core.forward import noised
+from core.guidance import condition
 from core.lens import loss_floor
 from core.recipes import TrainingConfig, recipe as training_recipe
 from core.samplers import ddim
 from core.schedules import make_schedule
 from core.trace import Trace
-from core.training import BUCKETS, Trainer, draw_times
+from core.training import BUCKETS, Trainer, draw_times, drop_labels
 from core.walk import walk
 from dashboard.actions.subject import dataset_of
 from dashboard.recipe import Recipe
@@ -66,15 +67,18 @@ def floor_by_bucket(dataset: Dataset, config: TrainingConfig) -> tuple[torch.Ten
     """(centres, floor), (BUCKETS,) each: the exact denoiser's mean (ε̂ − ε)² in each interval of t.
 
     A mean over the times that this training draws there, as the losses are that it is held against: within the first
-    interval alone the floor varies several times over.
+    interval alone the floor varies several times over. A training that learns labels is held against the exact denoiser
+    that is told them as often.
     """
     known = _floors.setdefault(dataset, {})
-    key = (config.schedule, config.T, config.time_sampling, config.level_mean, config.level_std)
+    key = (config.schedule, config.T, config.time_sampling, config.level_mean, config.level_std, config.labels)
     if key not in known:
         schedule, generator = make_schedule(config.schedule, config.T), torch.Generator().manual_seed(0)
-        exact, count = Exact(dataset.x0, schedule, dataset.bandwidth), FLOOR_SAMPLES[dataset.kind]
+        exact, count = Exact.of(dataset, schedule), FLOOR_SAMPLES[dataset.kind]
         times = _bucket_times(dataset, config, count, generator)
-        known[key] = loss_floor(exact, schedule, dataset.draw, times, count, generator)
+        x0, labels = dataset.draw(count, generator)
+        told = condition(exact, drop_labels(labels, dataset.classes, generator) if config.labels else None)
+        known[key] = loss_floor(told, schedule, lambda *_: (x0, labels), times, count, generator)
     return bucket_centres(), known[key]
 
 
