@@ -11,8 +11,10 @@ import sys
 def options(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line. Exits with 2 and one line on bad input."""
     parser = argparse.ArgumentParser(description="Start the Noisescope dashboard: a microscope for diffusion models.")
-    parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free one from 7860)")
-    parser.add_argument("--host", default=None, help="address to listen on (default: this machine alone; 0.0.0.0 for all)")
+    parser.add_argument("--port", type=int, default=None,
+                        help="port to listen on (default: the first free one from 7860)")
+    parser.add_argument("--host", default=None,
+                        help="address to listen on (default: this machine alone; 0.0.0.0 for all)")
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's relay")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--threads", type=int, default=1,

@@ -54,10 +54,12 @@ READERS = {
 def run(options: argparse.Namespace, command: str) -> int | None:
     """Do what was asked; `command` is the line itself, which goes into what is written. An exit status other than 0."""
     torch.set_num_threads(getattr(options, "threads", 1))
-    return {"data": data, "models": models, "zoo": zoo, "train": train, "reflow": reflow, "distil": distil,
-     "autoencoder": autoencode,
-     "linear": solve, "classifier": classifier, "sample": sample, "gif": gif,
-     "recipe": show_recipe}[options.command](options, command)
+    does = {
+        "data": data, "models": models, "zoo": zoo, "train": train, "reflow": reflow, "distil": distil,
+        "linear": solve, "classifier": classifier, "autoencoder": autoencode, "sample": sample, "gif": gif,
+        "recipe": show_recipe,
+    }  # fmt: skip
+    return does[options.command](options, command)
 
 
 def data(options: argparse.Namespace, command: str) -> None:

@@ -8,7 +8,8 @@ import torch
 def best_device(kind: str) -> torch.device:
     """The device to train a network for this kind of data on.
 
-    Images: cuda, else mps, else the CPU. Points: the CPU, as their networks are so small that a GPU waits for its orders.
+    Images: cuda, else mps, else the CPU. Points: the CPU, as their networks are so small that a GPU waits for its
+    orders.
     """
     if kind == "images":
         if torch.cuda.is_available():

@@ -79,7 +79,8 @@ def lens_times(schedule: Schedule, count: int) -> Tensor:
 
 
 @torch.no_grad()
-def look(denoise: Denoise, exact: Denoise, schedule: Schedule, x0: Tensor, eps: Tensor, times: Tensor) -> Iterator[Glance]:
+def look(denoise: Denoise, exact: Denoise, schedule: Schedule, x0: Tensor, eps: Tensor,
+         times: Tensor) -> Iterator[Glance]:
     """Look at every time of the grid, through the same data and the same noise: x0 and eps of shape (B, ...)."""
     for index, t in enumerate(times):
         event = noised(schedule, x0, t, eps)
@@ -87,7 +88,8 @@ def look(denoise: Denoise, exact: Denoise, schedule: Schedule, x0: Tensor, eps: 
 
 
 @torch.no_grad()
-def loss_floor(exact: Denoise, schedule: Schedule, draw, times: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def loss_floor(exact: Denoise, schedule: Schedule, draw, times: Tensor, count: int,
+               generator: torch.Generator) -> Tensor:
     """The irreducible E|ε − ε_exact|² of each row of `times`, (K,): a mean over `count` samples.
 
     draw(count, generator)[0] gives the data; times: (K,), or (K, count) with a time for each sample.

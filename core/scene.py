@@ -21,13 +21,13 @@ Palette = Literal["data", "signed", "magnitude", "ink", "accent"]
 class Panel:
     """One moving picture. F is the number of frames, or 1 for a picture that stands still.
 
-    | kind   | data (float32)     | meaning of `range`                             | palettes          |
-    |--------|--------------------|------------------------------------------------|-------------------|
-    | images | (F, N, H, W, C)    | the values drawn as the ends of the palette    | data, signed      |
-    | points | (F, N, 2)          | the view is the square [lo, hi]², y upwards    | ink, accent       |
-    | paths  | (F, N, 2)          | as points; every point draws the way it came   | ink, accent       |
-    | field  | (F, G, G, 2)       | as points; arrows at the cell centres of the view, row 0 at the bottom | ink, accent |
-    | heat   | (F, H, W)          | the values drawn as the ends of the palette; row 0 at the top | magnitude, signed |
+    | kind   | data (float32)  | meaning of `range`                                           | palettes          |
+    |--------|-----------------|--------------------------------------------------------------|-------------------|
+    | images | (F, N, H, W, C) | the values drawn as the ends of the palette                  | data, signed      |
+    | points | (F, N, 2)       | the view is the square [lo, hi]², y upwards                  | ink, accent       |
+    | paths  | (F, N, 2)       | as points; every point draws the way it came                 | ink, accent       |
+    | field  | (F, G, G, 2)    | as points; arrows at the cells' centres, row 0 at the bottom | ink, accent       |
+    | heat   | (F, H, W)       | as images; row 0 at the top                                  | magnitude, signed |
 
     `data` images have C = 1 (grey) or 3 (RGB); `signed` ones have C = 1 and a range symmetric about 0, which is drawn
     in the colour of the panel's background, so that zero disappears. Values outside the range saturate.

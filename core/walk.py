@@ -42,7 +42,7 @@ Edit = Callable[[Step], Step]
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
-    """Standard normal noise of `like`'s dtype and device, drawn on the CPU: the same seed is the same noise everywhere."""
+    """Standard normal noise of `like`'s dtype and device, drawn on the CPU: a seed is the same noise everywhere."""
     return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
 
 

@@ -53,7 +53,8 @@ def _file(path: Path) -> dict:
 
 def datasets() -> list[dict]:
     """The data sets: name, title, kind ("points" or "images"), number of rows, licence."""
-    return [{"name": d.name, "title": d.title, "kind": d.kind, "rows": len(d), "licence": d.licence} for d in map(load, names())]
+    return [{"name": d.name, "title": d.title, "kind": d.kind, "rows": len(d), "licence": d.licence}
+            for d in map(load, names())]
 
 
 def models() -> dict:
@@ -73,14 +74,15 @@ def trace(recipe: str = "") -> dict:
     return _file(_film(_recipe(recipe), "denoise").trace.save(new_folder() / "trace.safetensors"))
 
 
-def gif(recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format: str = "gif", size: int = 224, fps: int = 20,
-        every: int = 1) -> dict:
+def gif(recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format: str = "gif", size: int = 224,
+        fps: int = 20, every: int = 1) -> dict:
     """A film of the recipe as a file: film is denoise, lens, forward or compare, format gif, mp4, webp or png.
 
     Panels by their keys; of another film than denoise give "" for its own choice.
     """
     try:
-        wish = options_of(dict(format=format, size=size, fps=fps, every=every, panels=[p for p in panels.split(",") if p]))
+        wanted = [key for key in panels.split(",") if key]
+        wish = options_of(dict(format=format, size=size, fps=fps, every=every, panels=wanted))
         if wish["format"] not in FORMATS[:-1]:
             raise ValueError("format 'trace'; ask for it at /trace")
         kind, keys = wish.pop("format"), wish.pop("panels")
@@ -94,7 +96,7 @@ def expose(lab: Lab) -> None:
     """Register the functions above, and `train` in the lab's pool, with the blocks that are open."""
 
     def train(recipe: str = "") -> list[dict]:
-        """Train as the recipe says (data, recipe, target, schedule, train_steps, batch, seed); the weights and their card.
+        """Train by the recipe (data, recipe, target, schedule, train_steps, batch, seed); gives weights and their card.
 
         Takes its turns with everybody else's training, and is stopped after 15 minutes.
         """

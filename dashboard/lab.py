@@ -73,7 +73,8 @@ def plainly(error: Exception) -> gr.Error:
     if isinstance(error, PLAIN):
         return gr.Error(str(error), print_exception=False)
     log.error("a request failed", exc_info=error)
-    return gr.Error("Something went wrong here, and it is not your fault. What you had is still there; try again.", print_exception=False)
+    return gr.Error("Something went wrong here, and it is not your fault. What you had is still there; try again.",
+                    print_exception=False)
 
 
 def kept_reel(visitor: Visitor, session: str, tab: str) -> Reel:

@@ -37,7 +37,8 @@ def build_own(controls: Controls) -> Own:
     with controls.groups["own"]:
         file = gr.UploadButton("points (.csv), a picture, or a .zip of images", elem_id="own-file", size="sm",
                                file_types=[*TABLES, *PICTURES, ".zip"])
-        size = gr.Dropdown([(f"{s}×{s}", s) for s in SIZES], value=16, label="zip to", filterable=False, elem_classes=["ns-row"])
+        size = gr.Dropdown([(f"{s}×{s}", s) for s in SIZES], value=16, label="zip to", filterable=False,
+                           elem_classes=["ns-row"])
         pad = gr.HTML(html_template='<div class="ns-pad-root"></div>', elem_id="own-pad", apply_default_css=False,
                       js_on_load="Noisescope.pad(element, { trigger: picture => trigger('drawn', { picture }) });")
         note = gr.Markdown("", elem_classes=["ns-note"], elem_id="own-note")
@@ -53,8 +54,8 @@ def read_file(path: str, size: int) -> Dataset:
         return points_from_picture(Path(path))
     if suffix in TABLES:
         return points_from_csv(Path(path))
-    raise ValueError(f"a file ending in {suffix or 'nothing'}; bring points as {', '.join(TABLES)}, a picture of them as "
-                     f"{', '.join(PICTURES)}, or images in a .zip")
+    raise ValueError(f"a file ending in {suffix or 'nothing'}; bring points as {', '.join(TABLES)}, a picture of them "
+                     f"as {', '.join(PICTURES)}, or images in a .zip")
 
 
 def read_drawing(picture: object) -> Dataset:
@@ -62,7 +63,8 @@ def read_drawing(picture: object) -> Dataset:
     if not isinstance(picture, str) or not picture.startswith(PREFIX) or len(picture) > MOST:
         raise ValueError("there is no drawing yet; draw something on the pad first")
     try:
-        with Image.open(io.BytesIO(base64.b64decode(picture.removeprefix(PREFIX), validate=True)), formats=["PNG"]) as image:
+        png = base64.b64decode(picture.removeprefix(PREFIX), validate=True)
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if max(image.size) > SIDE:
                 raise ValueError(f"the drawing has {image.width}×{image.height} pixels; {SIDE}×{SIDE} are the most")
             return points_from_picture(np.asarray(image.convert("L")))

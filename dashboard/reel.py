@@ -37,7 +37,8 @@ class Reel:
     def copy(self) -> Reel:
         """Another reel of the same film, which has sent the same: what is wanted of it is no matter of this one's."""
         twin = copy(self)
-        twin.keys, twin.chunks, twin.latest, twin._lock = [*self.keys], [*self.chunks], [*self.latest], threading.RLock()
+        twin.keys, twin.chunks, twin.latest = [*self.keys], [*self.chunks], [*self.latest]
+        twin._lock = threading.RLock()
         return twin
 
     @property

@@ -14,7 +14,8 @@ MAX_UPLOAD = "60mb"
 
 
 @contextmanager
-def serve(port: int | None = None, host: str | None = None, share: bool = False, inbrowser: bool = False) -> Iterator[str]:
+def serve(port: int | None = None, host: str | None = None, share: bool = False,
+          inbrowser: bool = False) -> Iterator[str]:
     """Serve the dashboard while the block lasts; gives its address. OSError if the port is taken."""
     lab = Lab()
     page = build(lab)

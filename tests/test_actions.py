@@ -173,7 +173,8 @@ def test_a_clipped_guess_stays_within_the_data_even_after_the_other_edits(clip):
 
 
 def test_the_models_on_offer_are_those_there_are(shipped, visitor):
-    assert model_choices(Recipe(), None) == model_choices(Recipe(), visitor) == ["pretrained", "linear", "wiener", "exact"]
+    everywhere = ["pretrained", "linear", "wiener", "exact"]
+    assert model_choices(Recipe(), None) == model_choices(Recipe(), visitor) == everywhere
     assert model_choices(Recipe(data="rings"), visitor) == ["linear", "wiener", "exact"]
     has_own(visitor)
     assert model_choices(Recipe(), visitor) == ["pretrained", "mine", "linear", "wiener", "exact"]

@@ -58,7 +58,8 @@ def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-COMMANDS = ("data", "models", "train", "reflow", "distil", "sample", "gif", "recipe")
+COMMANDS = ("data", "models", "zoo", "train", "reflow", "distil", "linear", "classifier", "autoencoder", "sample",
+            "gif", "recipe")
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

@@ -26,7 +26,8 @@ def test_points_lie_on_the_ink_of_a_drawing():
 
 
 @pytest.mark.parametrize("sent, words", [
-    ("", "no drawing yet"), (None, "no drawing yet"), (7, "no drawing yet"), ("data:image/svg+xml;base64,AAAA", "no drawing yet"),
+    ("", "no drawing yet"), (None, "no drawing yet"), (7, "no drawing yet"),
+    ("data:image/svg+xml;base64,AAAA", "no drawing yet"),
     (PREFIX + "A" * MOST, "no drawing yet"), (PREFIX + "%%%", "no PNG"), (PREFIX + "AAAA", "no PNG"),
     (drawn(np.zeros((513, 8), np.uint8)), "513 pixels"), (drawn(np.full((50, 50), 255, np.uint8)), "blank"),
 ])

@@ -179,8 +179,8 @@ def test_a_drawn_schedule_is_kept_in_one_form_and_stands_readable_in_the_address
 
 @pytest.mark.parametrize("text", [
     "drawn:", "drawn", "Drawn:0,8;1,-9", "drawn:0,8;1,-9;", "drawn:0,inf;1,-9", "drawn:0,nan;1,-9",
-    "drawn:0,1e999;1,-9", "drawn:0,٨;1,-9", "drawn:0,1_0;1,-9", "drawn: 0,8;1,-9", "drawn:0,8;1,-9\n", "drawn:0,8;<b>;1,-9",
-    "drawn:0,8,1,-9",
+    "drawn:0,1e999;1,-9", "drawn:0,٨;1,-9", "drawn:0,1_0;1,-9", "drawn: 0,8;1,-9", "drawn:0,8;1,-9\n",
+    "drawn:0,8;<b>;1,-9", "drawn:0,8,1,-9",
     "drawn:0,8;1,-21", "drawn:0,8;1,1", "drawn:0.5,8;1,-9", "drawn:0,8;0.5,1;0.5,0;1,-9", "drawn:0,8;1.5,0;1,-9",
     "drawn:0,8;" + "9" * 150 + ",0;1,-9", "drawn:" + "1,1;" * 100_000, "drawn:0,8;" + "0" * 10**6 + ",0;1,-9",
     "drawn:" + ";".join(f"{k / 8},{4 - k}" for k in range(9)), 7, None, ["drawn:0,8;1,-9"],

@@ -7,9 +7,9 @@ from core.schedules import Schedule
 
 
 def renoise(schedule: Schedule) -> Rule:
-    """x_s = alpha_s·x0 + sigma_s·noise (Song et al. 2023, algorithm 1). Each step takes the jump to the data, then noises
-    what it finds afresh, so that a later jump can do better.
+    """x_s = alpha_s·x0 + sigma_s·noise (Song et al. 2023, algorithm 1).
 
+    Each step takes the jump to the data, then noises what it finds afresh, so that a later jump can do better.
     One step, from t = 1 to 0, is the jump itself. With a usual denoiser it is no sampler: x0 is a mean there.
     """
 

@@ -6,7 +6,7 @@ import argparse
 
 from core.checkpoints import pretrained, save_card
 from core.progress import Bar, table
-from core.zoo.checks import Entry, Parse, check, strangers
+from core.zoo.checks import Entry, check, strangers
 from core.zoo.gallery import write_gallery
 from core.zoo.parts import check_part, parts
 from core.zoo.roles import figures
@@ -27,7 +27,7 @@ def zoo(options: argparse.Namespace, command: str) -> int:
                 renew(Entry(name))
                 bar(k + 1, name)
         write_gallery()
-    rows, wrong = [], [] if options.names else strangers() + parts_wrong(options.parse)
+    rows, wrong = [], [] if options.names else strangers()
     with Bar(len(chosen), "check", "models") as bar:
         for k, name in enumerate(chosen):
             entry = Entry(name)
@@ -35,15 +35,15 @@ def zoo(options: argparse.Namespace, command: str) -> int:
             rows.append(row(entry, problems))
             wrong += [f"{name}: {problem}" for problem in problems]
             bar(k + 1, name)
+    for path in () if options.names else parts():
+        problems = check_part(path, options.parse)
+        name = f"{path.parent.name}/{path.stem}"
+        rows.append((name, "", "", "", "", f"{path.stat().st_size:,}", "wrong" if problems else "true"))
+        wrong += [f"{name}: {problem}" for problem in problems]
     table(HEAD, rows)
     for line in wrong:
         print(line)
     return int(bool(wrong))
-
-
-def parts_wrong(parse: Parse) -> list[str]:
-    """What is wrong with what stands beside the models, one line each."""
-    return [f"{path.parent.name}/{path.stem}: {problem}" for path in parts() for problem in check_part(path, parse)]
 
 
 def renew(entry: Entry) -> None:

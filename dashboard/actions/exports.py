@@ -46,13 +46,14 @@ def options_of(wish: dict) -> dict:
 
 
 def export_reel(reel: Reel, wish: dict, folder: Path, name: str = "noisescope") -> Iterator[tuple[float, Path | None]]:
-    """(share done, None) while the file is written, at the end (1.0, its path in `folder`). ValueError for what cannot be.
+    """(share done, None) while the file is written, at the end (1.0, its path in `folder`).
 
-    The folder is this export's own: it goes again if nothing comes of it.
+    The folder is this export's own: it goes again if nothing comes of it. ValueError for what cannot be.
     """
     path = None
     try:
-        with closing(_exported(reel, options_of(wish), folder, name)) as running:  # the writer has ended before the folder goes
+        # closing: the writer has ended before the folder goes
+        with closing(_exported(reel, options_of(wish), folder, name)) as running:
             for done, path in running:
                 yield done, path
     finally:

@@ -11,4 +11,5 @@ growing = denoise
 
 def stage(value: dict | None = None) -> Stage:
     """The tab's stage, with a film on it from the start if one is given."""
-    return new_stage("denoise", "How does structure emerge?", "Press Denoise to walk from noise to data.", shown=(), value=value)
+    return new_stage("denoise", "How does structure emerge?", "Press Denoise to walk from noise to data.", shown=(),
+                     value=value)

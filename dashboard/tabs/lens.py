@@ -11,4 +11,5 @@ growing = lens
 
 def stage() -> Stage:
     """The tab's stage."""
-    return new_stage("lens", "Is the predicted noise the true noise?", "Press Look to noise some data and ask the model what was added.", shown=())
+    return new_stage("lens", "Is the predicted noise the true noise?",
+                     "Press Look to noise some data and ask the model what was added.", shown=())

@@ -57,7 +57,8 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
         visitor = lab.visitor(token, request.session_hash)
         try:
             reel = kept_reel(visitor, request.session_hash, tab)
-            for done, path in export_reel(reel, event._data, new_folder(), f"noisescope-{tab}-{reel.film.about.get('data', '')}"):
+            name = f"noisescope-{tab}-{reel.film.about.get('data', '')}"
+            for done, path in export_reel(reel, event._data, new_folder(), name):
                 yield export_state(done, "ready" if path else f"{100 * done:.0f} %", path)
         except Exception as error:
             yield export_state(1.0, str(plainly(error).message))

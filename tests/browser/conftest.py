@@ -38,7 +38,10 @@ def browser():
 
 @pytest.fixture
 def open_page(browser):
-    """(url, width, height, theme, query, **context options) → a page in a context of its own; script errors fail the test."""
+    """(url, width, height, theme, query, **context options) → a page in a context of its own.
+
+    Errors of the page's scripts fail the test.
+    """
     contexts, errors = [], []
 
     def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",

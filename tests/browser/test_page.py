@@ -26,8 +26,9 @@ def url():
 
 
 def stage(page, tab: str) -> dict:
-    return page.evaluate(f"(() => {{ const s = {STAGE.format(tab)}; return {{ frame: s.frame, frames: s.frames, total: s.total, "
-                         "playing: s.playing, keys: s.keys, film: s.film && s.film.id }; })()")
+    return page.evaluate(f"(() => {{ const s = {STAGE.format(tab)}; "
+                         "return { frame: s.frame, frames: s.frames, total: s.total, playing: s.playing, keys: s.keys, "
+                         "film: s.film && s.film.id }; })()")
 
 
 def wait(page, tab: str, condition: str) -> dict:
@@ -213,7 +214,8 @@ def test_each_tab_answers_its_question_at_once(open_page, url):
 def test_the_lens_shows_the_exact_denoiser_at_its_own_floor(open_page, url):
     page = open_page(url, query="model=exact&tab=lens&data=gaussians8")
     whole(page, "lens")
-    numbers = page.evaluate(f"(() => {{ const n = {STAGE.format('lens')}.film.numbers; return [n.mse, n.floor, n.excess].map(a => [...a]); }})()")
+    numbers = page.evaluate(f"(() => {{ const n = {STAGE.format('lens')}.film.numbers; "
+                            "return [n.mse, n.floor, n.excess].map(a => [...a]); })()")
     assert numbers[0] == numbers[1] and max(numbers[2]) < 1e-9
     assert 0 < min(numbers[1]) and max(numbers[1]) <= 1.2
 
@@ -339,7 +341,8 @@ def test_a_drawing_becomes_points(open_page, url):
 def test_a_phone_never_scrolls_sideways_and_can_start_things(open_page, url, theme):
     page = open_page(url, width=390, height=844, theme=theme, query="steps=10")
     whole(page, "denoise")
-    for title, button in (("Forward", "#dissolve"), ("Noise lens", "#look"), ("Train", "#train"), ("Denoise", "#denoise")):
+    starts = {"Forward": "#dissolve", "Noise lens": "#look", "Train": "#train", "Denoise": "#denoise"}
+    for title, button in starts.items():
         go(page, title)
         page.wait_for_selector(f"{button}:visible")
         page.wait_for_timeout(300)
@@ -362,7 +365,8 @@ def test_panels_that_come_at_once_stand_side_by_side(open_page, url):
     page = open_page(url, query="tab=forward")
     whole(page, "forward")
     page.wait_for_function("document.querySelectorAll('#stage-forward .ns-panel').length === 4")
-    tops = page.evaluate("[...document.querySelectorAll('#stage-forward .ns-panel')].map(p => Math.round(p.getBoundingClientRect().top))")
+    tops = page.evaluate("[...document.querySelectorAll('#stage-forward .ns-panel')]"
+                         ".map(panel => Math.round(panel.getBoundingClientRect().top))")
     assert len(set(tops)) == 1
 
 
@@ -396,7 +400,8 @@ def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(o
     page = open_page(url, query="samples=100")
     whole(page, "denoise")
     choose(page, "model", "one step")
-    page.wait_for_function("['model=consistency', 'sampler=renoise', 'steps=1'].every(part => location.search.includes(part))")
+    page.wait_for_function("['model=consistency', 'sampler=renoise', 'steps=1']"
+                           ".every(part => location.search.includes(part))")
     choose(page, "model", "exact")
     page.wait_for_function("location.search.includes('model=exact')")
     page.wait_for_function("!location.search.includes('renoise') && !location.search.includes('steps')")
@@ -406,4 +411,5 @@ def test_an_example_sets_up_a_whole_comparison(open_page, url):
     page = open_page(url, query="tab=compare&samples=50")
     choose(page, "example", "ODE, flow, one step")
     page.wait_for_function("location.search.includes('model:consistency')")
-    wait(page, "compare", "s.film && [...'ABCD'].every(l => [...s.film.panels.values()].some(p => p.title.startsWith(l)))")
+    wait(page, "compare",
+         "s.film && [...'ABCD'].every(run => [...s.film.panels.values()].some(p => p.title.startsWith(run)))")
