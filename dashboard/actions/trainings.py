@@ -179,8 +179,8 @@ class Training:
         """Make what has been learned so far, with averaged weights, the visitor's own model."""
         with visitor.lock:
             visitor.denoiser = self._averaged()
-            visitor.card = {"data": self.recipe.data, "hash": self.dataset.hash, "whole": self._whole, "steps": self.trainer.step,
-                            "training": self.config.to_dict()}
+            visitor.card = {"data": self.recipe.data, "hash": self.dataset.hash, "whole": self._whole,
+                            "steps": self.trainer.step, "training": self.config.to_dict()}
 
     @property
     def nbytes(self) -> int:
@@ -198,4 +198,4 @@ class Training:
         traces = {step: self._walk(denoiser, steps) for step, denoiser in kept.items()}
         schedule = self.trainer.denoiser.schedule
         times = schedule.times(steps, start=schedule.start_for(self.config.target))
-        return ClocksFilm(self.dataset, traces, times, about=self.recipe.to_dict())
+        return ClocksFilm(self.dataset, traces, times, schedule, about=self.recipe.to_dict())
