@@ -32,6 +32,7 @@ class Reel:
         self.chunks: list[dict] = []
         self.latest: list[dict] = []  # charts that a later look replaces
         self.sent = 0
+        self.done = False  #: whether no more frames will come
         self._lock = threading.RLock()  # a panel may be wanted while the film streams
 
     def copy(self) -> Reel:
@@ -46,15 +47,16 @@ class Reel:
         """Bytes that keeping it costs (the files of its chunks lie on the disk)."""
         return self.film.nbytes
 
-    def value(self, done: bool) -> dict:
-        """The stage's value, with the frames that have come since the last look."""
+    def value(self, done: bool | None = None) -> dict:
+        """The stage's value, with the frames that have come since the last look. done: as it was said last, if None."""
         offers = [{"key": o.key, "title": o.title, "note": o.note} for o in self.film.offers.values()]
         with self._lock:
+            self.done = self.done if done is None else done
             end = self.film.frames
             if end > self.sent:
                 self.chunks.append(self._pack(tuple(self.keys), self.sent, end))
                 self.sent, self.latest = end, []
-            return stage_value(self.chunks + self.latest, name=self.name, done=done, total=self.film.total,
+            return stage_value(self.chunks + self.latest, name=self.name, done=self.done, total=self.film.total,
                                available=offers, frame=self.frame, shown=self.shown, follow=self.follow)
 
     def refreshed(self, done: bool) -> dict:
@@ -93,14 +95,18 @@ def play(growing: Iterable[Film], shown: Iterable[str] = (), frame: int | None =
     on, if there is a panel in it that there was not before.
     """
     reel, looked = None, 0.0
-    for film in growing:
-        if reel is None:
-            new = before is not None and not {*film.default} <= before.film.offers.keys()
-            reel = Reel(film, shown or (film.default if new else ()), frame, also=before.keys if before else ())
-        now = time.monotonic()
-        if film.frames and now - looked > LOOK_EVERY:
-            looked = now
-            yield reel, reel.value(done=False)
+    try:
+        for film in growing:
+            if reel is None:
+                new = before is not None and not {*film.default} <= before.film.offers.keys()
+                reel = Reel(film, shown or (film.default if new else ()), frame, also=before.keys if before else ())
+            now = time.monotonic()
+            if film.frames and now - looked > LOOK_EVERY:
+                looked = now
+                yield reel, reel.value(done=False)
+    finally:
+        if reel is not None:  # also if it broke, or a newer run ended it: whoever wants a panel of it is told so
+            reel.done = True
     if reel is not None:
         yield reel, reel.refreshed(done=True)  # the charts may know more by now than when the last frame came
 

@@ -92,16 +92,16 @@ def trained(dataset, steps=200) -> TrainingFilm:
     return film
 
 
-def clocked(dataset) -> ClocksFilm:
-    schedule = make_schedule("cosine")
+def clocked(dataset, name: str = "cosine") -> ClocksFilm:
+    schedule = make_schedule(name)
     exact, times = Exact(dataset.x0, schedule, dataset.bandwidth), schedule.times(9)
-    noise = torch.randn(5, *dataset.shape, generator=torch.Generator().manual_seed(3))
+    noise = schedule.at(1.0)[1] * torch.randn(5, *dataset.shape, generator=torch.Generator().manual_seed(3))
 
     def record(factor):
         steps = walk(scale_eps(exact, factor), ddim(schedule), noise, times, torch.Generator())
         return Trace.record(steps, ("x_t", "x0"))
 
-    return ClocksFilm(dataset, {0: record(0.0), 50: record(0.7), 100: record(1.0)}, times)
+    return ClocksFilm(dataset, {0: record(0.0), 50: record(0.7), 100: record(1.0)}, times, schedule)
 
 
 MAKERS = {
@@ -669,7 +669,7 @@ def test_the_clocks_chart_is_the_distance_from_the_last_walk():
     apart = film.traces[50]["x_t"][4] - film.traces[100]["x_t"][4]
     assert chart.series[1].y[4] == pytest.approx(float(apart.square().mean().sqrt()), rel=1e-5)
     assert chart.series[1].y[0] == 0  # all begin at the same noise
-    alone = ClocksFilm(film.dataset, {100: film.traces[100]}, film.times)
+    alone = ClocksFilm(film.dataset, {100: film.traces[100]}, film.times, make_schedule("cosine"))
     assert alone.scene().charts == ()
 
 
@@ -692,6 +692,20 @@ def test_states_of_an_exploding_schedule_are_shown_divided_by_their_size_and_the
     for key in ("x_t", "removed", "added", *(("paths", "density", "field") if data.kind == "points" else ())):
         assert "÷√(α²+σ²)" in film.scene((key,)).panels[0].caption
         assert "÷" not in walked(data, "ddpm").scene((key,)).panels[0].caption
+
+
+def test_clocks_of_an_exploding_schedule_show_the_states_divided_by_their_size_too(data):
+    film = clocked(data, "ve")
+    sigma = make_schedule("ve")(film.times)[1].float()
+    assert sigma[0] > 79
+    for step, trace in film.traces.items():
+        after = torch.cat([trace["x_t"], trace.final[None]])
+        size = (1 + sigma**2).sqrt().reshape(-1, *[1] * (after.ndim - 1))
+        np.testing.assert_allclose(shown(film, f"step{step}"), as_panel(after / size), atol=1e-5)
+        assert "÷√(α²+σ²)" in film.scene((f"step{step}",)).panels[0].caption
+        np.testing.assert_array_equal(shown(film, f"guess{step}")[:-1], as_panel(trace["x0"]))
+        assert film.scene((f"guess{step}",)).panels[0].caption == ""
+    assert clocked(data).scene(("step0",)).panels[0].caption == ""
 
 
 def test_a_field_of_an_exploding_schedule_is_asked_where_the_states_shown_are():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from core.films import Film
 from core.scene import Chart, Scene, Series
 from dashboard.lab import while_newest
 from dashboard.reel import Reel, Turns, play
+from dashboard.tabs.stages import new_stage, wire_stage
 
 TOTAL = 9
 
@@ -253,6 +256,47 @@ def test_playing_shows_the_first_frame_at_once_and_all_of_them_at_the_end(monkey
     assert sent(values[-1]) == {"a": all_once(TOTAL), "b": all_once(TOTAL)} and values[-1]["done"]
     assert 3 <= len(values) <= 5  # a look every 0.12 s of 0.45 s
     assert len({value["film"] for value in values}) == 1
+
+
+def test_a_panel_wanted_while_the_film_grows_does_not_end_it_and_afterwards_does_not_begin_it_anew():
+    film = Growing()
+    running = play(film.grow(frames) for frames in (2, TOTAL))
+    reel, _ = next(running)
+    reel.want("c")
+    assert reel.value()["done"] is False and reel.copy().value()["done"] is False
+    *_, (_, last) = running
+    reel.want("still")
+    assert last["done"] is reel.value()["done"] is reel.copy().value()["done"] is True
+
+
+def test_a_film_that_breaks_or_that_nobody_goes_on_with_is_over():
+    def breaks():
+        yield Growing(2)
+        raise RuntimeError("the network has gone")
+
+    broken = play(breaks())
+    reel, value = next(broken)
+    assert value["done"] is reel.done is False
+    with pytest.raises(RuntimeError, match="the network has gone"):
+        next(broken)
+    assert reel.value()["done"] is True
+
+    left = play(iter([Growing(2), Growing(2)]))
+    reel, _ = next(left)
+    left.close()
+    assert reel.value()["done"] is True
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_chip_that_wants_a_panel_says_whether_the_film_still_grows(done):
+    reel = Reel(Growing(4))
+    reel.value(done)
+    lab = SimpleNamespace(visitor=lambda token, session: SimpleNamespace(trace={"denoise/page": reel}.get))
+    with gr.Blocks() as page:
+        wire_stage(lab, "denoise", new_stage("denoise", "?", "nothing yet"), gr.State())
+    (want,) = (event.fn for event in page.fns.values() if getattr(event.fn, "__name__", "") == "want")
+    value = want("token", SimpleNamespace(session_hash="page"), SimpleNamespace(_data={"key": "c"}))
+    assert value["done"] is done and sent(value)["c"] == all_once(4)
 
 
 def test_playing_nothing_shows_nothing():

@@ -124,13 +124,13 @@ def over(x: Tensor, scale: Tensor) -> Tensor:
     return x / scale.reshape(-1, *[1] * (x.ndim - 1)).to(x)
 
 
-def scaled(scale: Tensor, caption: str = "", view: float = 1.0) -> str:
+def scaled(scale: Tensor, caption: str = "", view: float = 1.0, by: str = "√(α²+σ²)") -> str:
     """The caption of a panel whose frames are divided by `scale`, saying so where it is not 1.
 
     caption: what it says beside; "" leaves it to the range. view: what is shown runs from −view to view; said where a
-    caption must be made, since it stands in for the range.
+    caption must be made, since it stands in for the range. by: what the scale is.
     """
-    return f"{caption or f'±{view:.2g}'} · ÷√(α²+σ²)" if (scale > 1).any() else caption
+    return f"{caption or f'±{view:.2g}'} · ÷{by}" if (scale > 1).any() else caption
 
 
 def density(points: Tensor, bandwidth: float, alpha: Tensor, sigma: Tensor, view: float) -> Tensor:

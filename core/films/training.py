@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.films.base import DATA_VIEW, STATE_VIEW, Film, pictures
+from core.films.base import DATA_VIEW, STATE_VIEW, Film, over, pictures, scaled, state_scale
 from core.recipes import TrainingConfig
 from core.scene import Chart, Scene, Series
 from core.trace import Trace
@@ -161,12 +161,13 @@ class TrainingFilm(Film):
 class ClocksFilm(Film):
     """The second clock: the same noise denoised by the network as it was at several moments of its training.
 
-    traces: training step → the trace of a walk; all from the same noise on the same grid `times` (K+1,).
-    One panel a training step; frames run over denoising time.
+    traces: training step → the trace of a walk; all from the same noise on the same grid `times` (K+1,) of the schedule
+    that the network was trained with. One panel a training step; frames run over denoising time.
     """
 
-    def __init__(self, dataset, traces: dict[int, Trace], times: Tensor, about: dict | None = None):
+    def __init__(self, dataset, traces: dict[int, Trace], times: Tensor, schedule, about: dict | None = None):
         self.dataset, self.traces, self.times, self.about = dataset, traces, times, about or {}
+        self.scale = state_scale(schedule, times)
         self.offers = {}
         self.default = tuple(f"step{step}" for step in traces)
         points = dataset.kind == "points"
@@ -175,10 +176,11 @@ class ClocksFilm(Film):
             guess = dict(kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent")
         else:
             state = guess = dict(kind="images", range=(-1.0, 1.0), palette="data")
+        caption = scaled(self.scale, view=STATE_VIEW if points else 1.0)
         for step in traces:
             self.offer(f"step{step}", f"x_{{t}}, step {step:,}",
                        f"the state, denoised by the network after {step:,} training steps",
-                       self._rows(step, "x_t"), **state)
+                       self._rows(step, "x_t"), caption=caption, **state)
         for step in traces:
             self.offer(f"guess{step}", f"x̂_{{0}}, step {step:,}",
                        f"the guess of the data after {step:,} training steps", self._rows(step, "x0"), **guess)
@@ -188,6 +190,8 @@ class ClocksFilm(Film):
             trace = self.traces[step]
             last = trace.final[None] if name == "x_t" else trace.part(name, len(trace) - 1, len(trace))
             rows = torch.cat([trace[name], last])[first:end]
+            if name == "x_t":
+                rows = over(rows, self.scale[first:end])
             return rows if self.dataset.kind == "points" else pictures(rows)
         return make
 

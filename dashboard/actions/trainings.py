@@ -205,7 +205,7 @@ class Training:
         traces = {step: self._walk(denoiser, steps) for step, denoiser in kept.items()}
         schedule = self.trainer.denoiser.schedule
         times = schedule.times(steps, start=schedule.start_for(self.config.target))
-        film = ClocksFilm(self.dataset, traces, times, about=self.recipe.to_dict())
+        film = ClocksFilm(self.dataset, traces, times, schedule, about=self.recipe.to_dict())
         if self.dataset.decode is not None:
             offer_decoded(film)
         return film

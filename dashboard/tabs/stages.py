@@ -51,7 +51,7 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
             reel.want(str(event._data.get("key", ""))[:40])
         except ValueError as error:
             raise plainly(error) from None
-        return reel.value(done=True)
+        return reel.value()
 
     def save(token: str, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
         visitor = lab.visitor(token, request.session_hash)
