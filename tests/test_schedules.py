@@ -385,8 +385,17 @@ def test_every_grid_works_on_a_drawn_schedule():
         assert len(times) == 31 and (times.diff() < 0).all() and times[-1] == 0
 
 
-def test_a_drawn_schedule_that_leaves_signal_where_sampling_starts_is_told_so():
-    assert any("terminal SNR is 0.368" in sentence for sentence in Drawn([(0, 8), (1, -1)]).check())
+def test_a_drawn_schedule_that_leaves_signal_where_sampling_starts_is_told_so_and_which_knot_to_move():
+    said, = Drawn([(0, 8), (1, -1)]).check()
+    assert "terminal SNR is 0.368" in said and "last knot" in said and "log-SNR of −4.7 or lower" in said
+    assert "beta" not in said  # it has none that could be scaled
+    assert Drawn([(0, 8), (1, -4.7)]).check() == [] != Drawn([(0, 8), (1, -4.6)]).check()
+
+
+def test_what_to_do_about_signal_that_is_left_is_said_of_betas_only_where_there_are_betas():
+    left = Made(lambda t: 1 - 0.5 * t, lambda t: t)
+    assert any("terminal SNR" in said and "beta" not in said and "alpha fall" in said for said in left.check())
+    assert "scale the betas by 1000/T" in Discrete("unscaled", linear_betas(1000)[:100]).check()[0]
 
 
 @pytest.mark.parametrize("name, words", [

@@ -25,6 +25,8 @@ class Schedule:
     name: str
     T: int  #: training timesteps; what "t = 437 / 1000" counts
     discrete = False
+    #: what to do where signal is left at t = 1, see `check`
+    more_noise = "let alpha fall further, or sigma grow"
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """(alpha, sigma) at times t in [0, 1], each of t's shape and dtype."""
@@ -137,7 +139,7 @@ class Schedule:
         return 1 - 1 / self.T if no_signal and target == "eps" else 1.0
 
     def check(self) -> list[str]:
-        """What is wrong with this schedule, one sentence each; empty if nothing is."""
+        """What is wrong with this schedule and what it should be, one sentence each; empty if nothing is."""
         t = torch.arange(self.T + 1, dtype=torch.float64) / self.T
         alpha, sigma = self(t)
         wrong = []
@@ -163,6 +165,6 @@ class Schedule:
         if end > 1e-2:
             wrong.append(
                 f"terminal SNR is {end:.3g} (alpha = {float(alpha[-1]):.3g} at t = 1): signal is left where sampling "
-                "starts from pure noise; it should be below 0.01. With fewer timesteps, scale the betas by 1000/T"
+                f"starts from pure noise; it should be below 0.01: {self.more_noise}"
             )
         return wrong

@@ -64,6 +64,7 @@ class Drawn(Schedule):
     """
 
     PREFIX, MOST, LIMIT = "drawn:", 12, 20.0
+    more_noise = "draw the last knot down to a log-SNR of −4.7 or lower"  # log 0.01 = −4.605
 
     def __init__(self, knots: Sequence[tuple[float, float]], T: int = 1000):
         self.knots = tuple((float(f"{t:.4g}"), float(f"{l:.4g}")) for t, l in knots)

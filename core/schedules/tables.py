@@ -18,6 +18,7 @@ class Discrete(Schedule):
     """
 
     discrete = True
+    more_noise = "with fewer timesteps than the betas were made for, scale the betas by 1000/T"
 
     def __init__(self, name: str, betas: Tensor):
         betas = betas.detach().to("cpu", torch.float64)
