@@ -66,6 +66,12 @@ def test_core_knows_neither_gradio_nor_the_dashboard(path):
     assert not {name.split(".")[0] for name in imported(path)} & {"gradio", "gradio_client", "dashboard", "app"}
 
 
+def test_the_whole_repository_passes_its_linter():
+    ruff = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise", "."],
+                          cwd=ROOT, capture_output=True, text=True)
+    assert ruff.returncode == 0, ruff.stdout + ruff.stderr
+
+
 def test_core_loads_without_gradio():
     script = "import sys, core.walk, core.trace, core.edits, core.guidance; sys.exit('gradio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0

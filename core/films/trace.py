@@ -161,7 +161,7 @@ class TraceFilm(Film):
 
     def _model_density(self, first: int, end: int) -> torch.Tensor:
         p = density_grid(self.denoise, self.schedule, DATA_VIEW, DENSITY_CELLS)
-        # A guided network can pile a hundred times more into one cell than anywhere else, which would hide all the rest.
+        # A guided network can pile a hundred times more into one cell than anywhere else: that would hide the rest.
         return (p / torch.quantile(p, PEAK))[None]
 
     def _offer_pictures(self):
