@@ -46,7 +46,7 @@ def layers_of_model(recipe: Recipe, visitor: Visitor | None) -> dict[str, str]:
     if recipe.model != "mine" and SHIPPED.get(recipe.model) not in pretrained_for(recipe.data):
         return {}
     try:
-        return layers_of(network_of(recipe, visitor, dataset_of(recipe, visitor)).network)
+        return layers_of(network_of(recipe, visitor, dataset_of(recipe, visitor))[0].network)
     except CannotShow:
         return {}
 

@@ -135,6 +135,18 @@ def test_the_rows_that_are_called_what_is_asked_for_are_counted():
     assert torch.equal(both, (data.labels == 2) & (hair == 4)) and torch.equal(one, data.labels == 2)
 
 
+def test_a_walk_says_which_of_its_samples_are_of_a_pair_that_training_never_had():
+    recipe = Recipe(data="faces16", label="1", label2="each", samples=12, steps=2)
+    held = subject_of(recipe, None).held_out
+    titles = [names for _, names in load("faces16").conditions]
+    kind, hair = (names.index(name) for names, name in zip(titles, held))
+    for label, label2, says in ((str(kind), "each", " 2 of them"), (str(kind), str(hair), " All of them"),
+                                (str((kind + 1) % 5), "each", ""), ("any", "any", "")):
+        film = finished(denoise(recipe.with_(label=label, label2=label2)))
+        sentence = film.scene(()).sentence
+        assert (says in sentence and held[0] in sentence and held[1] in sentence) if says else "never" not in sentence
+
+
 @pytest.mark.parametrize("recipe, says", [
     (Recipe(label="1"), "has no labels to ask for"),
     (Recipe(data="gaussians8", model="exact", label="8"), "0 to 7"),

@@ -34,6 +34,7 @@ class TraceFilm(Film):
         self.trace, self.times, self.dataset, self.schedule, self.denoise = trace, times, dataset, schedule, denoise
         self.sampler, self.push, self.about = sampler, push, about or {}
         self.finished = False
+        self.remark = ""  #: what else is to be said of this walk, after its sentence
         #: makers of charts beside the film's own; each gives () while it has nothing to show
         self.more_charts: list[Callable[[], tuple[Chart, ...]]] = []
         self.kept = times[:-1][:: trace.every]
@@ -161,7 +162,7 @@ class TraceFilm(Film):
 
     def _model_density(self, first: int, end: int) -> torch.Tensor:
         p = density_grid(self.denoise, self.schedule, DATA_VIEW, DENSITY_CELLS)
-        # A guided network can pile a hundred times more into one cell than anywhere else: that would hide the rest.
+        # A guided network can pile a hundred times more into one cell than into others: they would not be seen.
         return (p / torch.quantile(p, PEAK))[None]
 
     def _offer_pictures(self):
@@ -223,7 +224,7 @@ class TraceFilm(Film):
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
             clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
             sentence=f"{count:,} {what} walk from noise to data: at t = {{t:.3f}} the forward process is "
-                     "{left:.0f} % noise, by variance.",
+                     "{left:.0f} % noise, by variance." + self.remark,
             formula=equation.formula + (" + nudge" if push else ""), figures=figures, source=equation.source,
             charts=self._charts(), about=self.about,
         )

@@ -113,3 +113,15 @@ def called(subject: Subject, cond: Tensor) -> Tensor:
     rows = subject.dataset.cond.reshape(len(subject.dataset), -1)
     counts = torch.tensor([len(names) for _, names in subject.dataset.conditions])
     return ((rows == cond.reshape(1, -1)) | (cond.reshape(1, -1) == counts)).all(1)
+
+
+def never_seen(subject: Subject, recipe: Recipe, count: int) -> str:
+    """A sentence where some of the samples are asked for labels that training never had together; else ""."""
+    cond = cond_of(recipe, subject, count)
+    if cond is None or not subject.held_out:
+        return ""
+    asked = (cond.reshape(count, -1) == subject.dataset.cond_of(*subject.held_out)).all(1)
+    if not asked.any():
+        return ""
+    of = "All" if asked.all() else f"{int(asked.sum())}"
+    return f" {of} of them are asked to be what training never had together: {', '.join(subject.held_out)}."

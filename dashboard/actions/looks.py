@@ -21,7 +21,7 @@ from core.films.inside import offer_inside
 from core.films.linear import offer_weights
 from core.films.nearest import offer_nearest
 from core.inside import layers_of
-from dashboard.actions.guided import for_the_plane, offer_labels
+from dashboard.actions.guided import for_the_plane, never_seen, offer_labels
 from dashboard.actions.subject import CannotShow, Subject, dataset_of, edit_of, generator_of, subject_of
 from dashboard.actions.tampered import tampered
 from dashboard.recipe import Recipe
@@ -73,6 +73,7 @@ def look_closer(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
             raise CannotShow("There are no layers to look into: take a trained network as the model, or no layer.")
         offer_inside(film, subject.network.network, recipe.layer)
     offer_labels(film, subject, recipe)
+    film.remark = never_seen(subject, recipe, recipe.sample_count(film.dataset.kind))
     offer_nearest(film)
     if recipe.model in ("linear", "wiener"):
         offer_weights(film, subject.network, int(recipe.label) if recipe.label.isdigit() else None)

@@ -38,6 +38,7 @@ class Subject:
     exact: Exact
     start: float = 1.0  #: the time at which a walk with this denoiser can start
     network: Denoiser | None = None  #: what is asked in the end, on its own schedule; None for the exact one
+    held_out: tuple[str, ...] = ()  #: labels, one a condition, that were together in no row of its training
 
 
 #: Principal components that linear diffusion looks along.
@@ -86,9 +87,10 @@ def subject_of(recipe: Recipe, visitor: Visitor | None) -> Subject:
         solve = solved if recipe.data != OWN else lambda *_: solved_for(dataset, schedule, components)
         model = solve(recipe.data, recipe.rows, recipe.schedule, recipe.T, components)
         return Subject(dataset, schedule, model, exact, network=model)
-    denoiser = network_of(recipe, visitor, dataset)
+    denoiser, card = network_of(recipe, visitor, dataset)
     moved = reschedule(denoiser, denoiser.schedule, schedule)
-    return Subject(dataset, schedule, moved, exact, schedule.start_for(denoiser.target), denoiser)
+    held_out = tuple(card.get("training", {}).get("without", ()))
+    return Subject(dataset, schedule, moved, exact, schedule.start_for(denoiser.target), denoiser, held_out)
 
 
 def solved_for(dataset: Dataset, schedule: Schedule, components: int | None) -> Denoiser:
@@ -102,13 +104,13 @@ def solved(data: str, rows: int | None, schedule: str, T: int, components: int |
     return solved_for(dataset_of(Recipe(data=data, rows=rows), None), make_schedule(schedule, T), components)
 
 
-def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> Denoiser:
-    """The trained network that a recipe names. CannotShow says what to press if there is none."""
+def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> tuple[Denoiser, dict]:
+    """The trained network that a recipe names, and its card. CannotShow says what to press if there is none."""
     if recipe.model == "mine":
         if not _has_own(recipe, visitor):
             raise CannotShow(f"No model of yours for “{dataset.title}” is here. Train one in the Train tab, or pick "
                              "another model.")
-        return own_denoiser(recipe, visitor)
+        return own_denoiser(recipe, visitor), visitor.card
     shipped, role = pretrained_for(recipe.data), SHIPPED[recipe.model]
     whole = len(dataset_of(recipe.with_(rows=None), visitor))
     if recipe.model == "pretrained" and recipe.rows is not None and recipe.rows < whole:
@@ -120,7 +122,7 @@ def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> Den
     if role not in shipped:
         raise CannotShow(f"No model of that kind is shipped for “{dataset.title}”. Train one in the Train tab, or pick "
                          f"another: {', '.join(model_choices(recipe, visitor))}.")
-    return load_pretrained(shipped[role])[0]
+    return load_pretrained(shipped[role])
 
 
 def own_denoiser(recipe: Recipe, visitor: Visitor) -> Denoiser:
