@@ -44,7 +44,7 @@ def test_states_that_fit_the_view_are_shown_as_they_are(shape):
 def test_states_larger_than_the_view_are_shown_frame_by_frame_over_their_size_and_the_caption_says_so(shape):
     trace, states = walk_of_sizes(shape, [80.0, 3.0, 1.4, 0.5])
     panel = bare_scene(trace).panel("x_t")
-    for k, size in enumerate([80.0, 3.0, 1.4, 1.0]):  # what is smaller than the data are is no larger than it is
+    for k, size in enumerate([80.0, 3.0, 1.4, 1.0]):  # a frame below 1 stays as it is
         np.testing.assert_allclose(panel.data[k], states[k] / size, rtol=1e-4)
     assert panel.caption == ("±1.9 · ÷max(1, rms)" if len(shape) == 2 else "±1 · ÷max(1, rms)")
 
