@@ -9,7 +9,7 @@ from core.films.nearest import memory_cards
 from core.inside import layers_of
 from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of
 from dashboard.controls import label_choices
-from dashboard.models import SHIPPED, SOLVED, WORDS
+from dashboard.models import MEMORY, SHIPPED, SOLVED, WORDS
 from dashboard.recipe import DEFAULTS, Recipe
 from dashboard.visitors import Visitor
 
@@ -64,7 +64,9 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
         "labels": bool(conditions) and knows_labels(recipe, visitor),
         "two": len(conditions) > 1,
         "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
-        "rows": recipe.model in SOLVED or recipe.rows is not None or bool(memory_cards(recipe.data)),
+        "rows": recipe.model in SOLVED or recipe.rows is not None
+                or recipe.model != MEMORY and bool(memory_cards(recipe.data)),
+        "memory": recipe.model == MEMORY,
         "mine": recipe.model == "mine",
         "network": recipe.model in SHIPPED or recipe.model == "mine",
     }
@@ -76,7 +78,7 @@ def knows_labels(recipe: Recipe, visitor: Visitor | None) -> bool:
     if recipe.model == "mine":
         return visitor is not None and bool(getattr(visitor.denoiser, "labels", 0))
     if recipe.model not in SHIPPED:
-        return True
+        return recipe.model in SOLVED
     name = pretrained_for(recipe.data).get(SHIPPED[recipe.model])
     return name is not None and bool(pretrained()[name]["labels"])
 
