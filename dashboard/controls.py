@@ -165,8 +165,9 @@ def build_controls() -> Controls:
         with gr.Column(elem_classes=["ns-for-forward"], min_width=0):
             with gr.Column(elem_classes=needs("points"), min_width=0):
                 c.add("forward", "forgets")
-        c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
-        c.add("T", "timesteps T")
+        with gr.Column(elem_classes=["ns-unless-memory"], min_width=0):
+            c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
+            c.add("T", "timesteps T")
     with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
         gr.HTML("<h3>Training</h3>", padding=False)
         c.fields["recipe"] = gr.Radio(list(RECIPE_SETS), value=DEFAULTS["recipe"], label="recipe",
