@@ -18,11 +18,11 @@ class Knots(gr.HTML):
     hand, and each knot that a hand has let go of.
     """
 
-    def __init__(self, value: str, words: Mapping[str, str], **kwargs):
+    def __init__(self, value: str = "", words: Mapping[str, str] | None = None, **kwargs):
         spec = SPECS["schedule"]
         super().__init__(
             value,
-            choices=[{"value": c, "label": words.get(c, c)} for c in spec.choices],
+            choices=[{"value": c, "label": (words or {}).get(c, c)} for c in spec.choices],
             prefix=Drawn.PREFIX,
             first=FIRST,
             most=spec.most,

@@ -17,7 +17,7 @@ from dashboard.visitors import Visitor
 OUTFITTED = ("model", "label", "label2", "layer")
 
 
-def weights(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> str:
+def best_model(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> str:
     """Which model to use: what was chosen if it is there for this data, else the best that is."""
     choices = model_choices(recipe, visitor)
     wanted = chosen or recipe.model
@@ -26,7 +26,7 @@ def weights(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) 
 
 def outfit(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> list:
     """Updates of the fields OUTFITTED: their choices for these data, and their values where they are among them."""
-    recipe = recipe.with_(model=weights(recipe, visitor, chosen))
+    recipe = recipe.with_(model=best_model(recipe, visitor, chosen))
     models = [(WORDS[name], name) for name in model_choices(recipe, visitor)]
     updates = [gr.update(choices=models, value=recipe.model)]
     conditions = dataset_of(recipe, visitor).conditions

@@ -42,7 +42,7 @@ def thumbnail(name: str) -> str:
 class Picker(gr.HTML):
     """Value: the name of the data set. The event `pick` carries {"name": …}; the value changes at once, in the page."""
 
-    def __init__(self, value: str, **kwargs):
+    def __init__(self, value: str = "", **kwargs):
         items = [{"name": name, "title": load(name).title, "image": thumbnail(name)} for name in names()]
         super().__init__(
             value,

@@ -32,10 +32,10 @@ SUGGEST = {
 class VersusRows(gr.HTML):
     """Value: the recipe's `versus` as in a link, "sampler:ddpm,steps:10". `input` follows every change by hand."""
 
-    def __init__(self, value: str, words: Mapping[str, Mapping[str, str]], **kwargs):
+    def __init__(self, value: str = "", words: Mapping[str, Mapping[str, str]] | None = None, **kwargs):
         super().__init__(
             value,
-            fields=[self._field(name, words.get(name, {})) for name in CHANGES],
+            fields=[self._field(name, (words or {}).get(name, {})) for name in CHANGES],
             letters=LETTERS,
             html_template='<div class="ns-versus" role="group" aria-label="the same noise, but"></div>',
             js_on_load="Noisescope.versus(element, { props, watch, told: () => trigger('input') });",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
@@ -14,8 +16,8 @@ from dashboard.api import expose
 from dashboard.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
 from dashboard.examples import EXAMPLES
 from dashboard.lab import Lab, plainly
-from dashboard.models import walked_as
-from dashboard.outfit import OUTFITTED, facts, outfit, without_what_is_not_there
+from dashboard.models import USUAL, walked_as
+from dashboard.outfit import OUTFITTED, best_model, facts, outfit, without_what_is_not_there
 from dashboard.own import Own, build_own, read_drawing, read_file
 from dashboard.recipe import DEFAULTS, HELP, OWN, Recipe
 from dashboard.reel import Reel
@@ -116,8 +118,16 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
     inputs = [token, *controls.inputs]
 
     def refresh(tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
-        visitor, recipe = lab.visitor(token, session), recipe_from(controls, values).with_(**view)
-        yield {current: tab, told: tell(recipe, visitor)}
+        recipe = recipe_from(controls, values).with_(**view)
+        yield from follow(tab, recipe, lab.visitor(token, session), session, {}, force)
+
+    def follow(tab: str, recipe: Recipe, visitor: Visitor, session: str, settings: dict, force=False) -> Iterator[dict]:
+        """The page goes over to a recipe: `settings` of the sidebar that it brings along, the address, the stage.
+
+        All of it is one event. Of two in a row the second would read the sidebar, in a page that has much to do, before
+        what the first has set stands there.
+        """
+        yield {**settings, current: tab, told: tell(recipe, visitor)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):
                 yield {stages[tab]: value}
@@ -147,11 +157,9 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
     compare.wire_branch(lab, controls, token, tabs)  # the tab in front then shows itself
 
     again = train.wire(lab, training, token)
-    _wire_data(lab, controls, token, own, changed=lambda event: event.success(
-        on_change, [current, *inputs], outputs, **QUIET))
-    _wire_examples(lab, controls, token, changed=lambda event: event.success(
-        on_change, [current, *inputs], outputs, **QUIET))
-    _wire_settings(controls, changed=lambda event: event.success(on_change, [current, *inputs], outputs, **QUIET))
+    sidebar = Sidebar(lab, controls, [current, token], outputs, follow)
+    _wire_data(sidebar, own)
+    _wire_settings(sidebar)
 
     def on_open(tab: str, view: dict, token: str, request: gr.Request, *values) -> Iterator[dict]:
         view = dict(view)
@@ -176,63 +184,73 @@ def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
     return Recipe.from_dict(reel.film.about).with_(**seen) == recipe.with_(**seen)
 
 
-def _wire_data(lab: Lab, controls: Controls, token, own: Own, changed) -> None:
-    fields = controls.fields
-    targets = [fields["data"], own.note, *(fields[name] for name in OUTFITTED)]
-    inputs = [token, *controls.inputs]
+@dataclass(frozen=True)
+class Sidebar:
+    """What controls need that set others, and then show what they have set."""
 
-    def choose(recipe: Recipe, visitor: Visitor, text: str = "") -> list:
+    lab: Lab
+    controls: Controls
+    who: list  #: the components that say which tab is in front, and who looks
+    outputs: list
+    follow: Callable[..., Iterator[dict]]
+
+    def on(self, event: Callable, change: Callable[..., tuple[Recipe, dict] | None], *more, sets: Sequence) -> None:
+        """When `event` happens, go over to the recipe that change(recipe, visitor, *more) gives with what it sets.
+
+        more: components whose values are wanted too, and, last, the data of the event if `change` says so. None changes
+        nothing. Any error is told to the visitor, and everything stays as it was.
+        """
+        wants_data = "event" in inspect.signature(change).parameters
+
+        def act(tab: str, token: str, request: gr.Request, event: gr.EventData, *values) -> Iterator[dict]:
+            visitor, extra = self.lab.visitor(token, request.session_hash), values[: len(more)]
+            try:
+                recipe = recipe_from(self.controls, values[len(more):])
+                known = {"event": event._data} if wants_data else {}
+                made = change(recipe, visitor, *extra, **known)
+            except Exception as error:
+                raise plainly(error) from None
+            if made is None:
+                yield {self.outputs[0]: gr.skip()}
+                return
+            recipe, settings = made
+            yield from self.follow(tab, recipe, visitor, request.session_hash, settings)
+
+        event(act, [*self.who, *more, *self.controls.inputs], [*sets, *self.outputs], trigger_mode="multiple", **QUIET)
+
+
+def _wire_data(sidebar: Sidebar, own: Own) -> None:
+    """A data set is picked, or brought."""
+    fields = sidebar.controls.fields
+
+    def choose(recipe: Recipe, visitor: Visitor, text: str = "") -> tuple[Recipe, dict]:
         dataset_of(recipe, visitor)
-        return [recipe.data, text, *outfit(recipe, visitor)]
+        recipe = without_what_is_not_there(recipe.with_(model=best_model(recipe, visitor)), visitor)
+        offered = dict(zip((fields[name] for name in OUTFITTED), outfit(recipe, visitor)))
+        return recipe, {fields["data"]: recipe.data, own.note: text, **offered}
 
-    def on_pick(token: str, request: gr.Request, event: gr.EventData, *values) -> list:
-        try:
-            recipe = recipe_from(controls, values).with_(data=event._data.get("name"))
-            return choose(recipe, lab.visitor(token, request.session_hash))
-        except ValueError as error:
-            raise plainly(error) from None
+    def pick(recipe: Recipe, visitor: Visitor, event: dict) -> tuple[Recipe, dict]:
+        return choose(recipe.with_(data=event.get("name")), visitor)
 
-    def bring(visitor: Visitor, values, dataset: Dataset) -> list:
+    def bring(recipe: Recipe, visitor: Visitor, dataset: Dataset) -> tuple[Recipe, dict]:
         with visitor.lock:
             visitor.data = dataset
-        recipe = recipe_from(controls, values).with_(data=OWN, model="exact", samples=None, lens_samples=None)
         rows = f"{len(dataset):,} {'points' if dataset.kind == 'points' else 'pictures'}"
         for warning in dataset.warnings[:4]:
             gr.Warning(warning)
+        recipe = recipe.with_(data=OWN, model="exact", samples=None, lens_samples=None)
         return choose(recipe, visitor, f"In use: your own {rows}.")
 
-    def on_file(path: str | None, size: int, token: str, request: gr.Request, *values) -> list:
-        if path is None:
-            return [gr.skip()] * len(targets)
-        try:
-            return bring(lab.visitor(token, request.session_hash), values, read_file(path, size))
-        except Exception as error:
-            raise plainly(error) from None
+    def upload(recipe: Recipe, visitor: Visitor, path: str | None, size: int) -> tuple[Recipe, dict] | None:
+        return None if path is None else bring(recipe, visitor, read_file(path, size))
 
-    def on_drawing(token: str, request: gr.Request, event: gr.EventData, *values) -> list:
-        try:
-            return bring(lab.visitor(token, request.session_hash), values, read_drawing(event._data.get("picture")))
-        except Exception as error:
-            raise plainly(error) from None
+    def draw(recipe: Recipe, visitor: Visitor, event: dict) -> tuple[Recipe, dict]:
+        return bring(recipe, visitor, read_drawing(event.get("picture")))
 
-    changed(fields["data"].pick(on_pick, inputs, targets, **QUIET))
-    changed(own.file.upload(on_file, [own.file, own.size, *inputs], targets, **QUIET))
-    changed(own.pad.drawn(on_drawing, inputs, targets, **QUIET))
-
-
-def _wire_examples(lab: Lab, controls: Controls, token, changed) -> None:
-    """A comparison of the list sets the sidebar; what it says nothing of stays as it was."""
-
-    def on_example(name: str, token: str, request: gr.Request, *values) -> list:
-        if name not in EXAMPLES:
-            return [gr.skip()] * len(controls.inputs)
-        try:
-            recipe = recipe_from(controls, values).with_(**EXAMPLES[name])
-            return fitted(controls, recipe, lab.visitor(token, request.session_hash))
-        except ValueError as error:
-            raise plainly(error) from None
-
-    changed(controls.examples.input(on_example, [controls.examples, token, *controls.inputs], controls.inputs, **QUIET))
+    sets = [fields["data"], own.note, *(fields[name] for name in OUTFITTED)]
+    sidebar.on(fields["data"].pick, pick, sets=sets)
+    sidebar.on(own.file.upload, upload, own.file, own.size, sets=sets)
+    sidebar.on(own.pad.drawn, draw, sets=sets)
 
 
 def fitted(controls: Controls, recipe: Recipe, visitor: Visitor) -> list:
@@ -243,16 +261,33 @@ def fitted(controls: Controls, recipe: Recipe, visitor: Visitor) -> list:
     return values
 
 
-def _wire_settings(controls: Controls, changed) -> None:
-    """Controls that set other controls: a training recipe its target and schedule, the dice a seed."""
+def _wire_settings(sidebar: Sidebar) -> None:
+    """Controls that set other controls: a model how it is walked, an example everything, the dice a seed."""
+    controls, throw = sidebar.controls, random.SystemRandom()
     fields = controls.fields
     fields["recipe"].input(lambda name: [RECIPE_SETS[name]["target"], RECIPE_SETS[name]["schedule"]], fields["recipe"],
                            [fields["target"], fields["schedule"]], **QUIET)
-    walked = [fields[name] for name in ("schedule", "sampler", "steps")]
-    changed(fields["model"].input(lambda *now: list(walked_as(*now).values()), [fields["model"], *walked], walked,
-                                  **QUIET))
-    throw = random.SystemRandom()
-    changed(controls.buttons["dice"].click(lambda: throw.randrange(100_000), None, fields["seed"], **QUIET))
+
+    def take(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, dict]:
+        sets = walked_as(recipe.model, recipe.schedule, recipe.sampler, recipe.steps)
+        recipe = without_what_is_not_there(recipe.with_(**sets), visitor)
+        offered = dict(zip((fields[name] for name in OUTFITTED), outfit(recipe, visitor)))
+        return recipe, {**{fields[name]: value for name, value in sets.items()}, **offered}
+
+    def show_example(recipe: Recipe, visitor: Visitor, name: str) -> tuple[Recipe, dict] | None:
+        """A comparison of the list sets the sidebar; what it says nothing of stays as it was."""
+        if name not in EXAMPLES:
+            return None
+        recipe = recipe.with_(**EXAMPLES[name])
+        return recipe, dict(zip(controls.inputs, fitted(controls, recipe, visitor)))
+
+    def dice(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, dict]:
+        recipe = recipe.with_(seed=throw.randrange(100_000))
+        return recipe, {fields["seed"]: recipe.seed}
+
+    sidebar.on(fields["model"].input, take, sets=[fields[name] for name in (*USUAL, *OUTFITTED)])
+    sidebar.on(controls.examples.input, show_example, controls.examples, sets=controls.inputs)
+    sidebar.on(controls.buttons["dice"].click, dice, sets=[fields["seed"]])
 
 
 def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, inputs, outputs, on_open,
