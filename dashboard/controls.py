@@ -174,7 +174,7 @@ def build_controls() -> Controls:
         c.add("target", "predicts")
         c.add("weighting", "loss")
         c.add("time_sampling", "draws t")
-        with gr.Column(elem_classes=needs("classes"), min_width=0):
+        with gr.Column(elem_classes=needs("labels"), min_width=0):
             c.add("labels", "labels")
         with gr.Column(elem_classes=needs("points"), min_width=0):
             c.add("beside", "beside it")
