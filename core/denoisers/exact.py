@@ -137,3 +137,16 @@ class Exact:
             own = [torch.logsumexp(logits[:, called == c], 1) for c in range(classes)]
             out.append(torch.stack(own, 1) - torch.logsumexp(logits, 1, keepdim=True))
         return torch.cat(out)
+
+    @torch.no_grad()
+    def posterior_slope(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """∇ log p(cond | x_t) with respect to x_t, of its shape: alpha/(alpha²h² + sigma²)·(m_cond − m).
+
+        m is the mean above of all points, m_cond that of those so called. The gradient of `log_posterior`, without
+        keeping weights for a way back. ValueError for labels that no point has.
+        """
+        slopes = []
+        for (_, alpha, variance, told), (*_, logits) in zip(self._chunks(x_t, t, cond), self._chunks(x_t, t)):
+            apart = (torch.softmax(told, 1) - torch.softmax(logits, 1)) @ self._flat
+            slopes.append((alpha / variance)[:, None] * apart)
+        return torch.cat(slopes).reshape(x_t.shape).to(x_t)
