@@ -250,6 +250,16 @@ def test_a_walk_offers_what_only_it_has_to_show(changes, keys):
     assert not (keys - {"nearest"}) & set(plain.offers)
 
 
+@pytest.mark.parametrize("changes, there", [
+    (dict(data="gaussians8", model="exact", label="1"), True), (dict(data="creatures"), True),
+    (dict(data="creatures", model="exact"), False), (dict(data="creatures", label="1", guide="classifier"), False),
+    (dict(data="creatures", guide="classifier"), True), (dict(data="creatures", model="exact", rows=500), True),
+])  # fmt: skip
+def test_the_density_of_a_model_that_looks_at_every_row_is_worked_out_for_some_rows_only(changes, there):
+    film = finished(denoise(Recipe(steps=2, samples=4).with_(**changes)))
+    assert ("p_model" in film.offers) == there
+
+
 def test_fewer_rows_are_fewer_rows_for_everybody():
     film = finished(denoise(Recipe(data="digits8", model="exact", rows=16, steps=30, samples=8)))
     assert len(film.dataset) == 16

@@ -21,7 +21,7 @@ from core.films.inside import offer_inside
 from core.films.linear import offer_weights
 from core.films.nearest import offer_nearest
 from core.inside import layers_of
-from dashboard.actions.guided import for_the_plane, never_seen, offer_labels
+from dashboard.actions.guided import cond_of, for_the_plane, never_seen, offer_labels
 from dashboard.actions.subject import CannotShow, Subject, dataset_of, edit_of, generator_of, subject_of
 from dashboard.actions.tampered import tampered
 from dashboard.recipe import Recipe
@@ -31,6 +31,8 @@ from dashboard.visitors import Visitor
 TRACE_BUDGET = 128 * 2**20
 #: Timesteps under the lens.
 LENS_TIMES = 60
+#: Rows up to which the density of a model that looks at each of them is worked out; beyond, it takes minutes.
+DENSITY_ROWS = 1000
 
 
 def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm | RoomFilm:
@@ -72,6 +74,9 @@ def look_closer(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
         if subject.network is None or not layers_of(subject.network.network):
             raise CannotShow("There are no layers to look into: take a trained network as the model, or no layer.")
         offer_inside(film, subject.network.network, recipe.layer)
+    exactly = recipe.model == "exact" or recipe.guide == "classifier" and cond_of(recipe, subject, 1) is not None
+    if exactly and len(film.dataset) > DENSITY_ROWS:
+        film.offers.pop("p_model", None)
     offer_labels(film, subject, recipe)
     film.remark = never_seen(subject, recipe, recipe.sample_count(film.dataset.kind))
     offer_nearest(film)
