@@ -252,8 +252,9 @@ def test_a_walk_offers_what_only_it_has_to_show(changes, keys):
 
 @pytest.mark.parametrize("changes, there", [
     (dict(data="gaussians8", model="exact", label="1"), True), (dict(data="creatures"), True),
-    (dict(data="creatures", model="exact"), False), (dict(data="creatures", label="1", guide="classifier"), False),
-    (dict(data="creatures", guide="classifier"), True), (dict(data="creatures", model="exact", rows=500), True),
+    (dict(data="creatures", model="exact"), True), (dict(data="creatures", label="1", guide="classifier"), False),
+    (dict(data="creatures", guide="classifier"), True), (dict(data="latent_digits", model="exact"), False),
+    (dict(data="latent_digits", model="exact", rows=500), True),
 ])  # fmt: skip
 def test_the_density_of_a_model_that_looks_at_every_row_is_worked_out_for_some_rows_only(changes, there):
     film = finished(denoise(Recipe(steps=2, samples=4).with_(**changes)))

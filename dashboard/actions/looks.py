@@ -31,8 +31,9 @@ from dashboard.visitors import Visitor
 TRACE_BUDGET = 128 * 2**20
 #: Timesteps under the lens.
 LENS_TIMES = 60
-#: Rows up to which the density of a model that looks at each of them is worked out; beyond, it takes minutes.
-DENSITY_ROWS = 1000
+#: Rows up to which the density of the exact denoiser is worked out, and of one that looks at them three times, as
+#: guidance does; beyond, it takes minutes.
+DENSITY_ROWS, GUIDED_ROWS = 3000, 1000
 
 
 def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm | RoomFilm:
@@ -74,8 +75,9 @@ def look_closer(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
         if subject.network is None or not layers_of(subject.network.network):
             raise CannotShow("There are no layers to look into: take a trained network as the model, or no layer.")
         offer_inside(film, subject.network.network, recipe.layer)
-    exactly = recipe.model == "exact" or recipe.guide == "classifier" and cond_of(recipe, subject, 1) is not None
-    if exactly and len(film.dataset) > DENSITY_ROWS:
+    asked = cond_of(recipe, subject, 1) is not None
+    looks_at_rows = recipe.model == "exact" or asked and recipe.guide == "classifier"
+    if looks_at_rows and len(film.dataset) > (GUIDED_ROWS if asked else DENSITY_ROWS):
         film.offers.pop("p_model", None)
     offer_labels(film, subject, recipe)
     film.remark = never_seen(subject, recipe, recipe.sample_count(film.dataset.kind))
