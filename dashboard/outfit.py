@@ -9,7 +9,7 @@ from core.films.nearest import memory_cards
 from core.inside import layers_of
 from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of, subject_of
 from dashboard.controls import label_choices
-from dashboard.models import SHIPPED, SOLVED, WORDS
+from dashboard.models import MEMORY, SHIPPED, SOLVED, WORDS
 from dashboard.recipe import DEFAULTS, Recipe
 from dashboard.visitors import Visitor
 
@@ -63,7 +63,9 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
         "labels": bool(conditions),
         "two": len(conditions) > 1,
         "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
-        "rows": recipe.model in SOLVED or recipe.rows is not None or bool(memory_cards(recipe.data)),
+        "rows": recipe.model in SOLVED or recipe.rows is not None
+                or recipe.model != MEMORY and bool(memory_cards(recipe.data)),
+        "memory": recipe.model == MEMORY,
         "mine": recipe.model == "mine",
         "network": recipe.model in SHIPPED or recipe.model == "mine",
     }
@@ -73,7 +75,7 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
 def can_be_asked(recipe: Recipe, visitor: Visitor | None) -> bool:
     """Whether a recipe's model can be asked for a label of data that have some, by itself or through a classifier."""
     if recipe.guide == "classifier":
-        return True
+        return recipe.model != MEMORY
     try:
         subject = subject_of(recipe, visitor)
     except CannotShow:
