@@ -25,7 +25,7 @@ WORDS = {
     "weighting": {"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀",
                   "min_snr": "min-SNR", "edm": "EDM's"},
     "time_sampling": {"auto": "as the recipe", "uniform": "uniform t", "log_normal": "log-normal"},
-    "forward": {"data": "data, in noise", "room": "heat, in a room"},
+    "forward": {"data": "data in noise", "room": "a warm room"},
     "schedule": {"linear": "linear β", "flow": "rectified flow", "ve": "VE (EDM)", "zero_snr": "zero SNR"},
     "target": {"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀",
                "edm": "EDM's F"},
@@ -165,8 +165,9 @@ def build_controls() -> Controls:
         with gr.Column(elem_classes=["ns-for-forward"], min_width=0):
             with gr.Column(elem_classes=needs("points"), min_width=0):
                 c.add("forward", "forgets")
-        c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
-        c.add("T", "timesteps T")
+        with gr.Column(elem_classes=needs("noised"), min_width=0):
+            c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
+            c.add("T", "timesteps T")
     with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
         gr.HTML("<h3>Training</h3>", padding=False)
         c.fields["recipe"] = gr.Radio(list(RECIPE_SETS), value=DEFAULTS["recipe"], label="recipe",

@@ -66,6 +66,7 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
         "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
         "rows": recipe.model in SOLVED or recipe.rows is not None or bool(memory_cards(recipe.data)),
         "mine": recipe.model == "mine",
+        "noised": recipe.forward == "data" or dataset.kind != "points",  # heat in a room asks for no schedule
         "network": recipe.model in SHIPPED or recipe.model == "mine",
     }
     return [fact for fact, holds in true.items() if holds]

@@ -31,6 +31,9 @@ CACHE_LIFE = (600, 3600)
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
 LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare}
 TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare"}
+#: Tabs tell their first choice while the page is put up, with fields that hold nothing yet; a visitor who has been here
+#: before has a token by then. What arrives opens the tab in front by itself.
+UNLESS_READY = "(token, ...rest) => [document.body.classList.contains('ns-ready') ? token : null, ...rest]"
 BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</b></a><span class="ns-tools">
 <button type="button" data-ns="recipe" class="ns-recipe-button">Recipe</button>
 <button type="button" data-ns="copy">Copy link</button>
@@ -129,12 +132,12 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
 
     for name, item in tab_items.items():
         def on_tab(token: str | None, request: gr.Request, *values, name=name) -> Iterator[dict]:
-            if token is None:  # the page is still being put up: Tabs tell their first choice before anybody has arrived
+            if token is None:  # see UNLESS_READY
                 yield {current: gr.skip()}
                 return
             yield from refresh(name, token, request.session_hash, values, force=False)
 
-        item.select(on_tab, inputs, outputs, trigger_mode="multiple", js=None, **QUIET)
+        item.select(on_tab, inputs, outputs, trigger_mode="multiple", js=UNLESS_READY, **QUIET)
 
     for name in LOOKS:
         def on_press(token: str, request: gr.Request, *values, name=name) -> Iterator[dict]:
