@@ -71,6 +71,7 @@ class Controls:
     buttons: dict[str, gr.Button] = field(default_factory=dict)
     groups: dict[str, gr.Column] = field(default_factory=dict)
     examples: gr.Dropdown | None = None
+    status: gr.HTML | None = None  #: where a training stands, above its buttons
 
     @property
     def inputs(self) -> list:
@@ -229,6 +230,7 @@ def build_controls() -> Controls:
     with gr.Row(elem_classes=["ns-actions", "ns-for-lens"]):
         c.buttons["lens"] = gr.Button("Look", variant="primary", elem_id="look")
     with gr.Column(elem_classes=["ns-actions", "ns-for-train"], min_width=0):
+        c.status = gr.HTML("", padding=False, elem_id="training-status")
         with gr.Row():
             c.buttons["train"] = gr.Button("Train", variant="primary", elem_id="train")
             c.buttons["pause"] = gr.Button("Pause", variant="primary", elem_id="pause", visible=False)

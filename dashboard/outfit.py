@@ -9,7 +9,7 @@ from core.films.nearest import memory_cards
 from core.inside import layers_of
 from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of
 from dashboard.controls import label_choices
-from dashboard.models import SHIPPED, SOLVED, WORDS
+from dashboard.models import SHIPPED, SOLVED, WORDS, walked_as
 from dashboard.recipe import DEFAULTS, Recipe
 from dashboard.visitors import Visitor
 
@@ -17,16 +17,22 @@ from dashboard.visitors import Visitor
 OUTFITTED = ("model", "label", "label2", "layer")
 
 
-def weights(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> str:
+def weights(recipe: Recipe, visitor: Visitor | None) -> str:
     """Which model to use: what was chosen if it is there for this data, else the best that is."""
     choices = model_choices(recipe, visitor)
-    wanted = chosen or recipe.model
-    return wanted if wanted in choices else choices[0]
+    return recipe.model if recipe.model in choices else choices[0]
 
 
-def outfit(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> list:
+def using(recipe: Recipe, model: str) -> Recipe:
+    """The recipe with this model. One for few steps that has to go takes its way of walking with it."""
+    if model == recipe.model:
+        return recipe
+    return recipe.with_(model=model, **walked_as(model, recipe.schedule, recipe.sampler, recipe.steps))
+
+
+def outfit(recipe: Recipe, visitor: Visitor | None) -> list:
     """Updates of the fields OUTFITTED: their choices for these data, and their values where they are among them."""
-    recipe = recipe.with_(model=weights(recipe, visitor, chosen))
+    recipe = recipe.with_(model=weights(recipe, visitor))
     models = [(WORDS[name], name) for name in model_choices(recipe, visitor)]
     updates = [gr.update(choices=models, value=recipe.model)]
     conditions = dataset_of(recipe, visitor).conditions

@@ -14,8 +14,8 @@ from dashboard.api import expose
 from dashboard.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
 from dashboard.examples import EXAMPLES
 from dashboard.lab import Lab, plainly
-from dashboard.models import walked_as
-from dashboard.outfit import OUTFITTED, facts, outfit, without_what_is_not_there
+from dashboard.models import USUAL, walked_as
+from dashboard.outfit import OUTFITTED, facts, outfit, using, weights, without_what_is_not_there
 from dashboard.own import Own, build_own, read_drawing, read_file
 from dashboard.recipe import DEFAULTS, HELP, OWN, Recipe
 from dashboard.reel import Reel
@@ -88,7 +88,6 @@ def build(lab: Lab) -> gr.Blocks:
         with gr.Row(elem_id="frame"):
             with gr.Column(elem_id="recipe", min_width=0, scale=0):
                 controls = build_controls()
-                status = gr.HTML("", padding=False, elem_classes=["ns-for-train"], elem_id="training-status")
                 own = build_own(controls)
             with gr.Column(elem_id="main", min_width=0):
                 with gr.Tabs(selected="denoise", elem_id="tabs") as tabs:
@@ -99,7 +98,7 @@ def build(lab: Lab) -> gr.Blocks:
                                 first = {"value": {**lab.greeting.value(done=True), "greeting": True}}
                                 stages[name] = LOOKS[name].stage(**first if name == "denoise" else {})
                             else:
-                                training = train.layout(controls, status)
+                                training = train.layout(controls)
         expose(lab)
         _wire(lab, page, controls, token, current, told, tabs, tab_items, stages, training, own)
     return page
@@ -180,12 +179,13 @@ def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
 
 def _wire_data(lab: Lab, controls: Controls, token, own: Own, changed) -> None:
     fields = controls.fields
-    targets = [fields["data"], own.note, *(fields[name] for name in OUTFITTED)]
+    targets = [fields["data"], own.note, *(fields[name] for name in (*OUTFITTED, *USUAL))]
     inputs = [token, *controls.inputs]
 
     def choose(recipe: Recipe, visitor: Visitor, text: str = "") -> list:
         dataset_of(recipe, visitor)
-        return [recipe.data, text, *outfit(recipe, visitor)]
+        recipe = using(recipe, weights(recipe, visitor))
+        return [recipe.data, text, *outfit(recipe, visitor), *(getattr(recipe, name) for name in USUAL)]
 
     def on_pick(token: str, request: gr.Request, event: gr.EventData, *values) -> list:
         try:
@@ -197,7 +197,7 @@ def _wire_data(lab: Lab, controls: Controls, token, own: Own, changed) -> None:
     def bring(visitor: Visitor, values, dataset: Dataset) -> list:
         with visitor.lock:
             visitor.data = dataset
-        recipe = recipe_from(controls, values).with_(data=OWN, model="exact", samples=None, lens_samples=None)
+        recipe = using(recipe_from(controls, values).with_(data=OWN, samples=None, lens_samples=None), "exact")
         rows = f"{len(dataset):,} {'points' if dataset.kind == 'points' else 'pictures'}"
         for warning in dataset.warnings[:4]:
             gr.Warning(warning)
@@ -250,7 +250,7 @@ def _wire_settings(controls: Controls, changed) -> None:
     fields = controls.fields
     fields["recipe"].input(lambda name: [RECIPE_SETS[name]["target"], RECIPE_SETS[name]["schedule"]], fields["recipe"],
                            [fields["target"], fields["schedule"]], **QUIET)
-    walked = [fields[name] for name in ("schedule", "sampler", "steps")]
+    walked = [fields[name] for name in USUAL]
     changed(fields["model"].input(lambda *now: list(walked_as(*now).values()), [fields["model"], *walked], walked,
                                   **QUIET))
     throw = random.SystemRandom()
@@ -296,7 +296,7 @@ def fit(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, list[str]]:
         why = ("The link shows a model trained live: press Train to make it again" if recipe.model == "mine"
                else "No trained model is shipped for this data")
         complaints.append(f"{why}; until then the {choices[0]} one is shown")
-        recipe = recipe.with_(model=choices[0])
+        recipe = using(recipe, choices[0])
     kept = without_what_is_not_there(recipe, visitor)
     lost = [name for name in ("label", "label2", "layer") if getattr(kept, name) != getattr(recipe, name)]
     if lost:

@@ -241,7 +241,7 @@
       }
       context.globalAlpha = series.style === 'faint' ? 0.4 : 1;
       context.strokeStyle = context.fillStyle = colour;
-      if (series.style === 'dots') {
+      if (series.style === 'dots' || x.length === 1) {
         for (let i = 0; i < x.length; i++) {
           context.beginPath();
           context.arc(this.x(x[i]), this.y(y[i]), 2, 0, 2 * Math.PI);
