@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from core.checkpoints import pretrained, pretrained_for
+from core.checkpoints import pretrained_for
 from core.films.nearest import memory_cards
 from core.inside import layers_of
 from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of
@@ -84,14 +84,19 @@ def knows_labels(recipe: Recipe, visitor: Visitor | None) -> bool:
         return visitor is not None and bool(getattr(visitor.denoiser, "labels", 0))
     if recipe.model not in SHIPPED:
         return True
-    name = pretrained_for(recipe.data).get(SHIPPED[recipe.model])
-    return name is not None and bool(pretrained()[name]["labels"])
+    try:
+        return bool(network_of(recipe, visitor, dataset_of(recipe, visitor))[1]["labels"])
+    except CannotShow:
+        return False
 
 
 def without_what_is_not_there(recipe: Recipe, visitor: Visitor | None) -> Recipe:
     """The recipe with the labels and the layer left out that its data or its model do not have."""
-    true, dataset = facts(recipe, visitor), dataset_of(recipe, visitor)
-    changes = {}
+    try:
+        dataset = dataset_of(recipe, visitor)
+    except CannotShow:
+        return recipe
+    true, changes = facts(recipe, visitor), {}
     for k, name in enumerate(("label", "label2")):
         asked, conditions = getattr(recipe, name), dataset.conditions
         there = "labels" in true and k < len(conditions) and (not asked.isdigit() or int(asked) < len(conditions[k][1]))

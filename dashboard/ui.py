@@ -117,7 +117,9 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
     inputs = [token, *controls.inputs]
 
     def refresh(tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
-        visitor, recipe = lab.visitor(token, session), recipe_from(controls, values).with_(**view)
+        visitor = lab.visitor(token, session)
+        # A label or a layer that a hidden control still holds is not asked of a model that has none.
+        recipe = without_what_is_not_there(recipe_from(controls, values).with_(**view), visitor)
         yield {current: tab, told: tell(recipe, visitor)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):

@@ -17,7 +17,7 @@ from dashboard.controls import RECIPE_SETS, label_choices
 from dashboard.examples import EXAMPLES
 from dashboard.models import MODEL_SETS, MODELS, USUAL, WORDS, walked_as
 from dashboard.outfit import OUTFITTED, facts, outfit, using, without_what_is_not_there
-from dashboard.recipe import DEFAULTS, Recipe
+from dashboard.recipe import DEFAULTS, OWN, Recipe
 from dashboard.tabs.train import training_of
 from dashboard.ui import fit
 
@@ -83,6 +83,16 @@ def test_data_without_a_model_for_few_steps_are_not_walked_in_one():
     assert using(own, "exact") == own.with_(model="exact") and using(one_step, "consistency") == one_step
     kept, complaints = fit(one_step.with_(data="gaussians8"), None)
     assert kept.sampler == USUAL["sampler"] and len(complaints) == 1
+
+
+def test_what_a_hidden_control_still_holds_is_not_asked_of_a_model_that_has_none():
+    asked = Recipe(data="digits8", label="each", guidance=3.0, layer="middle")
+    assert without_what_is_not_there(asked, None) == asked
+    few = without_what_is_not_there(asked.with_(rows=64), None)
+    assert (few.label, few.layer) == ("any", "middle") and "labels" not in facts(asked.with_(rows=64), None)
+    assert without_what_is_not_there(asked.with_(model="exact"), None).layer == ""
+    unknown = Recipe(data=OWN, model="exact", label="1")
+    assert without_what_is_not_there(unknown, None) == unknown  # what shows it says that there are no such data
 
 
 def test_a_room_asks_for_no_schedule_and_pictures_have_no_room():

@@ -432,6 +432,15 @@ def test_the_data_of_a_link_are_in_sight_in_the_picker(open_page, url):
     assert picker["y"] <= chosen["y"] and chosen["y"] + chosen["height"] <= picker["y"] + picker["height"]
 
 
+def test_a_label_does_not_bar_the_way_to_a_model_that_knows_none(open_page, url):
+    page = open_page(url, query="data=moons&model=exact&label=1&guidance=3&steps=20")
+    first = whole(page, "denoise")["film"]
+    choose(page, "model", "pretrained")
+    wait(page, "denoise", OTHER.format(first))
+    assert page.query_selector("[data-testid=toast-body]") is None and not page.is_visible("#field-label")
+    assert "label=" not in page.evaluate("location.search")
+
+
 def test_an_example_sets_up_a_whole_comparison(open_page, url):
     page = open_page(url, query="tab=compare&samples=50")
     choose(page, "example", "ODE, flow, one step")
