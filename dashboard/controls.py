@@ -166,7 +166,7 @@ def build_controls() -> Controls:
         with gr.Column(elem_classes=["ns-for-forward"], min_width=0):
             with gr.Column(elem_classes=needs("points"), min_width=0):
                 c.add("forward", "forgets")
-        with gr.Column(elem_classes=needs("noised"), min_width=0):
+        with gr.Column(elem_classes=["ns-unless-memory", *needs("noised")], min_width=0):
             c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
             c.add("T", "timesteps T")
     with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
@@ -196,7 +196,7 @@ def build_controls() -> Controls:
             c.add("guidance", "scale w")
             c.add("guide", "guided by")
             c.add("guide_when", "guided at t")
-    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare"], min_width=0):
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory"], min_width=0):
         gr.HTML("<h3>Sampling</h3>", padding=False)
         c.add("sampler", "sampler")
         c.add("steps", "steps")
@@ -210,7 +210,8 @@ def build_controls() -> Controls:
             c.add("lens_samples", "samples")
         c.add("seed", "seed")
         c.buttons["dice"] = gr.Button("another seed", size="sm", elem_classes=["ns-dice"])
-    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens", "ns-for-compare"], min_width=0):
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens", "ns-for-compare", "ns-unless-memory"],
+                   min_width=0):
         gr.HTML("<h3>Edit on the way</h3>", padding=False)
         with gr.Column(elem_classes=["ns-for-denoise", "ns-for-compare"], min_width=0):
             c.add("drop_noise", "drop noise")
@@ -222,7 +223,7 @@ def build_controls() -> Controls:
         c.add("layer", "layer")
     with gr.Row(elem_classes=["ns-actions", "ns-for-denoise"]):
         c.buttons["denoise"] = gr.Button("Denoise", variant="primary", elem_id="denoise")
-        c.buttons["branch"] = gr.Button("Branch here", elem_id="branch")
+        c.buttons["branch"] = gr.Button("Branch here", elem_id="branch", elem_classes=["ns-unless-memory"])
     with gr.Row(elem_classes=["ns-actions", "ns-for-compare"]):
         c.buttons["compare"] = gr.Button("Compare", variant="primary", elem_id="compare")
     with gr.Row(elem_classes=["ns-actions", "ns-for-forward"]):

@@ -8,10 +8,13 @@ from typing import Any
 SHIPPED = {"pretrained": "diffusion", "flow": "flow", "reflow": "reflow", "consistency": "consistency"}
 #: Models that are solved from the data here and now, so from just the rows that the recipe says.
 SOLVED = ("linear", "wiener", "exact")
+#: One network trained on more and more rows: a film of its own, whose playhead runs over their number.
+MEMORY = "memory"
 #: All of them; "mine" is what the visitor trained.
-MODELS = (*SHIPPED, *SOLVED, "mine")
+MODELS = (*SHIPPED, *SOLVED, "mine", MEMORY)
 WORDS = {"pretrained": "pretrained", "flow": "rectified flow", "reflow": "reflow", "consistency": "one step",
-         "linear": "linear", "wiener": "Wiener filter", "exact": "exact", "mine": "my training"}
+         "linear": "linear", "wiener": "Wiener filter", "exact": "exact", "mine": "my training",
+         MEMORY: "from few rows"}
 #: How a model is walked that was made for few steps.
 MODEL_SETS: dict[str, dict[str, Any]] = {
     "flow": {"schedule": "flow", "sampler": "ddim", "steps": 20},

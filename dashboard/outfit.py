@@ -9,7 +9,7 @@ from core.films.nearest import memory_cards
 from core.inside import layers_of
 from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of
 from dashboard.controls import label_choices
-from dashboard.models import SHIPPED, SOLVED, WORDS, walked_as
+from dashboard.models import MEMORY, SHIPPED, SOLVED, WORDS, walked_as
 from dashboard.recipe import DEFAULTS, Recipe
 from dashboard.visitors import Visitor
 
@@ -70,7 +70,9 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
         "labels": bool(conditions) and knows_labels(recipe, visitor),
         "two": len(conditions) > 1,
         "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
-        "rows": recipe.model in SOLVED or recipe.rows is not None or bool(memory_cards(recipe.data)),
+        "rows": recipe.model in SOLVED or recipe.rows is not None
+                or recipe.model != MEMORY and bool(memory_cards(recipe.data)),
+        "memory": recipe.model == MEMORY,
         "mine": recipe.model == "mine",
         "noised": recipe.forward == "data" or dataset.kind != "points",  # heat in a room asks for no schedule
         "network": recipe.model in SHIPPED or recipe.model == "mine",
@@ -83,7 +85,7 @@ def knows_labels(recipe: Recipe, visitor: Visitor | None) -> bool:
     if recipe.model == "mine":
         return visitor is not None and bool(getattr(visitor.denoiser, "labels", 0))
     if recipe.model not in SHIPPED:
-        return True
+        return recipe.model in SOLVED
     try:
         return bool(network_of(recipe, visitor, dataset_of(recipe, visitor))[1]["labels"])
     except CannotShow:

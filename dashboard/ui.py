@@ -51,7 +51,8 @@ class Told(gr.HTML):
         super().__init__(
             value,
             html_template="<i></i>",
-            js_on_load="watch('value', () => Noisescope.told(props.value));",
+            js_on_load="document.body.dataset.has ||= props.value.has.join(' ');"
+                       "watch('value', () => Noisescope.told(props.value));",
             apply_default_css=False,
             **kwargs,
         )
@@ -83,7 +84,7 @@ def build(lab: Lab) -> gr.Blocks:
     lab.greeting = greet()
     with gr.Blocks(title="Noisescope", analytics_enabled=False, fill_width=True, delete_cache=CACHE_LIFE) as page:
         token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
-        current, told = gr.State("denoise"), Told(padding=False, elem_id="told")
+        current, told = gr.State("denoise"), Told(tell(Recipe(), None), padding=False, elem_id="told")
         gr.HTML(BRAND, padding=False, elem_id="brand")
         with gr.Row(elem_id="frame"):
             with gr.Column(elem_id="recipe", min_width=0, scale=0):

@@ -17,6 +17,7 @@ CHANGES = ("sampler", "steps", "eta", "spacing", "schedule", "label", "label2", 
 #: Those that a branch can change: it goes on along the grid of its parent.
 ON_THE_WAY = tuple(name for name in CHANGES if name not in ("steps", "spacing", "schedule", "rows"))
 LETTERS = "BCD"
+COMMA = "~"  #: how a comma is written within a value, as in schedule:drawn:0~8;1~-9
 MOST_FIELDS = 4  #: changed by one run
 
 
@@ -40,7 +41,7 @@ class Versus:
     def read(self, text: str) -> Change:
         """One change. ValueError says what is wrong with it."""
         if "," in text:
-            raise ValueError("holds a comma, which stands between runs; a drawn schedule can be that of all runs only")
+            raise ValueError(f"holds a comma, which stands between runs; within a value write {COMMA} for it")
         body, at, step = text.partition("@")
         if at and not re.fullmatch(r"[0-9]{1,3}", step):
             raise ValueError("leaves at what is no step; it can be @0 to @999")
@@ -55,7 +56,7 @@ class Versus:
             if name in fields:
                 raise ValueError(f"changes {name} more than once")
             try:
-                fields[name] = self.specs()[name].parse(value)
+                fields[name] = self.specs()[name].parse(value.replace(COMMA, ","))
             except ValueError as wrong:
                 raise ValueError(f"has a value of {name} that {wrong}") from None
         if len(fields) > MOST_FIELDS:
@@ -65,7 +66,7 @@ class Versus:
     def write(self, change: Change) -> str:
         """The plain form of a change: fields in their order, values as in a link."""
         names = [name for name in CHANGES if name in change.fields]
-        parts = [f"{name}:{self.specs()[name].text(change.fields[name])}" for name in names]
+        parts = [f"{name}:{self.specs()[name].text(change.fields[name]).replace(',', COMMA)}" for name in names]
         return "+".join(parts) + ("" if change.step is None else f"@{change.step}")
 
     def check(self, value: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -40,7 +41,7 @@ def test_the_menus_offer_the_models_labels_and_layers_that_these_data_have():
     trex, digits, faces = (offered(Recipe(data=name)) for name in ("trex", "digits8", "faces16"))
     assert trex["model"] == ["pretrained", "flow", "reflow", "consistency", "linear", "wiener", "exact"]
     assert trex["label"] == ["any", "each"] and "leave" in trex["layer"]
-    assert digits["model"] == ["pretrained", "linear", "wiener", "exact"]
+    assert digits["model"] == ["pretrained", "linear", "wiener", "exact", "memory"]
     assert digits["label"] == ["any", "each", *map(str, range(10))] and "middle" in digits["layer"]
     assert len(faces["label"]) == 2 + 5 and len(faces["label2"]) == 2 + 6
 
@@ -235,6 +236,24 @@ def test_a_gan_learns_beside_a_model_of_points_and_of_them_alone():
     assert kinds == {"Beside"}
     for data, beside in (("gaussians8", "nothing"), ("digits8", "plain")):
         assert type(training_of(Recipe(data=data, beside=beside, train_steps=5), None)).__name__ == "Training"
+
+
+def test_the_playhead_can_run_over_the_number_of_training_pictures_from_copies_to_new_ones():
+    films = list(denoise(Recipe(data="digits8", model="memory", samples=16)))
+    assert len(films) == films[-1].frames == films[-1].total == 6
+    scene = films[-1].scene()
+    rows, copies = scene.numbers["rows"], scene.numbers["copies"]
+    assert rows.tolist() == [4, 16, 64, 128, 256, 1618]
+    assert copies[0] == 100 and copies[-1] == 0 and (copies[:-1] >= copies[1:]).all()
+    digits = load("digits8").x0.permute(0, 2, 3, 1).numpy()
+    for k, count in enumerate((4, 16, 64)):  # the exact denoiser knows nothing but these rows
+        apart = np.abs(scene.panel("exact").data[k][:, None] - digits[None, :count]).max(axis=(2, 3, 4)).min(1)
+        assert apart.max() < 0.05
+        near = np.abs(scene.panel("nearest").data[k][:, None] - digits[None, :count]).max(axis=(2, 3, 4)).min(1)
+        assert near.max() == 0
+    assert all(len(chart.cursor) == 6 for chart in scene.charts)
+    with pytest.raises(CannotShow, match="in Denoise"):
+        finished(lens(Recipe(data="digits8", model="memory")))
 
 
 def test_heat_in_a_room_is_shown_for_points_and_for_them_alone():

@@ -9,9 +9,10 @@ from core.films.compare import CompareFilm
 from core.films.forward import ForwardFilm
 from core.films.gan import BesideFilm
 from core.films.lens import LensFilm
+from core.films.memory import MemoryFilm
 from core.films.room import RoomFilm
 from core.films.trace import TraceFilm
 from core.films.training import ClocksFilm, TrainingFilm
 
 __all__ = ["Film", "Offer", "ForwardFilm", "TraceFilm", "LensFilm", "TrainingFilm", "ClocksFilm", "CompareFilm",
-           "BesideFilm", "RoomFilm"]
+           "BesideFilm", "MemoryFilm", "RoomFilm"]

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import torch
 
-from core.films import ForwardFilm, LensFilm, RoomFilm, TraceFilm
+from core.datasets import load
+from core.films import ForwardFilm, LensFilm, MemoryFilm, RoomFilm, TraceFilm
 from core.lens import lens_times, look
 from core.samplers import make_sampler
 from core.schedules import make_schedule
@@ -19,11 +20,13 @@ from core.walk import start_noise, walk
 from core.films.decoded import offer_decoded
 from core.films.inside import offer_inside
 from core.films.linear import offer_weights
+from core.films.memory import memory_series
 from core.films.nearest import offer_nearest
 from core.inside import layers_of
 from dashboard.actions.guided import for_the_plane, never_seen, offer_labels
 from dashboard.actions.subject import CannotShow, Subject, dataset_of, edit_of, generator_of, subject_of
 from dashboard.actions.tampered import tampered
+from dashboard.models import MEMORY
 from dashboard.recipe import Recipe
 from dashboard.visitors import Visitor
 
@@ -45,8 +48,11 @@ def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm 
     return film
 
 
-def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFilm]:
+def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFilm | MemoryFilm]:
     """Walk from noise to data as the recipe says. Yields the film after each step, and once more finished."""
+    if recipe.model == MEMORY:
+        yield from memory(recipe)
+        return
     plain = subject_of(recipe, visitor)
     subject, plane = tampered(plain, recipe), tampered(plain, for_the_plane(recipe))
     dataset, schedule, generator = subject.dataset, subject.schedule, generator_of(recipe)
@@ -64,6 +70,16 @@ def denoise(recipe: Recipe, visitor: Visitor | None = None) -> Iterator[TraceFil
         yield film
     film.finish()
     yield film
+
+
+def memory(recipe: Recipe) -> Iterator[MemoryFilm]:
+    """The same noise walked by the networks that are shipped of more and more rows. Yields the film after each."""
+    series = memory_series(recipe.data)
+    if not series:
+        raise CannotShow("No networks trained on few rows are shipped for these data; those of the digits 8×8 are.")
+    dataset = load(recipe.data)
+    count = recipe.sample_count(dataset.kind)
+    yield from MemoryFilm(dataset, series, count, recipe.seed, about=recipe.to_dict()).grow()
 
 
 def look_closer(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:

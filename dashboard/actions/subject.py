@@ -19,7 +19,7 @@ from core.guidance import reschedule
 from core.samplers import Denoise
 from core.schedules import Schedule, make_schedule
 from core.walk import Edit
-from dashboard.models import SHIPPED, SOLVED
+from dashboard.models import MEMORY, SHIPPED, SOLVED
 from dashboard.recipe import OWN, Recipe
 from dashboard.visitors import Visitor
 
@@ -63,7 +63,7 @@ def model_choices(recipe: Recipe, visitor: Visitor | None) -> list[str]:
     choices = [name for name, role in SHIPPED.items() if role in shipped]
     if _has_own(recipe, visitor):
         choices.append("mine")
-    return choices + list(SOLVED)
+    return choices + list(SOLVED) + [MEMORY] * bool(memory_cards(recipe.data))
 
 
 def _has_own(recipe: Recipe, visitor: Visitor | None) -> bool:
@@ -75,6 +75,9 @@ def _has_own(recipe: Recipe, visitor: Visitor | None) -> bool:
 
 def subject_of(recipe: Recipe, visitor: Visitor | None) -> Subject:
     """Everything a walk or a lens needs. CannotShow if the model is not there for this data."""
+    if recipe.model == MEMORY:
+        raise CannotShow("The networks trained on few rows are a film of their own, in Denoise. Here take “pretrained” "
+                         "and one number of rows.")
     dataset, schedule = dataset_of(recipe, visitor), make_schedule(recipe.schedule, recipe.T)
     exact = Exact.of(dataset, schedule)
     if recipe.model != "mine" and recipe.weights != "averaged":
