@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, pad, silu
 
 from core.denoisers.base import Denoiser
-from core.denoisers.embeddings import sinusoidal
+from core.denoisers.embeddings import null_labels, sinusoidal
 from core.denoisers.exact import Exact
 from core.denoisers.mlp import MLP
 from core.denoisers.unet import Block
@@ -59,6 +59,8 @@ def classifier_guidance(denoise: Denoise, classifier: LogPosterior, label: Tenso
 
 def slope(classifier: LogPosterior, x_t: Tensor, t: Tensor, label: Tensor) -> Tensor:
     """∇log p(c = label | x_t) with respect to x_t, of its shape. label (B,), or (1,) for all."""
+    if isinstance(classifier, ExactClassifier):
+        return classifier.slope(x_t, t, label)
     told = label.expand(len(x_t))[:, None]
     return torch.func.grad(lambda x: classifier(x, t).gather(1, told).sum())(x_t)
 
@@ -75,6 +77,12 @@ class ExactClassifier:
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         return self.exact.log_posterior(x_t, t, self.condition)
+
+    def slope(self, x_t: Tensor, t: Tensor, label: Tensor) -> Tensor:
+        """As the function `slope`, in closed form. ValueError for a label that no point has."""
+        cond = null_labels(self.exact.labels, len(x_t)).clone()
+        cond.reshape(len(x_t), -1)[:, self.condition] = label
+        return self.exact.posterior_slope(x_t, t, cond.to(x_t.device))
 
 
 def reschedule_classifier(classifier: LogPosterior, trained: Schedule, schedule: Schedule) -> LogPosterior:

@@ -159,6 +159,12 @@ class Dataset:
                        extra={title: (labels[keep], names) for title, (labels, names) in self.extra.items()})
 
     @cached_property
+    def centred(self) -> tuple[Tensor, Tensor]:
+        """(their mean (D,), the rows less it (N, D)), float64: made once for all who measure distances to every row."""
+        flat = self.x0.flatten(1).to(torch.float64)
+        return flat.mean(0), flat - flat.mean(0)
+
+    @cached_property
     def mean(self) -> float:
         """The mean of all values of x0."""
         return float(self.x0.mean(dtype=torch.float64))

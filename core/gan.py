@@ -40,10 +40,10 @@ class GANConfig:
     """Everything that decides a GAN besides the data. ValueError names the field that cannot be.
 
     As it stands it is the plain GAN, as tutorials have it: ReLU in the generator, leaky ReLU in the discriminator and
-    Adam with beta1 = 0.5 (Radford et al. 2016, section 3), and more latent values than the data have. With 152 hidden
-    units both networks together have as many parameters as the fast recipe's denoiser of points. Unlike that, both see
-    plain coordinates: a discriminator with Fourier features was tried, and the GAN lost more modes of the eight
-    Gaussians (the tuned one kept 4 to 6, the plain one 1 or 2).
+    Adam with beta1 = 0.5 (Radford et al. 2016, sections 3 and 4), and more latent values than the data have. With 152
+    hidden units both networks together have as many parameters as the fast recipe's denoiser of points. Unlike that,
+    both see plain coordinates: a discriminator with Fourier features was tried, and the GAN lost more modes of the
+    eight Gaussians (the tuned one kept 4 to 6, the plain one 1 or 2).
     """
 
     latent: int = 16  #: values of z

@@ -125,7 +125,7 @@ def memory_card(denoiser: Denoiser, dataset: Dataset, seed: int = 0) -> dict[str
     count = min(256, len(dataset.held_out))
     if count < 2 * BLOCKS:
         return {}
-    exact = Exact(dataset.x0, denoiser.schedule, dataset.bandwidth)
+    exact = Exact.of(dataset, denoiser.schedule)
     card = {"samples": count, "seed": seed}
     for name, of in (("network", denoiser), ("exact", exact)):
         drawn = draw_samples(of, dataset.shape, count, seed=seed)

@@ -176,7 +176,7 @@ def build_controls() -> Controls:
         c.add("target", "predicts")
         c.add("weighting", "loss")
         c.add("time_sampling", "draws t")
-        with gr.Column(elem_classes=needs("classes"), min_width=0):
+        with gr.Column(elem_classes=needs("labels"), min_width=0):
             c.add("labels", "labels")
         with gr.Column(elem_classes=needs("points"), min_width=0):
             c.add("beside", "beside it")
@@ -187,7 +187,8 @@ def build_controls() -> Controls:
         c.examples = gr.Dropdown(["your own", *EXAMPLES], value="your own", label="example", filterable=False,
                                  elem_id="field-example", elem_classes=["ns-row"])
         c.fields["versus"] = VersusRows(SPECS["versus"].text(DEFAULTS["versus"]), WORDS, elem_id="field-versus")
-    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare", *needs("labels")], min_width=0):
+    asking = ["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory", *needs("labels")]
+    with gr.Column(elem_classes=asking, min_width=0):
         gr.HTML("<h3>Guidance</h3>", padding=False)
         c.add("label", "label")
         with gr.Column(elem_classes=needs("two"), min_width=0):

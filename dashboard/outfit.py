@@ -7,7 +7,7 @@ import gradio as gr
 from core.checkpoints import pretrained_for
 from core.films.nearest import memory_cards
 from core.inside import layers_of
-from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of
+from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of, subject_of
 from dashboard.controls import label_choices
 from dashboard.models import MEMORY, SHIPPED, SOLVED, WORDS, walked_as
 from dashboard.recipe import DEFAULTS, Recipe
@@ -66,8 +66,7 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
     conditions = dataset.conditions
     true = {
         "points": dataset.kind == "points",
-        "classes": bool(conditions),
-        "labels": bool(conditions) and knows_labels(recipe, visitor),
+        "labels": bool(conditions),
         "two": len(conditions) > 1,
         "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
         "rows": recipe.model in SOLVED or recipe.rows is not None
@@ -80,30 +79,30 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
     return [fact for fact, holds in true.items() if holds]
 
 
-def knows_labels(recipe: Recipe, visitor: Visitor | None) -> bool:
-    """Whether a recipe's model can be asked for a label of data that have some."""
-    if recipe.model == "mine":
-        return visitor is not None and bool(getattr(visitor.denoiser, "labels", 0))
-    if recipe.model not in SHIPPED:
-        return recipe.model in SOLVED
+def can_be_asked(recipe: Recipe, visitor: Visitor | None) -> bool:
+    """Whether a recipe's model can be asked for a label of data that have some, by itself or through a classifier."""
+    if recipe.guide == "classifier":
+        return recipe.model != MEMORY
     try:
-        return bool(network_of(recipe, visitor, dataset_of(recipe, visitor))[1]["labels"])
+        subject = subject_of(recipe, visitor)
     except CannotShow:
         return False
+    return bool(subject.denoise.labels)
 
 
 def without_what_is_not_there(recipe: Recipe, visitor: Visitor | None) -> Recipe:
     """The recipe with the labels and the layer left out that its data or its model do not have."""
-    try:
-        dataset = dataset_of(recipe, visitor)
-    except CannotShow:
-        return recipe
-    true, changes = facts(recipe, visitor), {}
+    conditions, changes = dataset_of(recipe, visitor).conditions, {}
     for k, name in enumerate(("label", "label2")):
-        asked, conditions = getattr(recipe, name), dataset.conditions
-        there = "labels" in true and k < len(conditions) and (not asked.isdigit() or int(asked) < len(conditions[k][1]))
-        if not there:
+        asked = getattr(recipe, name)
+        there = k < len(conditions) and (not asked.isdigit() or int(asked) < len(conditions[k][1]))
+        if asked != DEFAULTS[name] and not (there and can_be_asked(recipe, visitor)):
             changes[name] = DEFAULTS[name]
     if recipe.layer and recipe.layer not in layers_of_model(recipe, visitor):
         changes["layer"] = DEFAULTS["layer"]
     return recipe.with_(**changes)
+
+
+def without_hidden(recipe: Recipe, visitor: Visitor | None) -> Recipe:
+    """The recipe without the layer that a hidden control still holds, where the model has none to look into."""
+    return recipe if not recipe.layer or recipe.layer in layers_of_model(recipe, visitor) else recipe.with_(layer="")

@@ -15,7 +15,7 @@ from dashboard.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
 from dashboard.examples import EXAMPLES
 from dashboard.lab import Lab, plainly
 from dashboard.models import USUAL, walked_as
-from dashboard.outfit import OUTFITTED, facts, outfit, using, weights, without_what_is_not_there
+from dashboard.outfit import OUTFITTED, facts, outfit, using, weights, without_hidden, without_what_is_not_there
 from dashboard.own import Own, build_own, read_drawing, read_file
 from dashboard.recipe import DEFAULTS, HELP, OWN, Recipe
 from dashboard.reel import Reel
@@ -119,8 +119,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
 
     def refresh(tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
         visitor = lab.visitor(token, session)
-        # A label or a layer that a hidden control still holds is not asked of a model that has none.
-        recipe = without_what_is_not_there(recipe_from(controls, values).with_(**view), visitor)
+        recipe = without_hidden(recipe_from(controls, values).with_(**view), visitor)
         yield {current: tab, told: tell(recipe, visitor)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):

@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 from dashboard.jobs import RUNNING, WAITING, Job
@@ -44,7 +44,7 @@ def size_of(thing: Any) -> int:
     if isinstance(thing, list | tuple):
         return sum(map(size_of, thing))
     if is_dataclass(thing):
-        return sum(size_of(getattr(thing, part.name)) for part in fields(thing))
+        return sum(map(size_of, vars(thing).values()))  # with what it has worked out of its fields and kept
     return 0
 
 

@@ -118,6 +118,27 @@ def test_the_density_of_a_guided_walk_can_be_worked_out():
     assert_close(*grids, rtol=1e-3, atol=1e-3)
 
 
+def test_the_exact_slope_is_the_derivative_of_the_exact_classifier_also_of_one_condition_of_two(generator):
+    faces, schedule = load("faces16"), make_schedule("cosine")
+    of_faces, of_clouds = Exact.of(faces, schedule), in_float64(schedule)
+    for exact, which, label in ((of_clouds, 0, 1), (of_faces, 0, 4), (of_faces, 1, 2)):
+        classifier, shape = ExactClassifier(exact, which), exact.points.shape[1:]
+        x = torch.randn(3, *shape, generator=generator, dtype=torch.float64)
+        for t in (torch.tensor(0.4), torch.tensor([0.2, 0.6, 0.99])):
+            found = slope(classifier, x, t, torch.tensor([label]))
+            again = slope(classifier.__call__, x, t, torch.tensor([label]))  # by automatic derivatives
+            assert again.abs().max() > 0
+            assert_close(found, again, rtol=1e-8, atol=1e-10)
+
+
+def test_a_label_that_no_point_has_is_refused_rather_than_followed_to_nowhere():
+    few = load("digits8").first(4)
+    classifier = ExactClassifier(Exact.of(few, make_schedule("cosine")))
+    missing = next(c for c in range(10) if c not in few.labels)
+    with pytest.raises(ValueError, match=f"no data point is called {missing}"):
+        slope(classifier, torch.zeros(2, 1, 8, 8), torch.tensor(0.5), torch.tensor([missing]))
+
+
 # The network
 
 

@@ -132,6 +132,18 @@ def test_outside_the_interval_the_sharpened_density_is_that_of_the_label():
     assert differs == [0.25 <= float(t) <= 0.55 for t in inside.times]
 
 
+def test_outside_the_interval_a_classifier_does_not_guide_and_the_density_is_that_of_the_data():
+    film, conditional, unconditional, _ = guided()
+    rows, plain = film.dataset.rows_of("1"), guided(scale=0.0)[0]
+    offer_guidance(film, conditional, unconditional, 1.0, (0.55, 0.25), rows, outside=0.0)
+    frames = zip(shown(film, "p_sharp"), shown(plain, "p_sharp"))
+    differs = [not np.allclose(one, other) for one, other in frames]
+    assert differs == [0.25 <= float(t) <= 0.55 for t in film.times]
+    assert film.more_charts[-1]() == ()
+    shown(film, "eps_pull")
+    assert [series.style for series in film.more_charts[-1]()[0].series] == ["band", "line"]  # a scale of 1 does guide
+
+
 def test_a_density_is_finite_also_where_points_are_far_away_and_thin():
     film, *_ = guided(scale=9.0)
     film.dataset = Dataset("far", "", "points", film.dataset.x0 * 1e-3 - 1.5, film.dataset.labels, ("l", "r"), 1e-4)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
-from core.datasets import load
+from core.datasets import Dataset, load
 from core.guidance import condition
 from dashboard.actions.compare import compare
 from dashboard.actions.guided import called, cond_of, guided
@@ -17,10 +20,11 @@ from dashboard.actions.trainings import config_of, floor_by_bucket
 from dashboard.controls import RECIPE_SETS, label_choices
 from dashboard.examples import EXAMPLES
 from dashboard.models import MODEL_SETS, MODELS, USUAL, WORDS, walked_as
-from dashboard.outfit import OUTFITTED, facts, outfit, using, without_what_is_not_there
+from dashboard.outfit import OUTFITTED, facts, outfit, using, without_hidden, without_what_is_not_there
 from dashboard.recipe import DEFAULTS, OWN, Recipe
 from dashboard.tabs.train import training_of
 from dashboard.ui import fit
+from dashboard.visitors import Visitors
 
 GAUSSIANS = Recipe(data="gaussians8", model="exact", steps=10, samples=40)
 
@@ -86,14 +90,11 @@ def test_data_without_a_model_for_few_steps_are_not_walked_in_one():
     assert kept.sampler == USUAL["sampler"] and len(complaints) == 1
 
 
-def test_what_a_hidden_control_still_holds_is_not_asked_of_a_model_that_has_none():
-    asked = Recipe(data="digits8", label="each", guidance=3.0, layer="middle")
-    assert without_what_is_not_there(asked, None) == asked
-    few = without_what_is_not_there(asked.with_(rows=64), None)
-    assert (few.label, few.layer) == ("any", "middle") and "labels" not in facts(asked.with_(rows=64), None)
-    assert without_what_is_not_there(asked.with_(model="exact"), None).layer == ""
-    unknown = Recipe(data=OWN, model="exact", label="1")
-    assert without_what_is_not_there(unknown, None) == unknown  # what shows it says that there are no such data
+def test_a_layer_that_a_hidden_control_still_holds_is_not_asked_of_a_model_that_has_none():
+    asked = Recipe(data="digits8", label="each", layer="middle")
+    assert without_hidden(asked, None) == asked
+    assert without_hidden(asked.with_(model="exact"), None) == asked.with_(model="exact", layer="")
+    assert without_hidden(Recipe(data=OWN, model="exact", layer="middle"), None).layer == ""
 
 
 def test_a_room_asks_for_no_schedule_and_pictures_have_no_room():
@@ -113,6 +114,71 @@ def test_every_example_is_a_comparison_that_can_be_made(name):
 def test_the_words_of_the_labels_are_their_names():
     assert label_choices(("cat", "dog")) == [("any", "any"), ("each in turn", "each"), ("cat", "0"), ("dog", "1")]
     assert RECIPE_SETS["flow"]["schedule"] == "flow"
+
+
+def test_a_model_without_labels_can_be_asked_through_a_classifier_and_by_itself_it_cannot():
+    recipe = Recipe(data="gaussians8", label="2")  # shipped without labels
+    assert "labels" in facts(recipe, None)
+    assert without_what_is_not_there(recipe, None).label == "any"
+    assert without_what_is_not_there(recipe.with_(guide="classifier"), None).label == "2"
+    film = finished(denoise(recipe.with_(guide="classifier", guidance=3.0, steps=20, samples=40)))
+    data = load("gaussians8")
+    assert (data.labels[torch.cdist(film.trace.final, data.x0).argmin(1)] == 2).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("changes", [dict(data="digits8", rows=16), dict(data="faces16", model="linear")])
+def test_a_link_is_asked_for_no_label_that_its_very_model_does_not_know(changes):
+    assert without_what_is_not_there(Recipe(label="1", **changes), None).label == "any"
+
+
+def test_a_training_of_data_without_labels_learns_none_whatever_the_switch_says():
+    assert not config_of(Recipe(labels="learn"), load("trex")).labels
+    assert training_of(Recipe(labels="learn", train_steps=5), None)
+
+
+# --- models solved here and now -----------------------------------------------------------------------------------
+
+
+def pictures(count: int, side: int, channels: int, labels: int = 0) -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+    x0 = torch.rand(count, channels, side, side, generator=generator) * 2 - 1
+    names = tuple(f"kind {k}" for k in range(labels))
+    return Dataset("own", "Your pictures", "images", x0, torch.arange(count) % labels if labels else None, names)
+
+
+@pytest.fixture
+def visitor():
+    visitors = Visitors()
+    yield visitors.of(visitors.enter())
+    visitors.stop()
+
+
+def test_a_linear_model_is_solved_once_for_all_schedules_and_of_one_s_own_data_too(visitor):
+    visitor.data = pictures(30, 8, 1, labels=2)
+    for data in ("own", "digits8"):
+        recipe = Recipe(data=data, model="linear")
+        first = subject_of(recipe, visitor)
+        other = subject_of(recipe.with_(schedule="flow", T=500), visitor)
+        assert other.network.network is first.network.network and other.network.schedule.name == "flow"
+        fewer = subject_of(recipe.with_(rows=12), visitor)
+        assert fewer.network.network is not first.network.network
+
+
+def test_of_the_solved_models_of_data_only_some_are_kept_and_with_the_data_all_are_let_go(visitor):
+    visitor.data = pictures(30, 8, 1)
+    networks = [weakref.ref(subject_of(Recipe(data="own", model="wiener", rows=rows), visitor).network.network)
+                for rows in range(10, 20)]
+    gc.collect()
+    assert [network() is not None for network in networks] == [False] * 7 + [True] * 3
+    visitor.data = None
+    gc.collect()
+    assert not any(network() for network in networks)
+
+
+def test_a_wiener_filter_of_more_numbers_than_anybody_should_wait_for_is_refused(visitor):
+    visitor.data = pictures(40, 32, 3, labels=20)
+    with pytest.raises(CannotShow, match="3,072 values with 20 labels holds 198,180,864 numbers.*take the linear"):
+        subject_of(Recipe(data="own", model="wiener"), visitor)
 
 
 # --- labels -------------------------------------------------------------------------------------------------------
@@ -206,6 +272,17 @@ def test_a_walk_offers_what_only_it_has_to_show(changes, keys):
     assert len(film.scene(tuple(sorted(keys))).charts) >= 2
     plain = finished(denoise(Recipe(steps=3, samples=4)))
     assert not (keys - {"nearest"}) & set(plain.offers)
+
+
+@pytest.mark.parametrize("changes, there", [
+    (dict(data="gaussians8", model="exact", label="1"), True), (dict(data="creatures"), True),
+    (dict(data="creatures", model="exact"), True), (dict(data="creatures", label="1", guide="classifier"), False),
+    (dict(data="creatures", guide="classifier"), True), (dict(data="latent_digits", model="exact"), False),
+    (dict(data="latent_digits", model="exact", rows=500), True),
+])  # fmt: skip
+def test_the_density_of_a_model_that_looks_at_every_row_is_worked_out_for_some_rows_only(changes, there):
+    film = finished(denoise(Recipe(steps=2, samples=4).with_(**changes)))
+    assert ("p_model" in film.offers) == there
 
 
 def test_fewer_rows_are_fewer_rows_for_everybody():

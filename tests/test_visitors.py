@@ -8,6 +8,7 @@ import weakref
 import pytest
 import torch
 
+from core.datasets import load
 from dashboard.jobs import RUNNING, STOPPED, Pool
 from dashboard.visitors import MB, Busy, Gone, Visitors, size_of
 
@@ -279,6 +280,12 @@ def test_no_newcomer_is_let_in_while_the_memory_is_used_up(clock):
     clock.now += visitors.idle_after + 1
     visitors.touch(second)
     assert visitors.enter() and not visitors.touch(first)
+
+
+def test_the_size_of_data_counts_what_was_worked_out_of_them_and_is_kept():
+    data = load("digits8").first(10)
+    before = size_of(data)
+    assert data.centred and size_of(data) == before + (10 + 1) * 64 * 8
 
 
 def test_the_size_of_things_counts_their_arrays():

@@ -38,12 +38,13 @@ class Exact:
     bandwidth   h above, in the units of the data
     cond        what each point is called: int64 (N,), or (N, K) for K conditions; None without labels
     labels      how many classes each condition has, as a `Denoiser` says it; 0 without labels
+    centred     the points' mean (D,) and what they differ from it by (N, D), float64, where somebody has them already
 
     Distances are taken in float64: at small sigma they are divided by a very small number.
     """
 
     def __init__(self, points: Tensor, schedule: Schedule, bandwidth: float = 0.0, cond: Tensor | None = None,
-                 labels: Labels = 0):
+                 labels: Labels = 0, centred: tuple[Tensor, Tensor] | None = None):
         if len(points) == 0:
             raise ValueError("the exact denoiser needs at least 1 data point; given none")
         if bandwidth < 0:
@@ -52,15 +53,16 @@ class Exact:
         self.target, self.labels, self._nulls = "x0", labels, label_counts(labels)
         self._called = None if cond is None else cond.reshape(len(points), -1)  # (N, K)
         # Centred, so that the inner products below lose no digits to a common offset.
-        flat = points.reshape(len(points), -1).to(torch.float64)
-        self._centre = flat.mean(0)
-        self._flat = flat - self._centre
+        if centred is None:
+            flat = points.reshape(len(points), -1).to(torch.float64)
+            centred = flat.mean(0), flat - flat.mean(0)
+        self._centre, self._flat = centred
         self._norms = (self._flat**2).sum(1)
 
     @classmethod
     def of(cls, dataset: Dataset, schedule: Schedule) -> Exact:
-        """That of a data set, with its labels."""
-        return cls(dataset.x0, schedule, dataset.bandwidth, dataset.cond, dataset.classes)
+        """That of a data set, with its labels. All of one data set share the float64 rows, which may be large."""
+        return cls(dataset.x0, schedule, dataset.bandwidth, dataset.cond, dataset.classes, dataset.centred)
 
     def _logits(self, x: Tensor, alpha: Tensor, variance: Tensor) -> Tensor:
         """−|x − alpha·y|²/(2·variance) up to a term that all y share; x (b, D) is relative to alpha·centre."""
@@ -137,3 +139,16 @@ class Exact:
             own = [torch.logsumexp(logits[:, called == c], 1) for c in range(classes)]
             out.append(torch.stack(own, 1) - torch.logsumexp(logits, 1, keepdim=True))
         return torch.cat(out)
+
+    @torch.no_grad()
+    def posterior_slope(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """∇ log p(cond | x_t) with respect to x_t, of its shape: alpha/(alpha²h² + sigma²)·(m_cond − m).
+
+        m is the mean above of all points, m_cond that of those so called. The gradient of `log_posterior`, without
+        keeping weights for a way back. ValueError for labels that no point has.
+        """
+        slopes = []
+        for (_, alpha, variance, told), (*_, logits) in zip(self._chunks(x_t, t, cond), self._chunks(x_t, t)):
+            apart = (torch.softmax(told, 1) - torch.softmax(logits, 1)) @ self._flat
+            slopes.append((alpha / variance)[:, None] * apart)
+        return torch.cat(slopes).reshape(x_t.shape).to(x_t)

@@ -104,15 +104,15 @@ def linear(dataset: Dataset, schedule: Schedule, components: int | None = None) 
     labels = dataset.classes if isinstance(dataset.classes, int) else 0
     network = Linear(dataset.shape, k, labels)
     centre = x.mean(0)
-    encoder = _eigen((x - centre).T @ (x - centre))[1][:k]
+    spread, encoder = (part[:k] for part in _eigen((x - centre).T @ (x - centre) / len(x)))
     code = (x - centre) @ encoder.T
     for row in range(labels + 1):
-        own = code[dataset.cond == row] if row < labels else code
-        own = own if len(own) else code
-        mean = own.mean(0)
-        values, axes = _eigen((own - mean).T @ (own - mean) / len(own))
-        network.mean[row] = centre + mean @ encoder
-        network.directions[row] = axes @ encoder
+        own = code[dataset.cond == row] if row < labels else code[:0]
+        mean, values, axes = centre, spread, encoder
+        if len(own):
+            values, axes = _eigen((own - own.mean(0)).T @ (own - own.mean(0)) / len(own))
+            mean, axes = centre + own.mean(0) @ encoder, axes @ encoder
+        network.mean[row], network.directions[row] = mean, axes
         network.std[row] = (values.clamp(min=0) + dataset.bandwidth**2).sqrt()
     return Denoiser(network, schedule, "x0", sigma_data=1.0, labels=labels).eval()
 

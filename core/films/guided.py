@@ -19,7 +19,8 @@ PULL = {"points": 1.6, "images": 0.5}
 
 
 def offer_guidance(film: TraceFilm, conditional: Denoise, unconditional: Denoise, scale: float = 1.0,
-                   between: tuple[float, float] = (1.0, 0.0), rows: Tensor | None = None) -> None:
+                   between: tuple[float, float] = (1.0, 0.0), rows: Tensor | None = None,
+                   outside: float = 1.0) -> None:
     """Offer what the model says given the label (eps_c), given none (eps_u), and the difference of the two (eps_pull).
 
     Of points also as fields, field_c, field_u and field_pull: eps_u − eps_c = sigma·∇log p(c | x_t), the direction in
@@ -32,7 +33,8 @@ def offer_guidance(film: TraceFilm, conditional: Denoise, unconditional: Denoise
 
     conditional, unconditional  what the walk is guided with, on the film's schedule: either kind of guidance at scale 1
                                 and at 0. Of points, one label for all, so that fields can be asked for
-    scale, between              those of the walk, for p_sharp and the chart
+    scale, between, outside     those of the walk, for p_sharp and the chart; outside: the scale beyond `between`, 1 of
+                                classifier-free guidance and 0 of a classifier's
     rows                        which rows of the data are called what was asked for, bool (N,); p_sharp needs it
 
     The walk keeps nothing for this: both are asked again at its states, for the frames that are looked at.
@@ -51,12 +53,12 @@ def offer_guidance(film: TraceFilm, conditional: Denoise, unconditional: Denoise
     if points:
         _offer_fields(film, conditional, unconditional)
         if rows is not None and scale >= 0:
-            scales = scale_at(scale, between, outside=1.0)
+            scales = scale_at(scale, between, outside)
             film.offer("p_sharp", "p · p(c|x)^{w}", "the density whose score guidance takes at this t, exact, over its "
                        "maximum; p of the model shows what the walk makes of it",
                        lambda a, b: sharpened(film, rows, scales, a, b), kind="heat", range=(0.0, 1.0),
                        palette="magnitude", caption=scaled(film.scale, f"w = {scale:g} · p / max p"))
-    film.more_charts.append(lambda: _chart(film, asked.sizes, scale, between))
+    film.more_charts.append(lambda: _chart(film, asked.sizes, () if scale == outside else between))
 
 
 def _as_shown(asked: _Asked, key: str, points: bool) -> Callable[[int, int], Tensor]:
@@ -128,13 +130,13 @@ def sharpened(film: TraceFilm, rows: Tensor, scales: Callable[[Tensor], Tensor],
     return torch.stack(out)
 
 
-def _chart(film: TraceFilm, sizes: dict[int, float], scale: float, between: tuple[float, float]) -> tuple[Chart, ...]:
+def _chart(film: TraceFilm, sizes: dict[int, float], between: tuple[float, ...]) -> tuple[Chart, ...]:
     if not sizes:
         return ()
     cursor, seen = torch.cat([film.kept, film.times[-1:]]).numpy(), sorted(sizes)
     curve = Series("label − none", cursor[seen], np.array([sizes[k] for k in seen]))
     series = (curve,)
-    if between != (1.0, 0.0) and scale != 1:
+    if between not in ((), (1.0, 0.0)):
         top = np.full(2, max(sizes.values()))
         series = Series("guided", np.array(between), top, style="band", palette="ink", low=0 * top), curve
     return (Chart("how much does the label change the noise? ‖ε̂_{c} − ε̂_{u}‖/√D, mean over samples", series, cursor,

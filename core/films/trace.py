@@ -76,7 +76,7 @@ class TraceFilm(Film):
     @property
     def exact(self) -> Exact:
         if self._exact is None:
-            self._exact = Exact(self.dataset.x0, self.schedule, self.dataset.bandwidth)
+            self._exact = Exact.of(self.dataset, self.schedule)
         return self._exact
 
     def quantity(self, name: str, first: int, end: int) -> torch.Tensor:

@@ -18,7 +18,8 @@ from core.samplers import Denoise
 from dashboard.actions.subject import CannotShow, Subject
 from dashboard.recipe import Recipe
 
-UNKNOWING = "This model knows no labels, so it cannot be asked for one: take another model, or ask for any."
+UNKNOWING = ("This model knows no labels, so it cannot be asked for one: let a classifier guide it, take another "
+             "model, or ask for any.")
 ONE_LABEL = "A classifier guides to one kind of label: ask for any of the other, or guide classifier-free."
 
 
@@ -105,7 +106,8 @@ def offer_labels(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
         return
     whole = recipe.with_(guide_when=(1.0, 0.0))
     with_label, without = (guided(subject, whole, scale).denoise for scale in (1.0, 0.0))
-    offer_guidance(film, with_label, without, recipe.guidance, recipe.guide_when or (0.0, 0.0), called(subject, cond))
+    offer_guidance(film, with_label, without, recipe.guidance, recipe.guide_when or (0.0, 0.0), called(subject, cond),
+                   outside=0.0 if recipe.guide == "classifier" else 1.0)
 
 
 def called(subject: Subject, cond: Tensor) -> Tensor:

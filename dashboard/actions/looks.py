@@ -23,7 +23,7 @@ from core.films.linear import offer_weights
 from core.films.memory import memory_series
 from core.films.nearest import offer_nearest
 from core.inside import layers_of
-from dashboard.actions.guided import for_the_plane, never_seen, offer_labels
+from dashboard.actions.guided import cond_of, for_the_plane, never_seen, offer_labels
 from dashboard.actions.subject import CannotShow, Subject, dataset_of, edit_of, generator_of, subject_of
 from dashboard.actions.tampered import tampered
 from dashboard.models import MEMORY
@@ -34,6 +34,9 @@ from dashboard.visitors import Visitor
 TRACE_BUDGET = 128 * 2**20
 #: Timesteps under the lens.
 LENS_TIMES = 60
+#: Rows up to which the density of the exact denoiser is worked out, and of one that looks at them three times, as
+#: guidance does; beyond, it takes minutes.
+DENSITY_ROWS, GUIDED_ROWS = 3000, 1000
 
 
 def forward_film(recipe: Recipe, visitor: Visitor | None = None) -> ForwardFilm | RoomFilm:
@@ -88,6 +91,10 @@ def look_closer(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
         if subject.network is None or not layers_of(subject.network.network):
             raise CannotShow("There are no layers to look into: take a trained network as the model, or no layer.")
         offer_inside(film, subject.network.network, recipe.layer)
+    asked = cond_of(recipe, subject, 1) is not None
+    looks_at_rows = recipe.model == "exact" or asked and recipe.guide == "classifier"
+    if looks_at_rows and len(film.dataset) > (GUIDED_ROWS if asked else DENSITY_ROWS):
+        film.offers.pop("p_model", None)
     offer_labels(film, subject, recipe)
     film.remark = never_seen(subject, recipe, recipe.sample_count(film.dataset.kind))
     offer_nearest(film)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -12,7 +12,7 @@ from core.checkpoints import load_pretrained, pretrained_for
 from core.datasets import Dataset, load
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
-from core.denoisers.linear import linear
+from core.denoisers.linear import Linear, linear
 from core.films.nearest import memory_cards
 from core.edits import during, drop_noise, in_order, nudge
 from core.guidance import reschedule
@@ -43,6 +43,11 @@ class Subject:
 
 #: Principal components that linear diffusion looks along.
 COMPONENTS = 30
+#: Numbers in the directions of a linear network: 128 MB, and ten seconds or so to solve.
+MOST_WEIGHTS = 16_000_000
+#: Linear networks that are kept for a data set: by how many rows and along how many components.
+MOST_SOLVED = 3
+_solved: WeakKeyDictionary[Dataset, dict[tuple[int, int], Linear]] = WeakKeyDictionary()
 
 
 def dataset_of(recipe: Recipe, visitor: Visitor | None) -> Dataset:
@@ -86,9 +91,8 @@ def subject_of(recipe: Recipe, visitor: Visitor | None) -> Subject:
     if recipe.model == "exact":
         return Subject(dataset, schedule, exact, exact)
     if recipe.model in ("linear", "wiener"):
-        components = COMPONENTS if recipe.model == "linear" else None
-        solve = solved if recipe.data != OWN else lambda *_: solved_for(dataset, schedule, components)
-        model = solve(recipe.data, recipe.rows, recipe.schedule, recipe.T, components)
+        network = solved(recipe, visitor, dataset)
+        model = Denoiser(network, schedule, "x0", sigma_data=1.0, labels=network.labels).eval()
         return Subject(dataset, schedule, model, exact, network=model)
     denoiser, card = network_of(recipe, visitor, dataset)
     moved = reschedule(denoiser, denoiser.schedule, schedule)
@@ -96,15 +100,27 @@ def subject_of(recipe: Recipe, visitor: Visitor | None) -> Subject:
     return Subject(dataset, schedule, moved, exact, schedule.start_for(denoiser.target), denoiser, held_out)
 
 
-def solved_for(dataset: Dataset, schedule: Schedule, components: int | None) -> Denoiser:
-    """Linear diffusion on just these rows and this schedule, along no more directions than the data have."""
-    return linear(dataset, schedule, components and min(components, dataset.x0[0].numel()))
+def solved(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> Linear:
+    """The network of linear diffusion on just these rows, along no more directions than the data have.
 
-
-@lru_cache(maxsize=6)
-def solved(data: str, rows: int | None, schedule: str, T: int, components: int | None) -> Denoiser:
-    """The same for shipped data: of pictures of many pixels it takes seconds, and many ask for it."""
-    return solved_for(dataset_of(Recipe(data=data, rows=rows), None), make_schedule(schedule, T), components)
+    One solution serves every schedule. Of pictures of many pixels it takes seconds, so the last few of a data set are
+    kept for as long as the data are. CannotShow for a Wiener filter of more numbers than anybody should wait for.
+    """
+    size, rows = dataset.x0[0].numel(), 1 + (dataset.classes if isinstance(dataset.classes, int) else 0)
+    components = min(COMPONENTS, size) if recipe.model == "linear" else size
+    if rows * components * size > MOST_WEIGHTS:
+        raise CannotShow(f"The Wiener filter of pictures of {size:,} values"
+                         + (f" with {rows - 1} labels" if rows > 1 else "")
+                         + f" holds {rows * size**2:,} numbers, and {MOST_WEIGHTS:,} are the most: take the linear "
+                         "model, or bring smaller pictures.")
+    known = _solved.setdefault(dataset_of(recipe.with_(rows=None), visitor), {})
+    network = known.get((len(dataset), components))
+    if network is None:
+        network = linear(dataset, make_schedule(recipe.schedule, recipe.T), components).network
+        for key in list(known)[: max(0, len(known) + 1 - MOST_SOLVED)]:
+            known.pop(key, None)
+        known[len(dataset), components] = network
+    return network
 
 
 def network_of(recipe: Recipe, visitor: Visitor | None, dataset: Dataset) -> tuple[Denoiser, dict]:

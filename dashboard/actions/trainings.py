@@ -43,7 +43,7 @@ def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
     for name in ("target", "time_sampling"):
         if getattr(recipe, name) != "auto":
             changes[name] = getattr(recipe, name)
-    if recipe.labels == "learn":
+    if recipe.labels == "learn" and dataset.conditions:  # the switch stays as it is when data without labels are picked
         changes["labels"] = True
     if recipe.train_steps is not None:
         changes["steps"] = recipe.train_steps

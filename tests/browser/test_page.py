@@ -432,13 +432,12 @@ def test_the_data_of_a_link_are_in_sight_in_the_picker(open_page, url):
     assert picker["y"] <= chosen["y"] and chosen["y"] + chosen["height"] <= picker["y"] + picker["height"]
 
 
-def test_a_label_does_not_bar_the_way_to_a_model_that_knows_none(open_page, url):
-    page = open_page(url, query="data=moons&model=exact&label=1&guidance=3&steps=20")
+def test_a_layer_does_not_bar_the_way_to_a_model_that_has_none(open_page, url):
+    page = open_page(url, query="data=digits8&layer=middle&steps=5")
     first = whole(page, "denoise")["film"]
-    choose(page, "model", "pretrained")
+    choose(page, "model", "exact")
     wait(page, "denoise", OTHER.format(first))
-    assert page.query_selector("[data-testid=toast-body]") is None and not page.is_visible("#field-label")
-    assert "label=" not in page.evaluate("location.search")
+    assert page.query_selector("[data-testid=toast-body]") is None and not page.is_visible("#field-layer")
 
 
 def test_an_example_sets_up_a_whole_comparison(open_page, url):
