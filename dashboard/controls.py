@@ -25,7 +25,7 @@ WORDS = {
     "weighting": {"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀",
                   "min_snr": "min-SNR", "edm": "EDM's"},
     "time_sampling": {"auto": "as the recipe", "uniform": "uniform t", "log_normal": "log-normal"},
-    "forward": {"data": "data, in noise", "room": "heat, in a room"},
+    "forward": {"data": "data in noise", "room": "a warm room"},
     "schedule": {"linear": "linear β", "flow": "rectified flow", "ve": "VE (EDM)", "zero_snr": "zero SNR"},
     "target": {"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀",
                "edm": "EDM's F"},
@@ -71,6 +71,7 @@ class Controls:
     buttons: dict[str, gr.Button] = field(default_factory=dict)
     groups: dict[str, gr.Column] = field(default_factory=dict)
     examples: gr.Dropdown | None = None
+    status: gr.HTML | None = None  #: where a training stands, above its buttons
 
     @property
     def inputs(self) -> list:
@@ -165,7 +166,7 @@ def build_controls() -> Controls:
         with gr.Column(elem_classes=["ns-for-forward"], min_width=0):
             with gr.Column(elem_classes=needs("points"), min_width=0):
                 c.add("forward", "forgets")
-        with gr.Column(elem_classes=["ns-unless-memory"], min_width=0):
+        with gr.Column(elem_classes=["ns-unless-memory", *needs("noised")], min_width=0):
             c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
             c.add("T", "timesteps T")
     with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
@@ -231,6 +232,7 @@ def build_controls() -> Controls:
     with gr.Row(elem_classes=["ns-actions", "ns-for-lens"]):
         c.buttons["lens"] = gr.Button("Look", variant="primary", elem_id="look")
     with gr.Column(elem_classes=["ns-actions", "ns-for-train"], min_width=0):
+        c.status = gr.HTML("", padding=False, elem_id="training-status")
         with gr.Row():
             c.buttons["train"] = gr.Button("Train", variant="primary", elem_id="train")
             c.buttons["pause"] = gr.Button("Pause", variant="primary", elem_id="pause", visible=False)

@@ -9,7 +9,7 @@ from core.films.nearest import memory_cards
 from core.inside import layers_of
 from dashboard.actions.subject import CannotShow, dataset_of, model_choices, network_of, subject_of
 from dashboard.controls import label_choices
-from dashboard.models import MEMORY, SHIPPED, SOLVED, WORDS
+from dashboard.models import MEMORY, SHIPPED, SOLVED, WORDS, walked_as
 from dashboard.recipe import DEFAULTS, Recipe
 from dashboard.visitors import Visitor
 
@@ -17,16 +17,22 @@ from dashboard.visitors import Visitor
 OUTFITTED = ("model", "label", "label2", "layer")
 
 
-def best_model(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> str:
+def best_model(recipe: Recipe, visitor: Visitor | None) -> str:
     """Which model to use: what was chosen if it is there for this data, else the best that is."""
     choices = model_choices(recipe, visitor)
-    wanted = chosen or recipe.model
-    return wanted if wanted in choices else choices[0]
+    return recipe.model if recipe.model in choices else choices[0]
 
 
-def outfit(recipe: Recipe, visitor: Visitor | None, chosen: str | None = None) -> list:
+def using(recipe: Recipe, model: str) -> Recipe:
+    """The recipe with this model. One for few steps that has to go takes its way of walking with it."""
+    if model == recipe.model:
+        return recipe
+    return recipe.with_(model=model, **walked_as(model, recipe.schedule, recipe.sampler, recipe.steps))
+
+
+def outfit(recipe: Recipe, visitor: Visitor | None) -> list:
     """Updates of the fields OUTFITTED: their choices for these data, and their values where they are among them."""
-    recipe = recipe.with_(model=best_model(recipe, visitor, chosen))
+    recipe = recipe.with_(model=best_model(recipe, visitor))
     models = [(WORDS[name], name) for name in model_choices(recipe, visitor)]
     updates = [gr.update(choices=models, value=recipe.model)]
     conditions = dataset_of(recipe, visitor).conditions
@@ -67,6 +73,7 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
                 or recipe.model != MEMORY and bool(memory_cards(recipe.data)),
         "memory": recipe.model == MEMORY,
         "mine": recipe.model == "mine",
+        "noised": recipe.forward == "data" or dataset.kind != "points",  # heat in a room asks for no schedule
         "network": recipe.model in SHIPPED or recipe.model == "mine",
     }
     return [fact for fact, holds in true.items() if holds]
@@ -94,3 +101,8 @@ def without_what_is_not_there(recipe: Recipe, visitor: Visitor | None) -> Recipe
     if recipe.layer and recipe.layer not in layers_of_model(recipe, visitor):
         changes["layer"] = DEFAULTS["layer"]
     return recipe.with_(**changes)
+
+
+def without_hidden(recipe: Recipe, visitor: Visitor | None) -> Recipe:
+    """The recipe without the layer that a hidden control still holds, where the model has none to look into."""
+    return recipe if not recipe.layer or recipe.layer in layers_of_model(recipe, visitor) else recipe.with_(layer="")

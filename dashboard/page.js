@@ -45,6 +45,7 @@
   function picker(element, { props, watch, trigger }) {
     const root = element.querySelector('.ns-picker');
     const draw = () => {
+      const was = root.scrollTop;
       root.replaceChildren(...props.items.map(({ name, title, image }) => {
         const on = name === props.value;
         const button = N.make('button', 'ns-pick', { type: 'button', role: 'radio', title, 'aria-label': title, 'aria-checked': on });
@@ -55,6 +56,11 @@
         };
         return button;
       }));
+      // What a link has chosen may stand below the rows that are seen.
+      root.scrollTop = was;
+      const on = root.querySelector('[aria-checked=true]');
+      if (on && on.offsetTop < root.scrollTop) root.scrollTop = on.offsetTop;
+      if (on) root.scrollTop = Math.max(root.scrollTop, on.offsetTop + on.offsetHeight - root.clientHeight + 6);
     };
     draw();
     watch(['value', 'items'], draw);

@@ -17,7 +17,7 @@ from dashboard.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
 from dashboard.examples import EXAMPLES
 from dashboard.lab import Lab, plainly
 from dashboard.models import USUAL, walked_as
-from dashboard.outfit import OUTFITTED, best_model, facts, outfit, without_what_is_not_there
+from dashboard.outfit import OUTFITTED, best_model, facts, outfit, using, without_hidden, without_what_is_not_there
 from dashboard.own import Own, build_own, read_drawing, read_file
 from dashboard.recipe import DEFAULTS, HELP, OWN, Recipe
 from dashboard.reel import Reel
@@ -33,6 +33,9 @@ CACHE_LIFE = (600, 3600)
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
 LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare}
 TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare"}
+#: Tabs tell their first choice while the page is put up, with fields that hold nothing yet; a visitor who has been here
+#: before has a token by then. What arrives opens the tab in front by itself.
+UNLESS_READY = "(token, ...rest) => [document.body.classList.contains('ns-ready') ? token : null, ...rest]"
 BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</b></a><span class="ns-tools">
 <button type="button" data-ns="recipe" class="ns-recipe-button">Recipe</button>
 <button type="button" data-ns="copy">Copy link</button>
@@ -88,7 +91,6 @@ def build(lab: Lab) -> gr.Blocks:
         with gr.Row(elem_id="frame"):
             with gr.Column(elem_id="recipe", min_width=0, scale=0):
                 controls = build_controls()
-                status = gr.HTML("", padding=False, elem_classes=["ns-for-train"], elem_id="training-status")
                 own = build_own(controls)
             with gr.Column(elem_id="main", min_width=0):
                 with gr.Tabs(selected="denoise", elem_id="tabs") as tabs:
@@ -99,7 +101,7 @@ def build(lab: Lab) -> gr.Blocks:
                                 first = {"value": {**lab.greeting.value(done=True), "greeting": True}}
                                 stages[name] = LOOKS[name].stage(**first if name == "denoise" else {})
                             else:
-                                training = train.layout(controls, status)
+                                training = train.layout(controls)
         expose(lab)
         _wire(lab, page, controls, token, current, told, tabs, tab_items, stages, training, own)
     return page
@@ -127,6 +129,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
         All of it is one event. Of two in a row the second would read the sidebar, in a page that has much to do, before
         what the first has set stands there.
         """
+        recipe = without_hidden(recipe, visitor)
         yield {**settings, current: tab, told: tell(recipe, visitor)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):
@@ -140,12 +143,12 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
 
     for name, item in tab_items.items():
         def on_tab(token: str | None, request: gr.Request, *values, name=name) -> Iterator[dict]:
-            if token is None:  # the page is still being put up: Tabs tell their first choice before anybody has arrived
+            if token is None:  # see UNLESS_READY
                 yield {current: gr.skip()}
                 return
             yield from refresh(name, token, request.session_hash, values, force=False)
 
-        item.select(on_tab, inputs, outputs, trigger_mode="multiple", js=None, **QUIET)
+        item.select(on_tab, inputs, outputs, trigger_mode="multiple", js=UNLESS_READY, **QUIET)
 
     for name in LOOKS:
         def on_press(token: str, request: gr.Request, *values, name=name) -> Iterator[dict]:
@@ -225,9 +228,10 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
 
     def choose(recipe: Recipe, visitor: Visitor, text: str = "") -> tuple[Recipe, dict]:
         dataset_of(recipe, visitor)
-        recipe = without_what_is_not_there(recipe.with_(model=best_model(recipe, visitor)), visitor)
+        recipe = without_what_is_not_there(using(recipe, best_model(recipe, visitor)), visitor)
         offered = dict(zip((fields[name] for name in OUTFITTED), outfit(recipe, visitor)))
-        return recipe, {fields["data"]: recipe.data, own.note: text, **offered}
+        walked = {fields[name]: getattr(recipe, name) for name in USUAL}
+        return recipe, {fields["data"]: recipe.data, own.note: text, **offered, **walked}
 
     def pick(recipe: Recipe, visitor: Visitor, event: dict) -> tuple[Recipe, dict]:
         return choose(recipe.with_(data=event.get("name")), visitor)
@@ -238,7 +242,7 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
         rows = f"{len(dataset):,} {'points' if dataset.kind == 'points' else 'pictures'}"
         for warning in dataset.warnings[:4]:
             gr.Warning(warning)
-        recipe = recipe.with_(data=OWN, model="exact", samples=None, lens_samples=None)
+        recipe = using(recipe.with_(data=OWN, samples=None, lens_samples=None), "exact")
         return choose(recipe, visitor, f"In use: your own {rows}.")
 
     def upload(recipe: Recipe, visitor: Visitor, path: str | None, size: int) -> tuple[Recipe, dict] | None:
@@ -247,7 +251,7 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
     def draw(recipe: Recipe, visitor: Visitor, event: dict) -> tuple[Recipe, dict]:
         return bring(recipe, visitor, read_drawing(event.get("picture")))
 
-    sets = [fields["data"], own.note, *(fields[name] for name in OUTFITTED)]
+    sets = [fields["data"], own.note, *(fields[name] for name in (*OUTFITTED, *USUAL))]
     sidebar.on(fields["data"].pick, pick, sets=sets)
     sidebar.on(own.file.upload, upload, own.file, own.size, sets=sets)
     sidebar.on(own.pad.drawn, draw, sets=sets)
@@ -329,7 +333,7 @@ def fit(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, list[str]]:
         why = ("The link shows a model trained live: press Train to make it again" if recipe.model == "mine"
                else "No trained model is shipped for this data")
         complaints.append(f"{why}; until then the {choices[0]} one is shown")
-        recipe = recipe.with_(model=choices[0])
+        recipe = using(recipe, choices[0])
     kept = without_what_is_not_there(recipe, visitor)
     lost = [name for name in ("label", "label2", "layer") if getattr(kept, name) != getattr(recipe, name)]
     if lost:

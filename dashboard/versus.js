@@ -40,7 +40,7 @@
       const field = fields.find(({ name }) => name === row.name);
       const label = `what ${letter} changes it to`;
       if (field && field.choices && field.choices.some(({ value }) => value === row.value)) return select(label, field.choices, row.value);
-      const id = `versus-${letter}`, input = N.make('input', '', { type: 'text', value: row.value, 'aria-label': label, list: id, maxlength: 200 });
+      const id = `versus-${letter}`, input = N.make('input', '', { type: 'text', value: row.value, 'aria-label': label, list: id, maxlength: 200, title: row.value });
       input.disabled = row.name === OFF;
       input.placeholder = row.name === OFF ? '' : row.name === TEXT ? 'steps:10+eta:1' : 'value';
       const list = N.make('datalist', '', { id });

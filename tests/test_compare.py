@@ -21,7 +21,7 @@ from core.schedules import make_schedule
 from core.trace import Trace
 from core.walk import Step, start_noise, walk
 from dashboard.actions import compare as action
-from dashboard.actions.compare import Asked, branched, compare, held_against, plans_of, together
+from dashboard.actions.compare import Asked, branched, compare, first_label, held_against, plans_of, together
 from dashboard.actions.exports import export_reel
 from dashboard.actions.looks import denoise
 from dashboard.actions.subject import CannotShow
@@ -434,6 +434,13 @@ def test_panels_say_what_differs():
     film = finished(compare(EXACT.with_(eta=0.5, versus=versus), words=WORDS))
     assert [film.offers[f"x_{key}"].title for key in "abcd"] == [
         "A · DDIM, η = 0.5", "B · DDPM, clip static", "C · no noise 0.5-0 from step 4", "D · told t -0.05"]
+
+
+@pytest.mark.parametrize("versus, title", [
+    (("model:wiener", "steps:5"), "A · exact"), (("steps:5", "steps:3"), "A · 12 steps"),
+    (("drop_noise:on@2",), "A · DDIM"), (("sampler:ddpm",), "A · DDIM")])
+def test_the_first_run_is_named_by_what_the_others_change(versus, title):
+    assert first_label(EXACT.with_(steps=12, versus=versus), WORDS) == title.removeprefix("A · ")
 
 
 def test_a_comparison_exports_as_one_gif_that_knows_its_recipe(tmp_path):

@@ -252,6 +252,8 @@ def test_a_training_in_latents_shows_its_samples_decoded():
 @pytest.mark.parametrize("default, others, then", [
     (("x_a", "x_b", "less_b"), ("guess_a",), ("x_a", "x_b", "decoded_x_a", "decoded_x_b")),
     (("x_t", "eps", "eps_hat", "error", "x0"), (), ("x_t", "eps", "eps_hat", "error", "x0")),
+    (("step0", "step9", "step10", "step200"), (),
+     ("decoded_step0", "decoded_step9", "decoded_step10", "decoded_step200")),
     (("step10", "step200"), ("guess10",), ("step10", "step200", "decoded_step10", "decoded_step200")),
 ])
 def test_what_is_seen_first_are_latents_and_their_pictures_unless_the_film_is_about_noise(default, others, then):

@@ -20,9 +20,10 @@ from dashboard.actions.trainings import config_of, floor_by_bucket
 from dashboard.controls import RECIPE_SETS, label_choices
 from dashboard.examples import EXAMPLES
 from dashboard.models import MODEL_SETS, MODELS, USUAL, WORDS, walked_as
-from dashboard.outfit import OUTFITTED, facts, outfit, without_what_is_not_there
-from dashboard.recipe import DEFAULTS, Recipe
+from dashboard.outfit import OUTFITTED, facts, outfit, using, without_hidden, without_what_is_not_there
+from dashboard.recipe import DEFAULTS, OWN, Recipe
 from dashboard.tabs.train import training_of
+from dashboard.ui import fit
 from dashboard.visitors import Visitors
 
 GAUSSIANS = Recipe(data="gaussians8", model="exact", steps=10, samples=40)
@@ -77,6 +78,28 @@ def test_every_model_has_words_and_those_for_few_steps_a_way_to_be_walked():
         assert walked_as(model, "linear", "ddpm", 700) == sets and Recipe(data="trex", model=model, **sets)
         assert walked_as("exact", **sets) == USUAL
     assert walked_as("exact", "linear", "ddpm", 700) == {"schedule": "linear", "sampler": "ddpm", "steps": 700}
+
+
+def test_data_without_a_model_for_few_steps_are_not_walked_in_one():
+    one_step = Recipe(model="consistency", **MODEL_SETS["consistency"])
+    moved = using(one_step.with_(data="digits8"), "pretrained")
+    assert (moved.model, moved.sampler, moved.steps) == ("pretrained", USUAL["sampler"], USUAL["steps"])
+    own = Recipe(sampler="ddpm", steps=700)
+    assert using(own, "exact") == own.with_(model="exact") and using(one_step, "consistency") == one_step
+    kept, complaints = fit(one_step.with_(data="gaussians8"), None)
+    assert kept.sampler == USUAL["sampler"] and len(complaints) == 1
+
+
+def test_a_layer_that_a_hidden_control_still_holds_is_not_asked_of_a_model_that_has_none():
+    asked = Recipe(data="digits8", label="each", layer="middle")
+    assert without_hidden(asked, None) == asked
+    assert without_hidden(asked.with_(model="exact"), None) == asked.with_(model="exact", layer="")
+    assert without_hidden(Recipe(data=OWN, model="exact", layer="middle"), None).layer == ""
+
+
+def test_a_room_asks_for_no_schedule_and_pictures_have_no_room():
+    assert "noised" not in facts(Recipe(forward="room"), None)
+    assert "noised" in facts(Recipe(), None) and "noised" in facts(Recipe(data="digits8", forward="room"), None)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -16,6 +16,7 @@ from core.scene import Panel
 
 DECODED = 16  #: how many samples are shown as pictures, unless told
 TILES = 14  #: pictures a side of the map of a plane
+MOST = 6  #: panels that stand side by side
 #: Panels, of whichever film, whose samples are latents; and those that show places of the plane, by how they begin.
 LATENTS = re.compile(r"x0|x_\w|walked|samples|guess|step\d+|nearest")
 PLACES = re.compile(r"x0|x_|walk|samples|guess|data|field|paths|score|shift|step|nearest")
@@ -43,7 +44,8 @@ def offer_decoded(film: Film, shown: int = DECODED) -> None:
         best = "decoded_x0" if "decoded_x0" in pictures else pictures[0]
         film.default = ("walkers", best, *drawn[:2])
     elif 2 * len(drawn) >= len(film.default):  # otherwise the film is about something else, as the lens is
-        film.default = (*drawn[:3], *pictures[:3])
+        # Of more than three runs or moments the pictures alone: none of them is to be missing.
+        film.default = tuple((drawn if len(drawn) <= 3 else []) + pictures)[:MOST]
     film.offers = {key: film.offers[key] for key in (*film.default, *film.offers)}
     if film.dataset.kind == "points":
         _draw_map(film)

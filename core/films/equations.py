@@ -17,7 +17,7 @@ class Equation:
     source: str
 
 
-_POSTERIOR = dict(formula="x_{s} = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std · z",
+_POSTERIOR = dict(formula="x_{s} = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std\u00a0·\u00a0z",
                   figures="xₛ = {alpha_s:.3f} · x̂₀ + {direction:.3f} · ε̂ + {std:.3f} · z")
 _ANCESTRAL = "core/samplers/ancestral.py · "
 

@@ -134,7 +134,7 @@ def _chart(film: TraceFilm, sizes: dict[int, float], between: tuple[float, ...])
     if not sizes:
         return ()
     cursor, seen = torch.cat([film.kept, film.times[-1:]]).numpy(), sorted(sizes)
-    curve = Series("ε̂_{c} − ε̂_{u}", cursor[seen], np.array([sizes[k] for k in seen]))
+    curve = Series("label − none", cursor[seen], np.array([sizes[k] for k in seen]))
     series = (curve,)
     if between not in ((), (1.0, 0.0)):
         top = np.full(2, max(sizes.values()))

@@ -48,7 +48,7 @@ def offer_inside(film: TraceFilm, network: nn.Module, layer: str, sample: int = 
             sizes[k] = shown.size
             frames.append(shown.pictures[:most] / max(shown.size, 1e-12))
         count = len(shown.pictures)
-        caption = f"{most} of {count} · ±{VIEW:g} r.m.s." if count > most else f"±{VIEW:g} r.m.s."
+        caption = f"{most} of {count} · ±{VIEW:g} rms" if count > most else f"±{VIEW:g} rms"
         return Panel("inside", title, note, "images", torch.stack(frames).numpy(), (-VIEW, VIEW), "signed", caption)
 
     def chart() -> tuple[Chart, ...]:

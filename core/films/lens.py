@@ -151,7 +151,7 @@ class LensFilm(Film):
                 "one that knew every training picture by heart would explain {possible:.1f} %."),
             formula="x_{t} = α_{t} x_{0} + σ_{t} ε",
             figures=("xₜ = {alpha:.3f} · x₀ + {sigma:.3f} · ε",
-                     "mean (ε̂−ε)²  {mse:.4f}   exact {floor:.4f}   cosine {cosine:.4f}   exact {exact_cosine:.4f}",
+                     "mean (ε̂−ε)²  {mse:.4f}   exact {floor:.4f}", "cosine  {cosine:.4f}   exact {exact_cosine:.4f}",
                      "mean (ε̂−ε exact)²  {excess:.5f}"),
             source="core/lens.py · mse(self.predicted.eps, self.noised.eps)", charts=charts, about=self.about,
         )

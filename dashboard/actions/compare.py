@@ -227,7 +227,14 @@ def held_against(dataset: Dataset, count: int) -> tuple[Tensor, Tensor]:
 
 
 def first_label(recipe: Recipe, words: Words) -> str:
-    """Run A in a few words."""
+    """Run A in a few words: by what the others change about it, where that is one thing, else by its sampler."""
+    changes = recipe.changes.values()
+    names = {name for change in changes for name in change.fields}
+    if "model" in names:
+        return _says("model", recipe.model, words)
+    if len(names) == 1 and names != {"sampler"} and all(change.step is None for change in changes):
+        name, = names
+        return _says(name, getattr(recipe, name), words)
     eta = f", η = {recipe.eta:g}" if recipe.sampler == "ddim" and recipe.eta else ""
     return f"{_word(words, 'sampler', recipe.sampler)}{eta}"
 

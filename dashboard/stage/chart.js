@@ -195,7 +195,7 @@
       const left = Math.max(30, ...ticks.map(t => context.measureText(t.name).width + 12));
       const names = chart.series.filter(s => s.label && s.y.length);
       const widest = Math.max(0, ...names.map(s => context.measureText(N.plain(s.label)).width));
-      const beside = widest + 10 < 0.32 * width;
+      const beside = widest + 10 < 0.38 * width;
       this.plot = { left, right: width - (beside && widest ? widest + 10 : 6), top: 8, bottom: height - 22 };
       this.grid(context, ticks, colours, width, height);
       context.save();
@@ -223,9 +223,11 @@
         context.fillText(name, 2, y);
       }
       context.textBaseline = 'alphabetic';
-      context.fillText(N.plain(this.chart.ends[0]), left, height - 4);
+      const [begin, end] = this.chart.ends.map(N.plain), both = context.measureText(`${begin}  ${end}`).width;
+      context.fillText(begin, left, height - 4);
       context.textAlign = 'right';
-      context.fillText(N.plain(this.chart.ends[1]), right, height - 4);
+      // Under a narrow plot the second stands clear of the first, below the names.
+      context.fillText(end, Math.min(width - 2, Math.max(right, left + both)), height - 4);
     }
 
     curve(context, series, colours) {
@@ -239,7 +241,7 @@
       }
       context.globalAlpha = series.style === 'faint' ? 0.4 : 1;
       context.strokeStyle = context.fillStyle = colour;
-      if (series.style === 'dots') {
+      if (series.style === 'dots' || x.length === 1) {
         for (let i = 0; i < x.length; i++) {
           context.beginPath();
           context.arc(this.x(x[i]), this.y(y[i]), 2, 0, 2 * Math.PI);
@@ -272,13 +274,15 @@
         });
         return end < 0 ? null : { series, x: this.x(series.x[end]), y: this.y(series.y[end]) };
       }).filter(Boolean);
+      const size = label => context.measureText(N.plain(label.series.label)).width;
       if (beside) spread(labels, top + 4, bottom - 4);
-      else this.stack(labels, Math.max(...labels.map(l => context.measureText(N.plain(l.series.label)).width)));
+      else this.stack(labels, Math.max(...labels.map(size)));
       context.textBaseline = 'middle';
-      context.textAlign = beside ? 'left' : 'right';
       context.lineWidth = 3;
-      for (const { series, x, y } of labels) {
-        const text = N.plain(series.label), at = beside ? Math.min(x, right) + 6 : Math.max(x - 2, left + 60);
+      for (const label of labels) {
+        const { series, x, y, alone } = label, text = N.plain(series.label);
+        const at = beside ? (x > right - 24 ? right : x) + 6 : alone ? Math.max(left, x - 2) : Math.max(x - 2, left + size(label));
+        context.textAlign = beside || alone ? 'left' : 'right';
         context.strokeStyle = colours.panel;
         context.strokeText(text, at, y);
         context.fillStyle = series.style === 'faint' ? colours.sub : colours[series.palette];
@@ -286,21 +290,31 @@
       }
     }
 
-    // No room beside the plot: the names stand in it, above all curves or else below them.
+    // No room beside the plot: the names stand in it, above all curves or else below them, but never on the axis.
+    // One whose curve ends far from the others stands at its own end.
     stack(labels, width) {
-      const { right, top, bottom } = this.plot;
+      const { right, top, bottom } = this.plot, far = right - width - 4;
       let above = bottom, below = top;
-      for (const { x, y } of this.chart.series) {
+      for (const { x, y, low } of this.chart.series) {
         x.forEach((value, i) => {
-          const at = this.y(y[i]);
-          if (!Number.isFinite(at) || this.x(value) < right - width - 4) return;
-          above = Math.min(above, at);
-          below = Math.max(below, at);
+          if (this.x(value) < far) return;
+          for (const at of [this.y(y[i]), low ? this.y(low[i]) : NaN].filter(Number.isFinite)) {
+            above = Math.min(above, at);
+            below = Math.max(below, at);
+          }
         });
       }
-      labels.sort((a, b) => a.y - b.y);
-      const first = above - 8 - LINE * (labels.length - 1);
-      labels.forEach((label, i) => { label.y = (first > top ? first : below + 9) + i * LINE; });
+      for (const label of labels) {
+        if (label.x >= far) continue;
+        label.alone = true;
+        label.y += label.y < (top + bottom) / 2 ? 12 : -12;
+      }
+      const together = labels.filter(label => !label.alone).sort((a, b) => a.y - b.y);
+      const rows = LINE * (together.length - 1), over = above - 8 - rows, under = below + 9;
+      const roomier = above - top > bottom - below ? over : under;
+      const wanted = over > top ? over : under + rows < bottom - 4 ? under : roomier;
+      const first = Math.max(top + 4, Math.min(wanted, bottom - 5 - rows));
+      together.forEach((label, i) => { label.y = first + i * LINE; });
     }
 
     // A vertical line at x with a dot on every curve.

@@ -15,7 +15,7 @@ from dashboard.actions.trainings import Training
 from dashboard.controls import Controls
 from dashboard.jobs import ENDED, PAUSED, Job, watch
 from dashboard.lab import Lab, plainly
-from dashboard.outfit import outfit
+from dashboard.outfit import outfit, using
 from dashboard.recipe import Recipe
 from dashboard.reel import Reel
 from dashboard.stage import Stage
@@ -24,6 +24,8 @@ from dashboard.visitors import Visitor
 
 #: Seconds of running after which a training is stopped: a public Space is everybody's.
 LONGEST = 900.0
+#: Model, sampler and steps stay as they stand.
+KEPT = [gr.skip()] * 3
 
 
 @dataclass(frozen=True)
@@ -32,23 +34,23 @@ class TrainTab:
 
     stage: Stage
     clocks: Stage
-    status: gr.HTML
     controls: Controls
 
     @property
     def outputs(self) -> list:
         buttons = [self.controls.buttons[name] for name in ("train", "pause", "resume", "stop", "reset")]
-        return [self.stage, self.clocks, self.status, self.controls.fields["model"], *buttons]
+        settings = [self.controls.fields[name] for name in ("model", "sampler", "steps")]
+        return [self.stage, self.clocks, self.controls.status, *settings, *buttons]
 
 
-def layout(controls: Controls, status: gr.HTML) -> TrainTab:
+def layout(controls: Controls) -> TrainTab:
     """Two stages: training time, and below it denoising time for the network as it was at some moments."""
     stage = new_stage("train", "What does the network learn, and when?",
                       "Press Train: the loss and the samples appear while it learns.", shown=(), autoplay=False)
     clocks = new_stage("clocks", "And at every one of these moments: how was the same noise denoised?",
                        "When a training has ended, the same noise is denoised with the weights of six moments of it.",
                        shown=())
-    return TrainTab(stage, clocks, status, controls)
+    return TrainTab(stage, clocks, controls)
 
 
 def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> Any:
@@ -88,7 +90,8 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
         visitor.take_job(None)
         with visitor.lock:
             visitor.denoiser = visitor.card = None
-        return [None, None, "", outfit(recipe_from(tab.controls, values), visitor)[0], *buttons_for(None)]
+        model = outfit(recipe_from(tab.controls, values), visitor)[0]
+        return [None, None, "", model, *KEPT[1:], *buttons_for(None)]
 
     inputs = [token, *tab.controls.inputs]
     buttons["train"].click(start, inputs, tab.outputs, **{**api, "concurrency_limit": None})
@@ -113,25 +116,27 @@ async def follow(lab: Lab, visitor: Visitor, session: str, recipe: Recipe) -> As
     turn = lab.turns.take(session, "train")
     reel = Reel(training.film, follow=True)
     visitor.keep(f"train/{session}", reel)
-    yield [gr.skip(), None, status_of(job), gr.skip(), *buttons_for(job)]
+    yield [gr.skip(), None, status_of(job), *KEPT, *buttons_for(job)]
     async for _ in watch(job):
         if not lab.turns.holds(session, "train", turn):
             return
         value = reel.refreshed(done=False) if training.film.frames else gr.skip()
-        yield [value, gr.skip(), status_of(job), gr.skip(), *buttons_for(job)]
+        yield [value, gr.skip(), status_of(job), *KEPT, *buttons_for(job)]
     if not lab.turns.holds(session, "train", turn):
         return
     if job.error:
         gr.Warning(job.error)
-    model = gr.skip()
+    settings = KEPT
     if visitor.denoiser is not None and visitor.card["data"] == recipe.data:
-        model = outfit(recipe, visitor, "mine")[0]
+        mine = using(recipe, "mine")
+        walked = [(getattr(mine, name), getattr(recipe, name)) for name in ("sampler", "steps")]
+        settings = [outfit(mine, visitor)[0], *(gr.skip() if new == old else new for new, old in walked)]
     done = reel.refreshed(done=True) if training.film.frames else gr.skip()
-    yield [done, gr.skip(), status_of(job), model, *buttons_for(job)]
+    yield [done, gr.skip(), status_of(job), *settings, *buttons_for(job)]
     if training.kept:
         clocks = Reel(await asyncio.to_thread(training.clocks))
         visitor.keep(f"clocks/{session}", clocks)
-        yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), gr.skip(), *[gr.skip()] * 5]
+        yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), *KEPT, *[gr.skip()] * 5]
 
 
 def buttons_for(job: Job | None) -> list:

@@ -79,6 +79,16 @@ def test_the_page_greets_with_a_pretrained_trace_that_already_plays(open_page, u
     assert "1,000 points" in text(page, "#stage-denoise .ns-sentence")
 
 
+def test_who_comes_back_is_greeted_without_an_error(open_page, url):
+    page = open_page(url, query="tab=compare&versus=steps:20&steps=30")
+    whole(page, "compare")
+    page.reload(wait_until="domcontentloaded")
+    whole(page, "compare")
+    page.wait_for_timeout(500)
+    assert page.query_selector("[data-testid=toast-body]") is None
+    assert page.get_attribute("button[role=tab]:has-text('Compare')", "aria-selected") == "true"
+
+
 def test_a_change_of_the_recipe_makes_another_film_and_another_address(open_page, url):
     page = open_page(url)
     first = whole(page, "denoise")["film"]
@@ -405,6 +415,29 @@ def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(o
     choose(page, "model", "exact")
     page.wait_for_function("location.search.includes('model=exact')")
     page.wait_for_function("!location.search.includes('renoise') && !location.search.includes('steps')")
+
+
+def test_other_data_than_those_of_a_one_step_model_are_walked_as_usual(open_page, url):
+    page = open_page(url, query="data=moons&model=consistency&sampler=renoise&steps=1")
+    first = whole(page, "denoise")["film"]
+    page.click(".ns-pick[title='Heart']")
+    wait(page, "denoise", OTHER.format(first) + " && s.film.total === 101")
+    assert page.input_value("#field-sampler input") == "DDIM" and page.input_value("#field-steps input") == "100"
+
+
+def test_the_data_of_a_link_are_in_sight_in_the_picker(open_page, url):
+    page = open_page(url, query="data=soccer_ball&model=exact&steps=10")
+    whole(page, "denoise")
+    picker, chosen = (page.locator(at).bounding_box() for at in (".ns-picker", ".ns-pick[aria-checked=true]"))
+    assert picker["y"] <= chosen["y"] and chosen["y"] + chosen["height"] <= picker["y"] + picker["height"]
+
+
+def test_a_layer_does_not_bar_the_way_to_a_model_that_has_none(open_page, url):
+    page = open_page(url, query="data=digits8&layer=middle&steps=5")
+    first = whole(page, "denoise")["film"]
+    choose(page, "model", "exact")
+    wait(page, "denoise", OTHER.format(first))
+    assert page.query_selector("[data-testid=toast-body]") is None and not page.is_visible("#field-layer")
 
 
 def test_an_example_sets_up_a_whole_comparison(open_page, url):
