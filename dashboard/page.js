@@ -24,8 +24,11 @@
   }
 
   // What the server says of the recipe: how it stands in the address, and what there is for it.
+  let changes = 0, answered = 0;
+
   function told(value) {
-    if (!value) return;
+    if (!value || value.number < answered) return;
+    answered = value.number;
     write({ recipe: value.query });
     document.body.dataset.has = value.has.join(' ');
   }
@@ -122,5 +125,5 @@
     if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
   });
 
-  Object.assign(N, { told, decorate, picker, tabs, seen, stageOf });
+  Object.assign(N, { told, next: () => ++changes, decorate, picker, tabs, seen, stageOf });
 })(window.Noisescope = window.Noisescope || {});

@@ -117,6 +117,7 @@ class Turns:
     def __init__(self):
         self._lock = threading.Lock()
         self._newest: dict[tuple[str, str], int] = {}
+        self._changes: dict[str, int] = {}
         self._count = itertools.count(1)  # over all stages: a turn once taken never comes back
 
     def take(self, session: str, tab: str) -> int:
@@ -129,8 +130,17 @@ class Turns:
         """Whether this run is still the newest there. False too once the page is gone."""
         return self._newest.get((session, tab)) == turn
 
+    def in_order(self, session: str, number: int) -> bool:
+        """Whether no later change of this page has come to its turn yet. A page numbers its own from 1; 0 is none."""
+        with self._lock:
+            last = self._changes.get(session, 0)
+            if number:
+                self._changes[session] = max(last, number)
+            return number >= last or not number
+
     def forget(self, session: str) -> None:
         """The page is gone: whatever runs for it ends."""
         with self._lock:
+            self._changes.pop(session, None)
             for key in [key for key in self._newest if key[0] == session]:
                 del self._newest[key]

@@ -33,9 +33,12 @@ CACHE_LIFE = (600, 3600)
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
 LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare}
 TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare"}
+#: Every change gets a number where it happens: the first input of what answers it. Answers can overtake each other.
+NUMBERED = "(_, ...rest) => [Noisescope.next(), ...rest]"
 #: Tabs tell their first choice while the page is put up, with fields that hold nothing yet; a visitor who has been here
 #: before has a token by then. What arrives opens the tab in front by itself.
-UNLESS_READY = "(token, ...rest) => [document.body.classList.contains('ns-ready') ? token : null, ...rest]"
+UNLESS_READY = ("(_, token, ...rest) => [Noisescope.next(), "
+                "document.body.classList.contains('ns-ready') ? token : null, ...rest]")
 BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</b></a><span class="ns-tools">
 <button type="button" data-ns="recipe" class="ns-recipe-button">Recipe</button>
 <button type="button" data-ns="copy">Copy link</button>
@@ -43,7 +46,8 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 
 
 class Told(gr.HTML):
-    """Value: what the page is to know of the recipe. {"query": as it stands in the address, "has": its `facts`}.
+    """Value: what the page is to know of the recipe. {"query": as it stands in the address, "has": its `facts`,
+    "number": which change of the page it answers, counted from 1}. An answer to an earlier one than the last is late.
 
     The page watches the value itself. An event that waits for the handler which gave it can be overtaken by the next
     change, and the address would then miss that one.
@@ -66,10 +70,10 @@ class Told(gr.HTML):
         return {"type": "object"}
 
 
-def tell(recipe: Recipe, visitor: Visitor | None) -> dict:
+def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
     """The value of `Told`. Which tab, panels and frame are in front only the page knows."""
     plain = recipe.with_(tab=DEFAULTS["tab"], panels=(), frame=0)
-    return {"query": plain.to_query(), "has": facts(plain, visitor)}
+    return {"query": plain.to_query(), "has": facts(plain, visitor), "number": number}
 
 
 def head() -> str:
@@ -117,50 +121,56 @@ def greet() -> Reel:
 
 def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, tab_items,
           stages: dict[str, Stage], training, own) -> None:
-    inputs = [token, *controls.inputs]
+    inputs, number = [token, *controls.inputs], gr.Number(0, visible=False)
 
-    def refresh(tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
+    def refresh(number: int, tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
         recipe = recipe_from(controls, values).with_(**view)
-        yield from follow(tab, recipe, lab.visitor(token, session), session, {}, force)
+        yield from follow(number, tab, recipe, lab.visitor(token, session), session, {}, force)
 
-    def follow(tab: str, recipe: Recipe, visitor: Visitor, session: str, settings: dict, force=False) -> Iterator[dict]:
+    def follow(number: int, tab: str, recipe: Recipe, visitor: Visitor, session: str, settings: dict,
+               force=False) -> Iterator[dict]:
         """The page goes over to a recipe: `settings` of the sidebar that it brings along, the address, the stage.
 
         All of it is one event. Of two in a row the second would read the sidebar, in a page that has much to do, before
-        what the first has set stands there.
+        what the first has set stands there. A change that comes to its turn after a later one is passed over.
         """
+        if not lab.turns.in_order(session, number):
+            yield {current: gr.skip()}
+            return
         recipe = without_hidden(recipe, visitor)
-        yield {**settings, current: tab, told: tell(recipe, visitor)}
+        yield {**settings, current: tab, told: tell(recipe, visitor, number)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):
                 yield {stages[tab]: value}
 
-    def on_change(tab: str, token: str, request: gr.Request, *values) -> Iterator[dict]:
-        yield from refresh(tab, token, request.session_hash, values, force=False)
+    def on_change(number: int, tab: str, token: str, request: gr.Request, *values) -> Iterator[dict]:
+        yield from refresh(number, tab, token, request.session_hash, values, force=False)
 
     outputs = [current, told, *stages.values()]
-    gr.on(controls.settled(), on_change, [current, *inputs], outputs, trigger_mode="multiple", **QUIET)
+    gr.on(controls.settled(), on_change, [number, current, *inputs], outputs, js=NUMBERED, trigger_mode="multiple",
+          **QUIET)
 
     for name, item in tab_items.items():
-        def on_tab(token: str | None, request: gr.Request, *values, name=name) -> Iterator[dict]:
+        def on_tab(number: int, token: str | None, request: gr.Request, *values, name=name) -> Iterator[dict]:
             if token is None:  # see UNLESS_READY
                 yield {current: gr.skip()}
                 return
-            yield from refresh(name, token, request.session_hash, values, force=False)
+            yield from refresh(number, name, token, request.session_hash, values, force=False)
 
-        item.select(on_tab, inputs, outputs, trigger_mode="multiple", js=UNLESS_READY, **QUIET)
+        item.select(on_tab, [number, *inputs], outputs, trigger_mode="multiple", js=UNLESS_READY, **QUIET)
 
     for name in LOOKS:
-        def on_press(token: str, request: gr.Request, *values, name=name) -> Iterator[dict]:
-            yield from refresh(name, token, request.session_hash, values, force=True)
+        def on_press(number: int, token: str, request: gr.Request, *values, name=name) -> Iterator[dict]:
+            yield from refresh(number, name, token, request.session_hash, values, force=True)
 
-        controls.buttons[name].click(on_press, inputs, outputs, trigger_mode="multiple", **QUIET)
+        controls.buttons[name].click(on_press, [number, *inputs], outputs, js=NUMBERED, trigger_mode="multiple",
+                                     **QUIET)
         wire_stage(lab, name, stages[name], token)
 
     compare.wire_branch(lab, controls, token, tabs)  # the tab in front then shows itself
 
     again = train.wire(lab, training, token)
-    sidebar = Sidebar(lab, controls, [current, token], outputs, follow)
+    sidebar = Sidebar(lab, controls, [number, current, token], outputs, follow)
     _wire_data(sidebar, own)
     _wire_settings(sidebar)
 
@@ -172,7 +182,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
             lab.visitor(token, request.session_hash).keep(f"denoise/{request.session_hash}", lab.greeting.copy())
             yield {current: tab}
             return
-        yield from refresh(tab, token, request.session_hash, values, force=True, **view)
+        yield from refresh(0, tab, token, request.session_hash, values, force=True, **view)
 
     _wire_arrival(lab, page, controls, token, current, told, tabs, inputs, outputs, on_open, again, training)
 
@@ -193,7 +203,7 @@ class Sidebar:
 
     lab: Lab
     controls: Controls
-    who: list  #: the components that say which tab is in front, and who looks
+    who: list  #: the components that say which change this is, which tab is in front, and who looks
     outputs: list
     follow: Callable[..., Iterator[dict]]
 
@@ -205,7 +215,7 @@ class Sidebar:
         """
         wants_data = "event" in inspect.signature(change).parameters
 
-        def act(tab: str, token: str, request: gr.Request, event: gr.EventData, *values) -> Iterator[dict]:
+        def act(number: int, tab: str, token: str, request: gr.Request, event: gr.EventData, *values) -> Iterator[dict]:
             visitor, extra = self.lab.visitor(token, request.session_hash), values[: len(more)]
             try:
                 recipe = recipe_from(self.controls, values[len(more):])
@@ -217,9 +227,10 @@ class Sidebar:
                 yield {self.outputs[0]: gr.skip()}
                 return
             recipe, settings = made
-            yield from self.follow(tab, recipe, visitor, request.session_hash, settings)
+            yield from self.follow(number, tab, recipe, visitor, request.session_hash, settings)
 
-        event(act, [*self.who, *more, *self.controls.inputs], [*sets, *self.outputs], trigger_mode="multiple", **QUIET)
+        event(act, [*self.who, *more, *self.controls.inputs], [*sets, *self.outputs], js=NUMBERED,
+              trigger_mode="multiple", **QUIET)
 
 
 def _wire_data(sidebar: Sidebar, own: Own) -> None:
