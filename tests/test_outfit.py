@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from core.datasets import Dataset, load
+from core.films.base import STATE_VIEW
 from core.guidance import condition
 from dashboard.actions.compare import compare
-from dashboard.actions.guided import called, cond_of, guided
+from dashboard.actions.guided import cond_of, guided
 from dashboard.actions.looks import denoise, forward_film, lens
 from dashboard.actions.subject import CannotShow, subject_of
 from dashboard.actions.tampered import tampered
@@ -220,12 +221,14 @@ def test_both_kinds_of_guidance_are_one_where_the_classifier_is_exact():
     torch.testing.assert_close(free.eps, told.eps, rtol=1e-6, atol=1e-6)
 
 
-def test_the_rows_that_are_called_what_is_asked_for_are_counted():
-    subject = subject_of(Recipe(data="faces16", model="exact"), None)
-    data = subject.dataset
-    both, one = (called(subject, torch.tensor([cond])) for cond in ([2, 4], [2, 6]))
-    hair = data.extra["hair"][0]
-    assert torch.equal(both, (data.labels == 2) & (hair == 4)) and torch.equal(one, data.labels == 2)
+def test_the_sharpened_density_is_that_of_the_rows_that_were_asked_for():
+    film = finished(denoise(GAUSSIANS.with_(label="2", guidance=4.0)))
+    p = film.scene(("p_sharp",)).panel("p_sharp").data[-1]
+    row, column = np.unravel_index(p.argmax(), p.shape)
+    data = load("gaussians8")
+    x, y = data.x0[data.labels == 2].mean(0).tolist()
+    at = [(-1 + (2 * column + 1) / p.shape[1]) * STATE_VIEW, (1 - (2 * row + 1) / p.shape[0]) * STATE_VIEW]
+    assert np.hypot(at[0] - x, at[1] - y) < 0.1
 
 
 def test_a_walk_says_which_of_its_samples_are_of_a_pair_that_training_never_had():

@@ -55,7 +55,7 @@ class MemoryFilm(Film):
         for rows, denoiser in self.series.items():
             data = self.dataset.first(rows)
             samples = draw_samples(denoiser, data.shape, self.count, seed=self.seed)
-            exact = draw_samples(Exact(data.x0, denoiser.schedule, data.bandwidth), data.shape, self.count,
+            exact = draw_samples(Exact.of(data, denoiser.schedule), data.shape, self.count,
                                  seed=self.seed)
             known = distinct(data.x0)
             nearest = known[nearest_rows(samples, known)[1][:, 0]]

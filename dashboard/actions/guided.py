@@ -106,15 +106,10 @@ def offer_labels(film: TraceFilm, subject: Subject, recipe: Recipe) -> None:
         return
     whole = recipe.with_(guide_when=(1.0, 0.0))
     with_label, without = (guided(subject, whole, scale).denoise for scale in (1.0, 0.0))
-    offer_guidance(film, with_label, without, recipe.guidance, recipe.guide_when or (0.0, 0.0), called(subject, cond),
+    asked = (recipe.label, recipe.label2)[: len(subject.dataset.conditions)]
+    rows = subject.dataset.rows_of(*(None if label == "any" else label for label in asked)) if points else None
+    offer_guidance(film, with_label, without, recipe.guidance, recipe.guide_when or (0.0, 0.0), rows,
                    outside=0.0 if recipe.guide == "classifier" else 1.0)
-
-
-def called(subject: Subject, cond: Tensor) -> Tensor:
-    """Which rows of the data are called what one sample is asked to be, bool (N,); a null label is any."""
-    rows = subject.dataset.cond.reshape(len(subject.dataset), -1)
-    counts = torch.tensor([len(names) for _, names in subject.dataset.conditions])
-    return ((rows == cond.reshape(1, -1)) | (cond.reshape(1, -1) == counts)).all(1)
 
 
 def never_seen(subject: Subject, recipe: Recipe, count: int) -> str:
