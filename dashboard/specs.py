@@ -188,55 +188,40 @@ class Keys:
         return ",".join(value)
 
 
-@dataclass(frozen=True)
-class Weights:
+class Word:
+    """A word of a certain form, `pattern`; what else may be wrong with it, only who uses it can know."""
+
+    pattern: str
+    allowed: str
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+            raise ValueError(f"is none of {self.allowed}")
+        return value
+
+    def parse(self, text: str) -> str:
+        return self.check(text)
+
+    def text(self, value: str) -> str:
+        return value
+
+
+class Weights(Word):
     """Which weights of a training of one's own: averaged over its steps, raw, or averaged as they were after a step."""
 
+    pattern = r"averaged|raw|0|[1-9][0-9]{0,5}"
     allowed = "averaged, raw, or a training step at which they were kept, as 120"
 
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(r"averaged|raw|0|[1-9][0-9]{0,5}", value):
-            raise ValueError(f"is none of {self.allowed}")
-        return value
 
-    def parse(self, text: str) -> str:
-        return self.check(text)
-
-    def text(self, value: str) -> str:
-        return value
-
-
-@dataclass(frozen=True)
-class Label:
+class Label(Word):
     """What is asked for: anything, each of the labels in turn, or one of them by its number."""
 
+    pattern = r"any|each|0|[1-9][0-9]{0,2}"
     allowed = "any, each, or the number of a label, as 7"
 
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(r"any|each|0|[1-9][0-9]{0,2}", value):
-            raise ValueError(f"is none of {self.allowed}")
-        return value
 
-    def parse(self, text: str) -> str:
-        return self.check(text)
-
-    def text(self, value: str) -> str:
-        return value
-
-
-@dataclass(frozen=True)
-class Layer:
+class Layer(Word):
     """The name of a layer of a network, or nothing. The network knows which there are."""
 
+    pattern = r"([a-z][a-z0-9_]{0,15}(\.[a-z0-9_]{1,15}){0,3})?"
     allowed = "nothing, or the name of a layer, as down.0"
-
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(r"([a-z][a-z0-9_]{0,15}(\.[a-z0-9_]{1,15}){0,3})?", value):
-            raise ValueError(f"is not {self.allowed}")
-        return value
-
-    def parse(self, text: str) -> str:
-        return self.check(text)
-
-    def text(self, value: str) -> str:
-        return value

@@ -415,6 +415,7 @@ def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(o
     choose(page, "model", "exact")
     page.wait_for_function("location.search.includes('model=exact')")
     page.wait_for_function("!location.search.includes('renoise') && !location.search.includes('steps')")
+    assert page.input_value("#field-sampler input") == "DDIM" and page.input_value("#field-steps input") == "100"
 
 
 def test_other_data_than_those_of_a_one_step_model_are_walked_as_usual(open_page, url):
@@ -446,3 +447,6 @@ def test_an_example_sets_up_a_whole_comparison(open_page, url):
     page.wait_for_function("location.search.includes('model:consistency')")
     wait(page, "compare",
          "s.film && [...'ABCD'].every(run => [...s.film.panels.values()].some(p => p.title.startsWith(run)))")
+    titles = page.locator("#stage-compare .ns-chip").all_inner_texts()
+    assert titles[:4] == ["A · pretrained", "B · rectified flow", "C · reflow, 1 step", "D · one step, 1 step"]
+    assert page.input_value("#field-steps input") == "50", "the example sets the sidebar too"
