@@ -131,12 +131,12 @@ class Turns:
         return self._newest.get((session, tab)) == turn
 
     def in_order(self, session: str, number: int) -> bool:
-        """Whether no later change of this page has come to its turn yet. A page numbers its own from 1; 0 is none."""
+        """Whether no later change of this page has come to its turn. A page counts its own from 1; 0 is its arrival."""
         with self._lock:
             last = self._changes.get(session, 0)
             if number:
                 self._changes[session] = max(last, number)
-            return number >= last or not number
+            return number >= last
 
     def forget(self, session: str) -> None:
         """The page is gone: whatever runs for it ends."""

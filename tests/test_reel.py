@@ -355,9 +355,9 @@ def test_what_stands_still_is_made_and_sent_once_however_often_the_film_is_looke
 
 def test_a_change_that_comes_to_its_turn_after_a_later_one_of_its_page_is_late():
     turns = Turns()
-    assert turns.in_order("page", 1) and turns.in_order("page", 3)
+    assert turns.in_order("page", 0) and turns.in_order("page", 1) and turns.in_order("page", 3)
     assert not turns.in_order("page", 2) and turns.in_order("page", 3) and turns.in_order("page", 4)
-    assert turns.in_order("page", 0) and turns.in_order("page", 5), "what has no number changes nothing"
+    assert not turns.in_order("page", 0) and turns.in_order("page", 5), "its arrival comes before all changes"
     assert turns.in_order("other", 1), "each page counts its own"
     turns.forget("page")
     assert turns.in_order("page", 1)
