@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.measure import table
+from core.files import atomic_write
 
 COMPARISONS = {"trex": "trex", "walk": "walking", "gif": "gif", "images": "images",
                "digits": "legible", "sharing": "sharing", "gan": "gan",
@@ -57,9 +58,8 @@ def main() -> None:
                        cores=os.cpu_count()) + "\n" + table(rows) + "\n"
     print(text)
     if not given.quick and len(chosen) == len(COMPARISONS):
-        part = RESULTS.with_suffix(".part")
-        part.write_text(text)
-        os.replace(part, RESULTS)
+        with atomic_write(RESULTS) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import hashlib
 import json
 import math
 import os
-import secrets
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from core.denoisers.base import Denoiser
+from core.files import atomic_write
 from core.recipes import TrainingConfig, make_network
 from core.schedules import make_schedule
 from core.training import Trainer
@@ -69,11 +69,9 @@ def write_model(path: str | os.PathLike, network: nn.Module, card: dict[str, Any
     about = {"format": MODEL, "architecture": network.architecture,
              "parameters": sum(w.numel() for w in network.parameters())} | card
 
-    def write(part: Path) -> None:
+    with atomic_write(path) as part:
         save_file(weights, part)
         about["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
-
-    replace_file(path, write)
     save_card(path.with_suffix(".json"), about)
     return path
 
@@ -81,7 +79,8 @@ def write_model(path: str | os.PathLike, network: nn.Module, card: dict[str, Any
 def save_card(path: str | os.PathLike, card: dict[str, Any]) -> Path:
     """Write a card as JSON; returns the path."""
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-    replace_file(Path(path), lambda part: part.write_text(text, encoding="utf-8"))
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
     return Path(path)
 
 
@@ -165,7 +164,8 @@ def save_training(path: str | os.PathLike, trainer: Trainer) -> Path:
     path = _weights_path(path)
     header = {"format": TRAINING, "config": json.dumps(trainer.config.to_dict()), "data": trainer.dataset.hash}
     tensors = {name: value.cpu().contiguous() for name, value in trainer.state_dict().items()}
-    replace_file(path, lambda part: save_file(tensors, part, metadata=header))
+    with atomic_write(path) as part:
+        save_file(tensors, part, metadata=header)
     return path
 
 
@@ -214,17 +214,3 @@ def _weights_path(path: str | os.PathLike) -> Path:
     if path.suffix != ".safetensors":
         raise ValueError(f"the path is {str(path)!r}; it must end in .safetensors")
     return path
-
-
-def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a file of another name, then rename it: nobody ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.touch()
-        mode = part.stat().st_mode
-        write(part)
-        part.chmod(mode)  # save_file lets nobody else read what it wrote, whatever the umask says
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from core.denoisers.exact import Exact
 from core.denoisers.linear import linear
 from core.devices import best_device
 from core.export import FORMATS, estimate, export, read_recipe
+from core.files import atomic_write
 from core.films import TraceFilm
 from core.films.decoded import DECODED, offer_decoded
 from core.films.guided import offer_guidance
@@ -348,19 +348,9 @@ def sample(options: argparse.Namespace, command: str) -> None:
     else:
         decode = asked.dataset.decode if asked.dataset else None
         drawn = {} if decode is None else {"decoded": decode(trace.final).numpy()}
-        write_arrays(path, x0=trace.final.numpy(), **drawn, about=np.array(json.dumps(trace.about)))
+        with atomic_write(path) as part:
+            np.savez_compressed(part, x0=trace.final.numpy(), **drawn, about=np.array(json.dumps(trace.about)))
     print(f"{path}: {len(trace.final):,} samples, {options.sampler}, {options.steps:,} steps, seed {options.seed}")
-
-
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write an .npz, by a temporary name and a rename."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def gif(options: argparse.Namespace, command: str) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor
 
 from core.autoencoder import load_autoencoder
+from core.files import atomic_write
 from core.shapes import SHAPES
 
 FOLDER = Path(__file__).parent / "data"
@@ -385,14 +385,9 @@ def save_dataset(dataset: Dataset, path: str | Path) -> Path:
     about["extra"] = {key: label_names for key, (_, label_names) in dataset.extra.items()}
     arrays = {key: getattr(dataset, key) for key in ("x0", "labels", "held_out", "held_out_labels")}
     arrays |= {f"extra_{key}": labels for key, (labels, _) in dataset.extra.items()}
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, about=np.array(json.dumps(about)),
-                                **{key: value.numpy() for key, value in arrays.items() if value is not None})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path) as part:
+        np.savez_compressed(part, about=np.array(json.dumps(about)),
+                            **{key: value.numpy() for key, value in arrays.items() if value is not None})
     return path
 
 

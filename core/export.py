@@ -14,11 +14,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +25,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from core.files import atomic_write
 from core.gif import GifWriter
 from core.render import Film, strip
 from core.scene import Scene
@@ -131,12 +130,8 @@ def export(scene: Scene, path: str | Path, format: str | None = None, fps: float
     if not path.parent.is_dir():
         raise ValueError(f"the folder {str(path.parent)!r} does not exist; make it first or choose another")
     job = _job(scene, format, fps, every, hold, pacing, size, loop, count, look, progress, stop)
-    part = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.{format}")
-    try:
+    with atomic_write(path, f".{format}") as part:
         _ENCODERS[format](job, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

@@ -12,7 +12,6 @@ with the autoencoder's bandwidth around each and its decoder at hand.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,8 +22,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.autoencoder import FORMAT, LATENTS, Autoencoder, to_levels
-from core.checkpoints import replace_file
+from core.checkpoints import save_card
 from core.datasets import Dataset
+from core.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,10 @@ def save_autoencoder(path: str | Path, autoencoder: Autoencoder, dataset: Datase
         "quality": report(rounded, dataset),
     } | (card or {})  # fmt: skip
 
-    def write(part: Path) -> None:
+    with atomic_write(path) as part:
         save_file(stored, part)
         about["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
-
-    replace_file(path, write)
-    text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-    replace_file(path.with_suffix(".json"), lambda part: part.write_text(text, encoding="utf-8"))
+    save_card(path.with_suffix(".json"), about)
     return path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from core.files import atomic_write
 from core.walk import Step
 
 QUANTITIES = ("x_t", "x0", "eps", "mean", "noise")
@@ -132,15 +132,8 @@ class Trace:
         tensors = {name: self[name].contiguous() for name in self.keep}
         tensors |= {"t": self.t, "s": self.s, "std": self.std, "final": self.final.contiguous()}
         header = {"format": FORMAT, "every": str(self.every), "end": repr(self.end), "about": json.dumps(self.about)}
-        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            part.touch()
-            mode = part.stat().st_mode
+        with atomic_write(path) as part:
             save_file(tensors, part, metadata=header)
-            part.chmod(mode)  # save_file lets nobody else read what it wrote, whatever the umask says
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
         return path
 
     @classmethod

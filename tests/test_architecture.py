@@ -17,7 +17,7 @@ SOURCES = [*CORE, *sorted((ROOT / "dashboard").rglob("*.py")), *ROOT.glob("app.p
 
 #: A module may import those of earlier rows (and a package its own parts), never of its own row or a later one.
 LAYERS = (
-    {"autoencoder", "schedules", "shapes"},
+    {"autoencoder", "files", "schedules", "shapes"},
     {"datasets", "forward", "prediction"},
     {"denoisers", "samplers", "weightings"},
     {"guidance", "likelihood", "recipes", "walk"},
@@ -25,7 +25,7 @@ LAYERS = (
     {"consistency", "reflow"},
 )
 #: What draws. It knows scenes and pixels, and nothing of diffusion: whoever draws decides nothing.
-DRAWING = {"scene", "palettes", "raster", "lettering", "painters", "gif", "render", "export"}
+DRAWING = {"files", "scene", "palettes", "raster", "lettering", "painters", "gif", "render", "export"}
 
 
 @cache

@@ -12,7 +12,6 @@ so the first rows are a fair sample and the last tenth a fair test set. LICENSES
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -21,6 +20,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from core.files import atomic_write
 
 HERE = Path(__file__).parent
 
@@ -64,9 +65,8 @@ def apart(labels: np.ndarray, titles: np.ndarray) -> np.ndarray:
 
 
 def save(name: str, **arrays: np.ndarray) -> None:
-    temporary = HERE / f"{name}.tmp.npz"
-    np.savez_compressed(temporary, **arrays)
-    os.replace(temporary, HERE / f"{name}.npz")
+    with atomic_write(HERE / f"{name}.npz") as part:
+        np.savez_compressed(part, **arrays)
     print(f"{name}.npz", {key: value.shape for key, value in arrays.items()})
 
 

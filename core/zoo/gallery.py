@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from core.checkpoints import FOLDER
 from core.datasets import load
+from core.files import atomic_write
 from core.zoo.checks import Entry
 from core.zoo.parts import PARTS, parts
 from core.zoo.roles import ROLES, role_name
@@ -71,7 +71,6 @@ def write_gallery(folder: Path = FOLDER) -> Path:
     _, end, tail = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{path} has no place for the gallery; put these two lines into it: {BEGIN} and {END}")
-    part = path.with_name(path.name + ".part")
-    part.write_text(f"{head}{BEGIN}\n\n{gallery(folder)}\n{END}{tail}", encoding="utf-8")
-    os.replace(part, path)
+    with atomic_write(path) as part:
+        part.write_text(f"{head}{BEGIN}\n\n{gallery(folder)}\n{END}{tail}", encoding="utf-8")
     return path

@@ -8,8 +8,6 @@ drawn from.
 
 from __future__ import annotations
 
-import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from core.datasets import Dataset
+from core.files import atomic_write
 from core.lettering import font
 from core.palettes import LIGHT
 from core.raster import Dots, to_pixels
@@ -115,12 +114,8 @@ def save_sheet(sheet: Image.Image, path: Path, sha256: str) -> None:
     """Write a sheet as a PNG in few colours that says from which weights it was drawn; by a rename."""
     about = PngInfo()
     about.add_text("sha256", sha256)
-    file = io.BytesIO()
-    in_few_colours(sheet).save(file, "PNG", optimize=True, pnginfo=about)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(file.getvalue())
-    os.replace(part, path)
+    with atomic_write(path) as part:
+        in_few_colours(sheet).save(part, "PNG", optimize=True, pnginfo=about)
 
 
 def read_sheet(path: Path) -> tuple[np.ndarray, str | None]:

@@ -28,6 +28,7 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
+from core.files import atomic_write
 from core.palettes import THEMES, tables
 
 HERE = Path(__file__).parent
@@ -62,10 +63,9 @@ def new_folder() -> Path:
 
 def cached(name: str, content: bytes) -> str:
     """Write a file into a new folder of Gradio's cache; returns its path."""
-    folder = new_folder()
-    part, path = folder / f"{name}.part", folder / name
-    part.write_bytes(content)
-    part.rename(path)
+    path = new_folder() / name
+    with atomic_write(path) as part:
+        part.write_bytes(content)
     return str(path)
 
 
