@@ -352,8 +352,8 @@ def test_an_existing_file_is_replaced_only_by_a_whole_one(model, monkeypatch):
     words = ["sample", "--model", model, "--n", 3, "--steps", 2, "--out", "x.npz"]
     Path("x.npz").write_text("old")
 
-    def full_disk(file, **arrays):
-        file.write(b"half")
+    def full_disk(path, **arrays):
+        path.write_bytes(b"half")
         raise OSError("No space left on device")
 
     with pytest.MonkeyPatch.context() as patch:

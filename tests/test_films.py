@@ -683,10 +683,10 @@ def test_states_of_an_exploding_schedule_are_shown_divided_by_their_size_and_the
     assert size[0] > 79 and size[-1] == 1
     after = torch.cat([trace["x_t"], trace.final[None]])
     shaped = size.reshape(-1, *[1] * (after.ndim - 1))
-    np.testing.assert_allclose(shown(film, "x_t"), as_panel(after / shaped), atol=1e-5)
+    np.testing.assert_allclose(shown(film, "x_t"), as_panel(after / shaped), rtol=1e-5, atol=1e-5)
     rows = {"removed": trace["x_t"] - trace["mean"], "added": trace.std.reshape(shaped[:-1].shape) * trace["noise"]}
     for key, row in rows.items():
-        np.testing.assert_allclose(shown(film, key)[:-1], grey(row / shaped[:-1]), atol=1e-5)
+        np.testing.assert_allclose(shown(film, key)[:-1], grey(row / shaped[:-1]), rtol=1e-5, atol=1e-5)
         low, high = film.scene((key,)).panels[0].range
         assert np.quantile(np.abs(shown(film, key)), 0.99) < 1.5 * high
     for key in ("x_t", "removed", "added", *(("paths", "density", "field") if data.kind == "points" else ())):
@@ -701,7 +701,7 @@ def test_clocks_of_an_exploding_schedule_show_the_states_divided_by_their_size_t
     for step, trace in film.traces.items():
         after = torch.cat([trace["x_t"], trace.final[None]])
         size = (1 + sigma**2).sqrt().reshape(-1, *[1] * (after.ndim - 1))
-        np.testing.assert_allclose(shown(film, f"step{step}"), as_panel(after / size), atol=1e-5)
+        np.testing.assert_allclose(shown(film, f"step{step}"), as_panel(after / size), rtol=1e-5, atol=1e-5)
         assert "÷√(α²+σ²)" in film.scene((f"step{step}",)).panels[0].caption
         np.testing.assert_array_equal(shown(film, f"guess{step}")[:-1], as_panel(trace["x0"]))
         assert film.scene((f"guess{step}",)).panels[0].caption == ""
