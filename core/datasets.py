@@ -53,6 +53,7 @@ class Dataset:
     held_out_labels: Tensor | None = field(default=None, repr=False)  #: int64 (M,)
     extra: dict[str, tuple[Tensor, tuple[str, ...]]] = field(default_factory=dict, repr=False)  #: further labels of x0
     label_title: str = "label"  #: what `labels` name, as the keys of `extra` do for those
+    reading: tuple[tuple[str, str], ...] = ()  #: how a file of one's own was read: (what, as what)
     warnings: tuple[str, ...] = ()  #: what was left out when it was read, one line each
     decode: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)  #: of latents: rows → pictures
 
@@ -380,7 +381,8 @@ def save_dataset(dataset: Dataset, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".npz":
         raise ValueError(f"the path is {str(path)!r}; a data set is saved as a .npz file, so let it end in .npz")
-    plain = ("name", "title", "kind", "label_names", "label_title", "bandwidth", "licence", "description", "warnings")
+    plain = ("name", "title", "kind", "label_names", "label_title", "bandwidth", "licence", "description", "reading",
+             "warnings")
     about = {key: getattr(dataset, key) for key in plain}
     about["extra"] = {key: label_names for key, (_, label_names) in dataset.extra.items()}
     arrays = {key: getattr(dataset, key) for key in ("x0", "labels", "held_out", "held_out_labels")}
@@ -404,6 +406,7 @@ def load_dataset(path: str | Path) -> Dataset:
             tensors = {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != "about"}
         extra = {key: (tensors.pop(f"extra_{key}"), tuple(names)) for key, names in about.pop("extra").items()}
         about |= {key: tuple(map(str, about[key])) for key in ("label_names", "warnings")}
+        about["reading"] = tuple((str(what), str(how)) for what, how in about.get("reading", ()))
         about |= {key: str(about[key]) for key in ("name", "title", "kind", "licence", "description")}
         return Dataset(**about, **tensors, extra=extra)
     except Exception as error:  # numpy, zipfile and json raise all sorts of things on foreign bytes

@@ -12,7 +12,7 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -20,6 +20,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from core.datasets import Dataset, split, unit
+from core.tables import ADVICE, Column, Table, read_table
+from core.words import listed, one_line, some
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 SIZES = (8, 16, 28, 32)
@@ -31,57 +33,67 @@ MAX_PIXELS = 20_000_000  #: of one picture
 MAX_ALL_PIXELS = 2_000_000_000  #: of all pictures of a set together: under a minute of decoding
 MAX_BYTES = 200_000_000  #: of a zip, packed and unpacked
 MAX_ENTRIES = 20_000  #: files in a folder or a zip, pictures or not
-MAX_TEXT = 5_000_000  #: bytes of a table
 _LICENCE = "your own"
-_TABLE = "Give two columns of numbers, x and y, one point a line"
 
 
-def points_from_csv(source: Path | str, name: str | None = None, bandwidth: float = 0.012) -> Dataset:
-    """The points (x, y) of a table: a `Path` is a file to read, a `str` is the text itself.
+def points_from_csv(
+    source: Path | str, name: str | None = None, bandwidth: float = 0.012, columns: Sequence[str] | None = None
+) -> Dataset:
+    """The points of a table: a `Path` is a file to read, a `str` is the text itself; see `core.tables.read_table`.
 
-    Columns are parted by semicolons, tabs, commas or blanks; with semicolons or tabs a decimal comma is understood. A
-    header is optional; with one, the columns called x and y are taken, or the only two. Empty lines and lines that
-    begin with # are skipped; rows with a missing, NaN or infinite value are left out and named in `warnings`.
-    Scaled by the longer side of the bounding box to [-1, 1]; `bandwidth` is in these units.
+    columns   two of the table's, x and y, by name or by number counted from 1, and a third that holds labels; None for
+              those whose names say so
     """
-    title = name or (_words(source.stem) if isinstance(source, Path) else "Your points")
-    text = _text(source)
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
-    if isinstance(source, str) and len(lines) < 2:
-        raise ValueError(f"the table has {len(lines)} lines: {text[:40]!r}. {_TABLE}; for a file give a pathlib.Path")
-    if not lines:
-        raise ValueError(f"{source.name!r} has no lines. {_TABLE}")
-    mark = next((mark for mark in (";", "\t", ",") if mark in lines[0][1]), None)
-    rows = [(number, [value.strip().strip("\"'") for value in line.split(mark)]) for number, line in lines]
-    if mark != ",":
-        rows = [(number, [value.replace(",", ".") for value in values]) for number, values in rows]
-    has_header = any(_number(value) is None for value in rows[0][1])
-    pick = _columns(*rows[0], has_header)
-    rows = rows[has_header:]
-    points, missing = [], []
-    for number, values in rows:
-        if len(values) <= max(pick):
-            raise ValueError(f"line {number} has {len(values)} columns where {max(pick) + 1} are needed. {_TABLE}")
-        pair = [_number(values[column]) for column in pick]
-        if None in pair:
-            bad = values[pick[pair.index(None)]]
-            raise ValueError(f"line {number}: {bad[:40]!r} is no number. {_TABLE}")
-        if all(map(math.isfinite, pair)):
-            points.append(pair)
-        else:
-            missing.append(number)
-    warnings = ()
-    if missing:
-        warnings = (f"{len(missing)} of {len(rows)} rows have a missing, NaN or infinite value and were left out: "
-                    f"line {_some(missing)}",)
+    title = name or (one_line(source.stem) if isinstance(source, Path) else "Your points")
+    return points_from_table(read_table(source), title, bandwidth, columns)
+
+
+def points_from_table(
+    table: Table, title: str, bandwidth: float = 0.012, columns: Sequence[str] | None = None
+) -> Dataset:
+    """The points of a table that was read; `columns` as in `points_from_csv`.
+
+    Rows with a missing, NaN or infinite value are left out and named in `warnings`. Scaled by the longer side of the
+    bounding box to [-1, 1]; `bandwidth` is in these units. `reading` says which columns were taken, and how.
+    """
+    chosen = list(columns or ())
+    x, y = table.pick(chosen[:2] or None)
+    kinds = table.column(chosen[2]) if len(chosen) > 2 else None if chosen else table.kinds(MAX_LABELS, (x, y))
+    for column in (x, y):
+        if column.read.wrong.any():
+            row = int(column.read.wrong.argmax())
+            raise ValueError(f"line {table.lines[row]}: {one_line(column.cells[row])!r} is no number. {ADVICE}")
+        short = [cell is None for cell in column.cells]
+        if any(short):
+            raise ValueError(f"line {table.lines[short.index(True)]} has no cell for {column.title!r}. {ADVICE}")
+    points = np.stack([x.numbers, y.numbers], axis=-1)
+    whole = np.isfinite(points).all(axis=1)
+    warnings = table.warnings
+    if not whole.all():
+        warnings += (f"{(~whole).sum()} of {len(whole)} rows have a missing, NaN or infinite value and were left out: "
+                     f"line {some(table.lines[~whole].tolist())}",)
+    points = points[whole]
     if not POINTS[0] <= len(points) <= POINTS[1]:
         raise ValueError(f"the table has {len(points):,} points" + "".join(f" ({each})" for each in warnings)
                          + f"; {POINTS[0]} to {POINTS[1]:,} are allowed")
-    centres = np.array(points)
-    if np.abs(centres).max() > 1e30:
-        raise ValueError(f"the table has a value of {np.abs(centres).max():g}; at most 1e30 is allowed, so rescale it")
-    return _points(title, unit(centres)[0], bandwidth, f"{len(points):,} points of your own", warnings)
+    if np.abs(points).max() > 1e30:
+        raise ValueError(f"the table has a value of {np.abs(points).max():g}; at most 1e30 is allowed, so rescale it")
+    labels, names = _labels(kinds, whole) if kinds else (None, ())
+    reading = (("x", f"{x.title}, {x.span}"), ("y", f"{y.title}, {y.span}"))
+    reading += (("labels", f"{kinds.title}: {some(names)}"),) if kinds else ()
+    other = [column for column in table.columns if column not in (x, y, kinds)]
+    reading += (("not used", some([column.title for column in other])),) if other else ()
+    x0 = torch.from_numpy(unit(points)[0].astype(np.float32))
+    return Dataset(_name(title), title, "points", x0, labels, names, bandwidth, _LICENCE,
+                   f"{len(points):,} points of your own", warnings=warnings, reading=reading + table.reading)
+
+
+def _labels(column: Column, whole: np.ndarray) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """(labels of the rows that are whole, their names) from a column's cells. ValueError for too few or too many."""
+    names, labels = np.unique([one_line(cell or "") or "none" for cell in column.cells[whole]], return_inverse=True)
+    if not 2 <= len(names) <= MAX_LABELS:
+        raise ValueError(f"{column.title!r} holds {len(names)} different labels; 2 to {MAX_LABELS} are allowed")
+    return torch.from_numpy(labels.astype(np.int64)), tuple(map(str, names))
 
 
 def points_from_picture(
@@ -107,12 +119,12 @@ def points_from_picture(
         title = name or "Your drawing"
     else:
         path = Path(source)
-        title = name or _words(path.stem)
+        title = name or one_line(path.stem)
         try:
             picture = _pixels(_open(path), 256)
         except Exception as error:  # decoders raise all sorts of things on broken bytes
-            why = _words(str(error), 100)
-            raise ValueError(f"cannot read {path.name!r}: {why}; give a {_list(FORMATS)} picture") from error
+            why = one_line(str(error), 100)
+            raise ValueError(f"cannot read {path.name!r}: {why}; give a {listed(FORMATS)} picture") from error
     picture.thumbnail((256, 256), Image.Resampling.BOX)  # finer than a cloud of 20,000 points can show
     ink = _ink(picture, "white")
     if ink is None:
@@ -148,7 +160,7 @@ def images_from_folder(path: Path | str, size: int = 16, colour: str = "auto", n
                     raise ValueError(f"{path.name!r} holds more than {MAX_ENTRIES:,} files; give a smaller folder")
                 yield PurePosixPath(file.relative_to(path).as_posix()), lambda file=file: _open(file)
 
-    return _images(files(), name or _words(path.resolve().name), size, colour)
+    return _images(files(), name or one_line(path.resolve().name), size, colour)
 
 
 def images_from_zip(source: Path | str, size: int = 16, colour: str = "auto", name: str | None = None) -> Dataset:
@@ -169,7 +181,7 @@ def images_from_zip(source: Path | str, size: int = 16, colour: str = "auto", na
             raise ValueError(f"it holds {entries:,} files; at most {MAX_ENTRIES:,} are allowed")
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise ValueError(f"cannot use {path.name!r}: {_words(str(error), 100)}; give a .zip of pictures") from error
+        raise ValueError(f"cannot use {path.name!r}: {one_line(str(error), 100)}; give a .zip of pictures") from error
     with archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         unpacked = sum(member.file_size for member in members)
@@ -185,7 +197,7 @@ def images_from_zip(source: Path | str, size: int = 16, colour: str = "auto", na
 
         files = ((PurePosixPath(member.filename.replace("\\", "/")), lambda member=member: read(member))
                  for member in members)
-        return _images(files, name or _words(path.stem), size, colour)
+        return _images(files, name or one_line(path.stem), size, colour)
 
 
 def _images(
@@ -193,9 +205,9 @@ def _images(
 ) -> Dataset:
     """The data set of (path, opener) pairs; an opener gives a picture whose header is checked, or raises."""
     if size not in SIZES:
-        raise ValueError(f"size is {size!r}; it must be one of {_list(SIZES)}")
+        raise ValueError(f"size is {size!r}; it must be one of {listed(SIZES)}")
     if colour not in COLOURS:
-        raise ValueError(f"colour is {colour!r}; it must be one of {_list(COLOURS)}")
+        raise ValueError(f"colour is {colour!r}; it must be one of {listed(COLOURS)}")
     images, folders, unread, pixels = [], [], [], 0
     for path, opened in files:
         if any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts):
@@ -206,17 +218,17 @@ def _images(
             if pixels <= MAX_ALL_PIXELS:
                 images.append(_square(picture, size))
         except Exception as error:  # decoders raise all sorts of things on broken bytes
-            unread.append(f"{_words(path.name)} ({_words(str(error), 100)})")
+            unread.append(f"{one_line(path.name)} ({one_line(str(error), 100)})")
             continue
         if pixels > MAX_ALL_PIXELS:
             raise ValueError(f"the pictures have more than {MAX_ALL_PIXELS:,} pixels in all; shrink them or give fewer")
-        folders.append(_words(path.parent.name.strip(".")) or "(top)")
+        folders.append(one_line(path.parent.name.strip(".")) or "(top)")
         if len(images) > PICTURES[1]:
             raise ValueError(f"there are more than {PICTURES[1]:,} pictures; give at most so many")
-    warnings = (f"{len(unread)} files could not be used: {_some(unread)}",) if unread else ()
+    warnings = (f"{len(unread)} files could not be used: {some(unread)}",) if unread else ()
     if len(images) < PICTURES[0]:
         raise ValueError(f"there are {len(images)} usable pictures; {PICTURES[0]} to {PICTURES[1]:,} are needed, "
-                         f"{_list(FORMATS)}" + "".join(f". {warning}" for warning in warnings))
+                         f"{listed(FORMATS)}" + "".join(f". {warning}" for warning in warnings))
     order = np.random.default_rng(0).permutation(len(images))  # so that the last tenth is of all folders
     rgb = np.stack(images)[order]
     if colour == "grey" or colour == "auto" and np.ptp(rgb, axis=-1).max() <= 8:  # JPEG's rounding is no colour
@@ -235,7 +247,7 @@ def _open(source: Path | io.BytesIO) -> Image.Image:
     try:
         picture = Image.open(source, formats=FORMATS)
     except UnidentifiedImageError:
-        raise ValueError(f"no {_list(FORMATS)} picture") from None
+        raise ValueError(f"no {listed(FORMATS)} picture") from None
     if picture.width * picture.height > MAX_PIXELS:
         raise ValueError(f"{picture.width} × {picture.height} pixels; at most {MAX_PIXELS:,} are allowed")
     return picture
@@ -280,53 +292,5 @@ def _points(title: str, centres: np.ndarray, bandwidth: float, description: str,
                    warnings=warnings)
 
 
-def _text(source: Path | str) -> str:
-    if isinstance(source, str):
-        size, read = len(source), lambda: source
-    elif source.is_file():
-        size, read = source.stat().st_size, lambda: source.read_text(encoding="utf-8-sig")
-    else:
-        raise ValueError(f"there is no file {str(source)!r}; give the path of a table")
-    if size > MAX_TEXT:
-        raise ValueError(f"the table has {size:,} bytes; at most {MAX_TEXT:,} are allowed")
-    try:
-        return read()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{source.name!r} is no UTF-8 text ({error.reason}); save it as CSV in UTF-8") from error
-
-
-def _columns(number: int, values: list[str], is_header: bool) -> tuple[int, int]:
-    """Which columns hold x and y, told by the first line of a table."""
-    header = [value.lower() for value in values]
-    if is_header and "x" in header and "y" in header:
-        return header.index("x"), header.index("y")
-    if len(header) == 2:
-        return 0, 1
-    if is_header:
-        raise ValueError(f"the columns are {', '.join(header)[:200]}; call two of them x and y")
-    raise ValueError(f"line {number} has {len(header)} columns. {_TABLE}, or a header that names x and y")
-
-
-def _number(value: str) -> float | None:
-    """The number that is written; NaN for an empty cell; None if it is no number."""
-    try:
-        return float(value) if value and value.lower() not in ("na", "null", "none") else math.nan
-    except ValueError:
-        return None
-
-
-def _words(text: str, most: int = 40) -> str:
-    """A foreign name, or an error that may cite foreign bytes, as a short printable line."""
-    return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()[:most]
-
-
 def _name(title: str) -> str:
     return "own_" + (re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or "data")
-
-
-def _some(items: list) -> str:
-    return ", ".join(map(str, items[:10])) + (f" and {len(items) - 10} more" if len(items) > 10 else "")
-
-
-def _list(items: tuple) -> str:
-    return ", ".join(map(str, items[:-1])) + f" or {items[-1]}"

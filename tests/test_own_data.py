@@ -77,11 +77,11 @@ def test_rows_without_a_value_are_left_out_and_named():
     [
         ("points.csv", "the table has 1 lines: 'points.csv'. .* for a file give a pathlib.Path"),
         (table() + "7,seven\n", "line 17: 'seven' is no number. Give two columns of numbers"),
-        (table() + "7\n", "line 17 has 1 columns where 2 are needed"),
-        ("a,b,c\n" + "1,2,3\n" * 20, "the columns are a, b, c; call two of them x and y"),
-        ("1,2,3\n" * 20, "line 1 has 3 columns. Give two columns of numbers, .* or a header that names x and y"),
+        (table() + "7\n", "line 17 has no cell for 'column 2'"),
+        ("a,b,c\n" + "1,2,3\n" * 20, "the columns of numbers are 1 a, 2 b, 3 c: which are x and y"),
+        ("1,2,3\n" * 20, "the columns of numbers are 1, 2, 3: which are x and y. Choose two of them, or"),
         (table(rows=CORNERS[:9]), "the table has 9 points; 10 to 20,000 are allowed"),
-        ("x,y\n" + "nan,0\n" * 30, "the table has 0 points .30 of 30 rows .* line 2, .* and 20 more.; 10 to 20,000"),
+        ("x,y\n" + "nan,0\n1,nan\n" * 15, "the table has 0 points .30 of 30 rows .* line 2, .* and 20 more.; 10 to"),
         ("0,1\n1,0\n" * 10_001, "the table has 20,002 points; 10 to 20,000 are allowed"),
         ("3,4\n" * 12, r"all 12 points are at \(3.0, 4.0\); at least two places are needed"),
         (table() + "1e300,0\n", "a value of 1e[+]300; at most 1e30 is allowed"),
@@ -96,7 +96,7 @@ def test_tables_that_cannot_be_used_are_refused(text, message):
 def test_files_that_are_no_table_are_refused(tmp_path):
     (tmp_path / "a.csv").write_bytes(picture())
     (tmp_path / "b.csv").write_text("\n\n")
-    for file, message in {"a": "no UTF-8 text", "b": "'b.csv' has no lines", "c": "there is no file"}.items():
+    for file, message in {"a": "'a.csv' is no text", "b": "'b.csv' has no lines", "c": "there is no file"}.items():
         with pytest.raises(ValueError, match=message):
             points_from_csv(tmp_path / f"{file}.csv")
 
