@@ -18,6 +18,19 @@ films of how noise becomes data.
   python -m core gif --model trex.safetensors --out trex.gif   watch it come out of noise
 """
 
+DATA = """\
+List the data sets that there are, or say how a file of your own is read: which columns are taken,
+what is a header, what is left out. Points come from a table (.csv, .tsv, .txt) or the ink of a
+picture, images from a folder or a .zip.
+"""
+
+DATA_EXAMPLES = """\
+examples:
+  python -m core data
+  python -m core data points.csv
+  python -m core data cities.csv --columns longitude,latitude,country
+"""
+
 TRAIN = """\
 Train a model and save it: weights in FILE.safetensors, and a card FILE.json that says all about it.
 
@@ -182,6 +195,14 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
+def columns(text: str) -> list[str]:
+    """Reads X,Y or X,Y,LABEL."""
+    words = text.split(",")
+    if len(words) not in (2, 3) or not all(words):
+        raise argparse.ArgumentTypeError(f"{text!r} is no X,Y, such as longitude,latitude or 2,3; a third is the label")
+    return words
+
+
 def times(text: str) -> tuple[float, float]:
     """Reads FROM,TO."""
     words = text.split(",")
@@ -203,8 +224,7 @@ def add_walk(parser: Parser) -> None:
     parser.add_argument("--model", required=True, metavar="NAME|FILE",
                         help="a pretrained model (`models` lists them), a .safetensors file that `train` saved, or "
                         "exact: the perfect denoiser of --data")
-    parser.add_argument("--data", metavar="NAME|FILE",
-                        help="the data the model was trained on; needed for exact, and for models of data of your own")
+    add_data(parser, "the data the model was trained on; needed for exact, and for models of data of your own")
     add_rows(parser)
     parser.add_argument("--sampler", default="ddim", metavar="NAME",
                         help="without noise: ddim, heun, heun_edm, dpmpp_2m; with it: ddpm (ddim at eta 1), ddpm_beta, "
@@ -236,6 +256,19 @@ def add_walk(parser: Parser) -> None:
     add_common(parser)
 
 
+def add_data(parser: Parser, what: str, required: bool = False, name: str = "--data") -> None:
+    """The data, and how a file of one's own is to be read."""
+    parser.add_argument(name, metavar="NAME|FILE", help=what,
+                        **({"required": required} if name.startswith("-") else {"nargs": "?"}))
+    parser.add_argument("--columns", type=columns, metavar="X,Y",
+                        help="of a table of your own: which columns are x and y, by name or number, and a third that "
+                        "holds labels, as in longitude,latitude or 2,3,4 (default: those whose names say so)")
+    parser.add_argument("--pixels", type=whole(8, 32), metavar="SIDE",
+                        help="of pictures of your own: the side they are reduced to, 8, 16, 28 or 32 (default: 16)")
+    parser.add_argument("--colour", metavar="NAME",
+                        help="of pictures of your own: auto, grey or rgb (default: auto, grey if none has a colour)")
+
+
 def add_rows(parser: Parser) -> None:
     """Only some of the data."""
     parser.add_argument("--rows", type=whole(1, 10_000_000), metavar="N",
@@ -246,8 +279,7 @@ def add_teacher(parser: Parser, what: str) -> None:
     """The options of whatever is made of a trained model."""
     parser.add_argument("--model", required=True, metavar="NAME|FILE",
                         help=f"{what}: pretrained (`models` lists them), or a .safetensors file that `train` saved")
-    parser.add_argument("--data", metavar="NAME|FILE",
-                        help="the data the model was trained on; needed for models of data of your own")
+    add_data(parser, "the data the model was trained on; needed for models of data of your own")
 
 
 def add_training(parser: Parser) -> None:
@@ -280,7 +312,9 @@ def make_parser() -> Parser:
                     epilog="python -m core COMMAND --help tells all of it, with examples")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    commands.add_parser("data", help="list the data sets", description="List the data sets that there are.")
+    data = commands.add_parser("data", help="list the data sets, or say how a file is read", description=DATA,
+                               epilog=DATA_EXAMPLES)
+    add_data(data, "a file or folder of your own (default: list what is shipped)", name="data")
     commands.add_parser("models", help="list the pretrained models",
                         description="List the pretrained models with what their cards say.")
 
@@ -294,9 +328,8 @@ def make_parser() -> Parser:
     zoo.set_defaults(parse=parser.parse_args)  # the commands on the cards must be some of ours
 
     train = commands.add_parser("train", help="train a model and save it", description=TRAIN, epilog=TRAIN_EXAMPLES)
-    train.add_argument("--data", required=True, metavar="NAME|FILE",
-                       help="a data set (`data` lists them), or your own: points in a .csv, a picture whose ink "
-                       "becomes points, a folder or a .zip of pictures, a saved .npz")
+    add_data(train, "a data set (`data` lists them), or your own: points in a table (.csv, .tsv, .txt), a picture "
+             "whose ink becomes points, a folder or a .zip of pictures, a saved .npz", required=True)
     add_rows(train)
     train.add_argument("--recipe", default="fast", metavar="NAME",
                        help="fast, textbook or flow (default: fast)")
@@ -325,7 +358,7 @@ def make_parser() -> Parser:
 
     linear = commands.add_parser("linear", help="solve a model of linear parts, in a second", description=LINEAR,
                                  epilog=LINEAR_EXAMPLES)
-    linear.add_argument("--data", required=True, metavar="NAME|FILE", help="the data, as for `train`")
+    add_data(linear, "the data, as for `train`", required=True)
     linear.add_argument("--components", type=whole(1, 1_000_000), metavar="K",
                         help="principal components that are kept (default: all, which gives the Wiener filter)")
     linear.add_argument("--schedule", default="cosine", metavar="NAME",
@@ -337,12 +370,12 @@ def make_parser() -> Parser:
 
     classifier = commands.add_parser("classifier", help="train a classifier of noised data, to guide with",
                                      description=CLASSIFIER, epilog=CLASSIFIER_EXAMPLES)
-    classifier.add_argument("--data", required=True, metavar="NAME|FILE", help="data with labels, as for train")
+    add_data(classifier, "data with labels, as for `train`", required=True)
     add_training(classifier)
 
     autoencoder = commands.add_parser("autoencoder", help="learn latents of pictures, in which to diffuse",
                                       description=AUTOENCODER, epilog=AUTOENCODER_EXAMPLES)
-    autoencoder.add_argument("--data", required=True, metavar="NAME|FILE", help="pictures, as for `train`")
+    add_data(autoencoder, "pictures, as for `train`", required=True)
     autoencoder.add_argument("--latent", default="plane", metavar="NAME",
                              help="plane: two numbers a picture; spatial: a quarter of the side, three channels "
                              "(default: plane)")

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from core.checkpoints import load_checkpoint, load_pretrained, pretrained, save_checkpoint
 from core.classifier_training import ClassifierTrainer, classifier_config, save_classifier
 from core.consistency import Distillation, distillation_config
-from core.datasets import Dataset, load, load_dataset, names
+from core.datasets import Dataset, load, names
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.denoisers.linear import linear
@@ -28,7 +29,7 @@ from core.films.decoded import DECODED, offer_decoded
 from core.films.guided import offer_guidance
 from core.guidance import clip_x0
 from core.latent import autoencoder_config, make_autoencoder, save_autoencoder, train_autoencoder
-from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
+from core.own_data import ALLOWED, read_data
 from core.progress import Bar, table
 from core.recipes import recipe
 from core.reflow import Reflow, couple, reflow_config
@@ -43,12 +44,6 @@ from core.zoo.roles import figures
 
 #: Bytes a trace may take; beyond it, every k-th step is kept.
 TRACE_BUDGET = 1 << 30
-#: suffix of a file of one's own → what reads it
-READERS = {
-    ".npz": load_dataset, ".csv": points_from_csv, ".txt": points_from_csv, ".zip": images_from_zip,
-    ".png": points_from_picture, ".jpg": points_from_picture, ".jpeg": points_from_picture, ".gif": points_from_picture,
-    ".webp": points_from_picture,
-}  # fmt: skip
 
 
 def run(options: argparse.Namespace, command: str) -> int | None:
@@ -63,6 +58,11 @@ def run(options: argparse.Namespace, command: str) -> int | None:
 
 
 def data(options: argparse.Namespace, command: str) -> None:
+    if options.data:
+        dataset = data_of(options)
+        shape = f", {'×'.join(map(str, dataset.shape))}" if dataset.kind == "images" else ""
+        print(f"{dataset.title}: {len(dataset) + len(dataset.held_out):,} {dataset.kind}{shape}")
+        return
     rows = [(d.name, d.title, d.kind, "×".join(map(str, d.shape)), f"{len(d):,}", str(d.classes or ""),
              d.licence.partition(":")[0])
             for d in map(load, names())]
@@ -80,28 +80,31 @@ def models(options: argparse.Namespace, command: str) -> None:
     table(("name", "target", "schedule", "parameters", "steps", "loss", "CPU s", "labels", "role"), told)
 
 
-def dataset_of(name: str) -> Dataset:
-    """A shipped data set by its name, or one's own by its path. ValueError if it is neither."""
-    path = Path(name)
-    if name in names() or not path.exists():
-        return load(name)
-    reader = images_from_folder if path.is_dir() else READERS.get(path.suffix.lower())
-    if reader is None:
-        raise ValueError(f"{name} is no data that can be read; give a folder or a file ending in {', '.join(READERS)}")
-    try:
-        return reader(path)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
 def data_of(options: argparse.Namespace) -> Dataset | None:
-    """The data set of --data, of which --rows may take the first only; None if none was named."""
+    """The data set of --data, of which --rows may take the first only; None if none was named.
+
+    A shipped one by its name, or one's own by its path; how that was read is said. ValueError if it is neither, or if
+    it has not what --columns, --pixels or --colour ask for.
+    """
+    asked = {key: value for key in ("columns", "pixels", "colour") if (value := vars(options).get(key)) is not None}
     rows = vars(options).get("rows")  # what is made of a trained model has no such option
-    if options.data:
-        return dataset_of(options.data).first(rows) if rows else dataset_of(options.data)
-    if rows:
-        raise ValueError(f"--rows {rows} takes the first rows of --data; say of which data")
-    return None
+    if options.data is None:
+        if rows or asked:
+            raise ValueError(f"--{next(iter(asked), 'rows')} says how to take --data; say which data")
+        return None
+    if options.data in names() or not Path(options.data).exists():
+        if asked:
+            raise ValueError(f"--{next(iter(asked))} is for a file of your own, and {options.data} is none that is "
+                             f"here; give a folder of pictures, or {ALLOWED}")
+        dataset = load(options.data)
+    else:
+        try:
+            dataset = read_data(options.data, **asked)
+        except ValueError as error:
+            raise ValueError(f"{options.data}: {error}") from error
+        for what, how in (*dataset.reading, *(("note", warning) for warning in dataset.warnings)):
+            print(f"{Path(options.data).name}: {what}: {how}", file=sys.stderr)
+    return dataset.first(rows) if rows else dataset
 
 
 def output(name: str, *suffixes: str) -> Path:
@@ -157,7 +160,7 @@ def distil(options: argparse.Namespace, command: str) -> None:
 
 
 def solve(options: argparse.Namespace, command: str) -> None:
-    path, dataset = output(options.save, ".safetensors"), dataset_of(options.data)
+    path, dataset = output(options.save, ".safetensors"), data_of(options)
     began = time.process_time()
     denoiser = linear(dataset, make_schedule(options.schedule), options.components)
     seconds = time.process_time() - began
@@ -169,7 +172,7 @@ def solve(options: argparse.Namespace, command: str) -> None:
 
 
 def autoencode(options: argparse.Namespace, command: str) -> None:
-    path, dataset = output(options.save, ".safetensors"), dataset_of(options.data)
+    path, dataset = output(options.save, ".safetensors"), data_of(options)
     config = autoencoder_config(options.latent, **changes_of(options))
     autoencoder, began, loss = make_autoencoder(dataset, config), time.thread_time(), 0.0
     with Bar(config.steps, f"encode {dataset.name}") as bar:
@@ -261,7 +264,7 @@ def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]
 
 
 def classifier(options: argparse.Namespace, command: str) -> None:
-    path, dataset = output(options.save, ".safetensors"), dataset_of(options.data)
+    path, dataset = output(options.save, ".safetensors"), data_of(options)
     trainer = ClassifierTrainer(dataset, classifier_config(dataset, **changes_of(options)))
     with Bar(trainer.config.steps, f"classify {dataset.name}") as bar:
         loss = accuracy = 0.0

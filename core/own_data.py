@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from core.datasets import Dataset, split, unit
+from core.datasets import Dataset, load_dataset, split, unit
 from core.tables import ADVICE, Column, Table, read_table
 from core.words import listed, one_line, some
 
@@ -34,6 +34,60 @@ MAX_ALL_PIXELS = 2_000_000_000  #: of all pictures of a set together: under a mi
 MAX_BYTES = 200_000_000  #: of a zip, packed and unpacked
 MAX_ENTRIES = 20_000  #: files in a folder or a zip, pictures or not
 _LICENCE = "your own"
+
+
+#: Suffixes of what can be read, for whoever chooses a file: page, API and command line offer these and no others.
+TABLES, ZIP, SAVED = (".csv", ".tsv", ".txt"), ".zip", ".npz"
+PICTURE = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+READABLE = (*TABLES, *PICTURE, ZIP, SAVED)
+ALLOWED = (f"points as {listed(TABLES)}, a picture whose ink becomes points as {listed(PICTURE)}, pictures in a {ZIP}, "
+           f"or a data set saved as {SAVED}")
+
+
+def read_data(
+    path: Path | str, columns: Sequence[str] | None = None, pixels: int | None = None, colour: str | None = None
+) -> Dataset:
+    """A file of one's own, or a folder of pictures, as a data set; what it is, is told by its first bytes.
+
+    columns          of a table, as in `points_from_csv`
+    pixels, colour   of a set of pictures: `size` and `colour` of `images_from_zip`
+
+    FileNotFoundError if there is none; ValueError if it cannot be used, or if it has no such setting.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {str(path)!r}; give a folder of pictures, or {ALLOWED}")
+    kind = _kind(path)
+    if columns and kind != "table":
+        raise ValueError(f"{path.name!r} is no table, which alone has columns to choose")
+    if kind in ("folder", "zip"):
+        reader = images_from_folder if kind == "folder" else images_from_zip
+        return reader(path, 16 if pixels is None else pixels, colour or "auto")
+    if pixels is not None or colour is not None:
+        raise ValueError(f"{path.name!r} is no folder or .zip of pictures: nothing to reduce or to colour")
+    if kind == "picture":
+        return points_from_picture(path)
+    if kind == "saved":
+        return load_dataset(path)
+    return points_from_csv(path, columns=columns)
+
+
+def _kind(path: Path) -> str:
+    """ "folder", "zip", "saved", "picture" or "table". ValueError for what begins like none of them."""
+    if path.is_dir():
+        return "folder"
+    with path.open("rb") as file:
+        begins = file.read(16)
+    if begins.startswith((b"PK\3\4", b"PK\5\6")):
+        return "saved" if path.suffix.lower() == SAVED else "zip"
+    if begins.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")) or begins[8:12] == b"WEBP":
+        return "picture"
+    # The suffix is asked last: it says what is to be found fault with.
+    kinds = {ZIP: "zip", SAVED: "saved", **dict.fromkeys(TABLES, "table"), **dict.fromkeys(PICTURE, "picture")}
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"{path.name!r} is nothing that can be read; give {ALLOWED}")
+    return kind
 
 
 def points_from_csv(

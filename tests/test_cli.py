@@ -224,6 +224,24 @@ def gif(*more) -> list:
     return ["gif", "--n", 6, "--steps", 5, "--size", 48, "--fps", 10, *more]
 
 
+@pytest.mark.parametrize("suffix, mark", [(".csv", ","), (".tsv", "\t"), (".txt", ";")])
+def test_how_a_table_is_read_is_said_and_its_columns_can_be_chosen(suffix, mark, capsys):
+    rows = "".join(f"{k}{mark}{k % 5}{mark}{k % 7}\n" for k in range(30))
+    Path(f"mine{suffix}").write_text(f"a{mark}b{mark}c\n(mm){mark}(mm){mark}(mm)\n{rows}")
+    assert run("data", f"mine{suffix}", "--columns", "c,b") == 0
+    out, told = capsys.readouterr()
+    assert out == "mine: 30 points\n"
+    assert [line.removeprefix(f"mine{suffix}: ") for line in told.splitlines()] == [
+        "x: c, 0 to 6", "y: b, 0 to 4", "not used: a",
+        "cells: parted by " + {",": "commas", "\t": "tabs", ";": "semicolons"}[mark], "header: line 1",
+        "note: left out, as it stands above the numbers: line 2 ((mm), (mm), (mm))"]  # fmt: skip
+    assert run("train", "--data", f"mine{suffix}", "--steps", 3, "--set", "width=8", "--save", "m.safetensors") == 2
+    assert "the columns of numbers are 1 a, 2 b, 3 c: which are x and y?" in capsys.readouterr().err
+    train = ["train", "--data", f"mine{suffix}", "--columns", "2,3,1", "--steps", 3, "--set", "width=8", "--labels"]
+    assert run(*train, "--save", "m.safetensors") == 0
+    assert json.loads(Path("m.json").read_text())["labels"] == 30
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_film_is_made_and_carries_its_recipe(model, suffix, capsys):
     assert run(*gif("--model", model, "--panels", "x_t,x0,eps", "--out", f"film.{suffix}", "--seed", 9)) == 0
@@ -267,8 +285,12 @@ BAD = [
     (["train", "--data", "trex", "--save", "m.safetensors", "--seed", "-1"], ("'-1'",)),
     (["train", "--data", "trex", "--save", "m.safetensors", "--device", "abacus"], ("'abacus'", "cpu")),
     (["train", "--data", "trex", "--save", "a_file/m.safetensors"], ("a_file", "no folder")),
+    (["data", "not.csv", "--columns", "1"], ("'1' is no X,Y", "longitude,latitude")),
+    (["data", "moons", "--columns", "1,2"], ("--columns", "moons", ".tsv")),
+    (["data", "not.csv", "--pixels", "16"], ("not.csv", "no folder or .zip of pictures")),
+    (["linear", "--data", "nothing.csv", "--save", "m.safetensors"], ("nothing.csv", "There are: trex")),
     (["train", "--data", "a_file", "--save", "m.safetensors"], ("a_file", ".csv")),
-    (["train", "--data", "not.csv", "--save", "m.safetensors"], ("not.csv", "'here'")),
+    (["train", "--data", "not.csv", "--save", "m.safetensors"], ("not.csv", "no two columns", "'no, points'")),
     (["sample", "--model", "dino", "--out", "x.npz"], ("'dino'", ".safetensors", "exact")),
     (["sample", "--model", "none.safetensors", "--out", "x.npz"], ("none",)),
     (["sample", "--model", "exact", "--out", "x.npz"], ("--data",)),
