@@ -11,7 +11,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from core import own_data
-from core.own_data import images_from_folder, images_from_zip, points_from_csv, points_from_picture
+from core.datasets import save_dataset
+from core.own_data import READABLE, images_from_folder, images_from_zip, points_from_csv, points_from_picture, read_data
+from core.pictures import FORMATS
 
 CORNERS = [(10 + 20 * x, 5 + 10 * y) for x in range(4) for y in range(4)]  # 60 wide, 30 high
 SCALED = (torch.tensor(CORNERS) - torch.tensor([40.0, 20.0])) / 30
@@ -36,7 +38,19 @@ def zipped(folder: Path, files: dict[str, bytes], **options) -> Path:
 
 
 def four(colour="black") -> dict[str, bytes]:
-    return {f"{k}.png": picture(colour) for k in range(4)}
+    """Three of a colour, and a white one."""
+    return {f"{k}.png": picture("white" if k == 3 else colour) for k in range(4)}
+
+
+def grey(pixels: np.ndarray, kind="PNG", **options) -> bytes:
+    """Pixels as they are, 8 or 16 bits of grey."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def told(data) -> dict[str, str]:
+    return dict(data.reading)
 
 
 # ---- points from a table
@@ -201,11 +215,13 @@ def test_pictures_are_cut_to_the_middle_square_and_averaged(size, tmp_path):
 
 
 def test_all_five_formats_are_told_by_content_and_not_by_suffix(tmp_path):
-    files = {f"{kind}.txt": picture("navy", kind=kind) for kind in own_data.FORMATS}
+    half = Image.new("RGB", (16, 16), "navy")
+    half.paste("white", (8, 0, 16, 16))
+    files = {f"{kind}.txt": grey(np.asarray(half), kind) for kind in FORMATS}
     data = images_from_zip(zipped(tmp_path, files), size=8)
     assert len(data) == 5 and not data.warnings
     target = torch.tensor([0, 0, 128]).reshape(3, 1, 1) / 127.5 - 1
-    torch.testing.assert_close(data.x0, target.expand(5, 3, 8, 8), atol=0.05, rtol=0)  # JPEG and WebP round
+    torch.testing.assert_close(data.x0[..., :3], target.expand(5, 3, 8, 3), atol=0.1, rtol=0)  # JPEG and WebP round
 
 
 def test_colour_is_kept_where_there_is_any_and_can_be_chosen(tmp_path):
@@ -214,7 +230,7 @@ def test_colour_is_kept_where_there_is_any_and_can_be_chosen(tmp_path):
     red = zipped(tmp_path, four() | {"red.png": picture("red")})
     assert images_from_zip(red).channels == 3
     shades = images_from_zip(red, colour="grey").x0.amax(dim=(1, 2, 3)).sort().values
-    torch.testing.assert_close(shades, torch.tensor([-1.0] * 4 + [76 / 127.5 - 1]))  # 0.299 · 255
+    torch.testing.assert_close(shades, torch.tensor([-1.0] * 3 + [76 / 127.5 - 1, 1.0]))  # 0.299 · 255
 
 
 def test_transparent_is_white_sixteen_bits_are_scaled_and_a_turned_photograph_stands_upright(tmp_path):
@@ -240,7 +256,7 @@ def test_folder_names_become_labels_and_travel_with_their_pictures(tmp_path):
         assert data.label_names == ("dark", "light")
         assert torch.equal(data.x0.mean(dim=(1, 2, 3)), data.labels * 2.0 - 1)
         assert torch.equal(data.held_out.mean(dim=(1, 2, 3)), data.held_out_labels * 2.0 - 1)
-    many = {f"{k}/a.png": picture() for k in range(51)}
+    many = {f"{k}/a.png": picture((k, k, k)) for k in range(51)}
     assert images_from_zip(zipped(tmp_path, many)).labels is None
 
 
@@ -249,9 +265,128 @@ def test_files_that_are_no_picture_are_left_out_and_named(tmp_path):
             "__MACOSX/._0.png": b"x", ".DS_Store": b"x"}  # fmt: skip
     data = images_from_zip(zipped(tmp_path, four() | rest))
     (warning,) = data.warnings
-    start = "3 files could not be used: notes.txt (no PNG, JPEG, GIF, BMP or WEBP picture), cut.png ("
-    assert warning.startswith(start)
-    assert warning.endswith("vast.png (5000 × 5000 pixels; at most 20,000,000 are allowed)") and len(data) == 4
+    assert warning.startswith("3 files could not be used: notes.txt (no PNG, JPEG, GIF, BMP or WEBP picture), "
+                              "vast.png (5000 × 5000 pixels; at most 20,000,000 are allowed, and 20,000 a "
+                              "side), cut.png (")
+    assert len(data) == 4
+
+
+def test_bits_are_reduced_by_the_range_of_the_whole_set(tmp_path):
+    most = 4095 * np.arange(1, 7) // 6  # 12 bits in 16; each picture half 0, half its own shade
+    deep = {f"{k}.png": grey(np.repeat(np.uint16([[0, shade]]), 32, 0).repeat(16, 1)) for k, shade in enumerate(most)}
+    data = images_from_zip(zipped(tmp_path, deep), size=8)
+    shades = data.x0.amax(dim=(1, 2, 3)).sort().values
+    torch.testing.assert_close(shades, torch.tensor(most / 4095 * 2 - 1, dtype=torch.float32), atol=1e-6, rtol=0)
+    assert told(data)["depth"] == "16 bits a pixel, 0 to 4095 in all, taken as 12 bits"
+    bright = {"full.png": grey(np.full((9, 9), 65535, np.uint16)), "byte.png": grey(np.full((9, 9), 255, np.uint8))}
+    data = images_from_zip(zipped(tmp_path, deep | bright), size=8)
+    assert told(data)["depth"].endswith("taken as 16 bits") and (data.x0.amax(dim=(1, 2, 3)) == 1).sum() == 2
+
+
+def test_a_dark_picture_of_sixteen_bits_gives_its_points(tmp_path):
+    pixels = np.where(disc(255, 0, "L") > 0, 0, 900).astype(np.uint16)  # 10 bits in 16
+    (tmp_path / "a.png").write_bytes(grey(pixels))
+    torch.testing.assert_close(points_from_picture(tmp_path / "a.png").x0, points_from_picture(disc(0, 255, "L")).x0)
+
+
+@pytest.mark.parametrize("colour, most", [("black", 4), ((90, 90, 90), 30)])
+def test_a_set_in_which_there_is_nothing_to_see_is_named(colour, most, tmp_path):
+    edges = np.full((20, 60), 90 if colour != "black" else 0, np.uint8)
+    edges[:, :10] = 255  # seen in the file, and cut off
+    files = {f"{k}.png": grey(edges) for k in range(most)}
+    with pytest.raises(ValueError, match=f"nothing to see: all {most} pictures, cut to their middle square and red"):
+        images_from_zip(zipped(tmp_path, files))
+    assert told(images_from_zip(zipped(tmp_path, four())))["blank"] == "4 are of one tone all over"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_an_animated_picture_gives_its_frames(kind, tmp_path):
+    shots = [Image.new("L", (16, 16), shade) for shade in (0, 80, 160, 240)]
+    file = io.BytesIO()
+    shots[0].save(file, kind, save_all=True, append_images=shots[1:], duration=100, lossless=True)
+    data = images_from_zip(zipped(tmp_path, {"still.png": picture(), "moving.bin": file.getvalue()}), size=8)
+    shades = np.sort(data.to_uint8(data.x0).max((1, 2, 3)).astype(int))
+    np.testing.assert_allclose(shades, [0, 0, 80, 160, 240], atol=1)
+    assert told(data)["pictures"] == "5, with every frame of moving.bin, reduced to 8 × 8"
+
+
+def test_points_come_from_the_first_frame_with_something_in_it(tmp_path):
+    ring = Image.fromarray(disc(255, 0, "L"))
+    Image.new("L", ring.size, 255).save(tmp_path / "a.gif", save_all=True, append_images=[ring, ring.rotate(90)])
+    data = points_from_picture(tmp_path / "a.gif")
+    torch.testing.assert_close(data.x0, points_from_picture(disc(255, 0, "L")).x0)
+    assert told(data) == {"picture": "200 × 100 pixels", "frame": "2, the first that has something in it"}
+
+
+def test_what_is_cut_off_and_what_is_enlarged_is_said(tmp_path):
+    sizes = {"a": (3, 5), "b": (20, 300), "c": (200, 200), "d": (9, 9)}
+    files = {f"{name}.png": picture((50, 50, len(name) + size[0]), size) for name, size in sizes.items()}
+    reading = told(images_from_zip(zipped(tmp_path, files)))
+    assert reading["cut"] == "2 to their middle square; b.png, 20 × 300, loses 93%"
+    assert reading["enlarged"] == "2: a.png, 3 × 5, d.png, 9 × 9"
+
+
+@pytest.mark.parametrize(
+    "codec, words, title",
+    [("cp932", "猫 いぬ", "Shift-JIS"), ("gb2312", "猫 汽车", "GB 2312"), ("cp866", "кошка собака", "code page 866"),
+     ("big5", "貓 狗", "Big5"), ("cp437", "Müller née", "code page 437"), ("cp1252", "Müller née", "Windows-1252"),
+     ("utf-8", "猫 Müller", "UTF-8")],
+)  # fmt: skip
+def test_labels_keep_their_letters_however_a_zip_has_coded_them(codec, words, title, tmp_path):
+    coded = [word.encode(codec) for word in words.split()]
+    plain = {f"{'#' * len(word)}{number}/{k}.png": picture((40 * k, number, 0)) for number, word in enumerate(coded)
+             for k in range(4)}  # fmt: skip
+    raw = zipped(tmp_path, plain).read_bytes()
+    for number, word in enumerate(coded):
+        raw = raw.replace(f"{'#' * len(word)}{number}/".encode(), word + f"{number}/".encode())
+    (tmp_path / "mine.zip").write_bytes(raw)
+    data = images_from_zip(tmp_path / "mine.zip")
+    assert data.label_names == tuple(sorted(f"{word}{k}" for k, word in enumerate(words.split())))
+    assert told(data)["names"] == title
+
+
+def test_an_encrypted_zip_is_refused_as_such(tmp_path):
+    raw = bytearray(zipped(tmp_path, four()).read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # of each file, and in the list at the end
+        at = raw.find(mark)
+        while at >= 0:
+            raw[at + flags] |= 1
+            at = raw.find(mark, at + 1)
+    (tmp_path / "mine.zip").write_bytes(raw)
+    with pytest.raises(ValueError, match="'mine.zip' is encrypted, 4 of its 4 files; unpack it and pack it again"):
+        images_from_zip(tmp_path / "mine.zip")
+
+
+def test_too_many_pixels_are_refused_before_the_first_is_decoded(tmp_path, monkeypatch):
+    blank = picture("white", (4000, 4000), optimize=True)
+    path = zipped(tmp_path, {f"{k}.png": blank for k in range(30)})
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("a picture was decoded"))
+    with pytest.raises(ValueError, match="the pictures have more than 400,000,000 pixels in all"):
+        images_from_zip(path)
+    header = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 99, 0, 0, 54, 40, 20_000_000, 1, 1, 24, *[0] * 6)
+    thin = zipped(tmp_path, {f"{k}.bmp": header for k in range(4)})
+    with pytest.raises(ValueError, match="20000000 × 1 pixels; at most 20,000,000 are allowed, and 20,000 a side"):
+        images_from_zip(thin)
+
+
+def test_what_a_file_is_decides_its_content_and_every_suffix_that_is_offered_can_be_read(tmp_path):
+    written = {".zip": zipped(tmp_path, four()).read_bytes(), ".npz": b""}
+    for suffix in READABLE:
+        path = tmp_path / f"mine{suffix}"
+        if suffix == ".npz":
+            save_dataset(points_from_csv(table()), path)
+        elif suffix == ".zip":
+            path.write_bytes(written[suffix])
+        elif suffix in (".csv", ".tsv", ".txt"):
+            path.write_text(table(";"))
+        else:
+            Image.fromarray(disc("white", "black")).save(path)
+        assert read_data(path).kind == ("images" if suffix == ".zip" else "points")
+    (tmp_path / "really a picture.csv").write_bytes(grey(disc(255, 0, "L")))
+    assert len(read_data(tmp_path / "really a picture.csv")) == 2000
+    (tmp_path / "what.docx").write_bytes(b"\xd0\xcf\x11\xe0")
+    with pytest.raises(ValueError, match="nothing that can be read; give points as .csv, .tsv or .txt, a picture"):
+        read_data(tmp_path / "what.docx")
 
 
 @pytest.mark.parametrize(
@@ -295,8 +430,8 @@ def test_a_zip_that_lies_about_a_size_unpacks_no_more_than_it_said(tmp_path):
 def test_a_name_that_climbs_out_of_the_zip_writes_nothing_and_names_nothing(tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()
-    files = {name: picture() for name in ("../../evil/a.png", "..\\evil\\b.png", "/etc/c.png", "../d.png")}
-    data = images_from_zip(zipped(inside, files))
+    names = ("../../evil/a.png", "..\\evil\\b.png", "/etc/c.png", "../d.png")
+    data = images_from_zip(zipped(inside, dict(zip(names, four().values()))))
     assert data.label_names == ("(top)", "etc", "evil")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["inside", "mine.zip"]
 
