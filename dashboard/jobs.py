@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import math
 import os
 import threading
 import time
@@ -21,6 +22,8 @@ import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
+
+from dashboard.foreground import Foreground
 
 WAITING, RUNNING, PAUSED = "waiting", "running", "paused"
 STOPPED, FINISHED, FAILED = "stopped", "finished", "failed"
@@ -43,12 +46,13 @@ class Job:
     seconds     time spent in its steps, without what others took meanwhile
     last        what the last step yielded; None after the end
     newest      the newest snapshot; it stays after the end
+    owner       whose it is; "" if nobody's in particular
     error       why it failed or was stopped, in words for a visitor; `exception` is the cause, if there was one
     """
 
     def __init__(self, pool: Pool, make: Callable[[], Iterable], snapshot: Callable[[Job], Any] | None,
-                 total: int | None, cap_seconds: float):
-        self.total, self.cap_seconds = total, cap_seconds
+                 total: int | None, cap_seconds: float, owner: str = ""):
+        self.total, self.cap_seconds, self.owner = total, cap_seconds, owner
         self.state = WAITING
         self.steps_done = self.turns = self.version = 0
         self.seconds = 0.0
@@ -132,16 +136,20 @@ class Pool:
     workers        threads; by default one less than the machine has cores, 1 or 2. With 0, whoever calls `turn` works
     slice_seconds  how long a job runs before the next has its turn
     show_seconds   the pause between two snapshots of a watched job. After one that took long it is longer, so that
-                   snapshots take at most a quarter of a job's time
+                   snapshots take at most a quarter of a job's time; and where many are watched, so that all together
+                   make no more of them than two do
     most           jobs at the same time, paused ones among them, since they hold memory too
+    most_each      of them, those of one owner
+    yields_to      what is waited for: while it is busy the jobs keep a small share of the time
     """
 
     def __init__(self, workers: int | None = None, slice_seconds: float = 0.02, show_seconds: float = 0.16,
-                 most: int = 24, clock: Callable[[], float] = time.monotonic):
+                 most: int = 24, most_each: int = 16, yields_to: Foreground | None = None,
+                 clock: Callable[[], float] = time.monotonic):
         if workers is None:
             workers = min(2, max(1, (os.cpu_count() or 1) - 1))
-        self.slice_seconds, self.show_seconds, self.most = slice_seconds, show_seconds, most
-        self._clock = clock
+        self.slice_seconds, self.show_seconds, self.most, self.most_each = slice_seconds, show_seconds, most, most_each
+        self._yields_to, self._clock = yields_to or Foreground(), clock
         self._lock = threading.Condition()
         self._ready: deque[Job] = deque()
         self._jobs: set[Job] = set()
@@ -163,21 +171,34 @@ class Pool:
         return len(self._jobs)
 
     def submit(self, make: Callable[[], Iterable], snapshot: Callable[[Job], Any] | None = None,
-               total: int | None = None, cap_seconds: float = 900.0) -> Job:
+               total: int | None = None, cap_seconds: float = 900.0, owner: str = "") -> Job:
         """Queue a job. `make` builds its iterator, and `snapshot` what watchers get; both run on a worker thread.
 
-        A job is stopped after cap_seconds of running by the clock on the wall. Raises Full if the pool is.
+        A job is stopped after cap_seconds of running by the clock on the wall. Raises Full if the pool is, or if the
+        owner has their share of it; nobody in particular, "", has no share but the whole.
         """
-        job = Job(self, make, snapshot, total, cap_seconds)
+        job = Job(self, make, snapshot, total, cap_seconds, owner)
         with self._lock:
             if self._closing:
                 raise Full("the server is shutting down and starts nothing new")
+            theirs = [other for other in self._jobs if owner and other.owner == owner]
+            if len(theirs) >= self.most_each:
+                raise Full(f"{len(theirs)} trainings are under way from your address, its share of this server: try "
+                           f"again when one of them ends, {self._at_the_latest(theirs)}")
             if len(self._jobs) >= self.most:
-                raise Full(f"{len(self._jobs)} trainings are under way, as many as this server runs at a time; "
-                           "try again in a few minutes, or look at a pretrained model meanwhile")
+                raise Full(f"{len(self._jobs)} trainings are under way, as many as this server runs at a time; try "
+                           f"again when one of them ends, {self._at_the_latest(self._jobs)}, or look at a pretrained "
+                           "model meanwhile")
             self._jobs.add(job)
             self._queue(job)
         return job
+
+    def _at_the_latest(self, jobs: Iterable[Job]) -> str:
+        """When one of the jobs has to end: those that are paused may stand for ever."""
+        now = self._clock()
+        left = [job.cap_seconds - job._ran - (now - job._since if job._since is not None else 0.0)
+                for job in jobs if job.state in (WAITING, RUNNING)]
+        return f"in {max(1, math.ceil(min(left) / 60))} minutes at the latest" if left else "or goes on and then ends"
 
     def aside(self, function: Callable[[], Any]) -> None:
         """Run a function once on a thread of its own, which `shutdown` joins: for what must not hold up a worker."""
@@ -202,10 +223,16 @@ class Pool:
         with self._lock:
             if block:
                 self._lock.wait_for(lambda: self._ready or self._closing)
-            if self._closing or not self._ready:
+            while block and not self._closing and (pause := self._yields_to.background_waits()):
+                self._lock.wait(min(pause, 0.02))
+            if self._closing:
                 return False
+            if not self._ready:
+                return block  # another worker was quicker
             job = self._ready.popleft()
+        began = self._clock()
         self._serve(job)
+        self._yields_to.background_had(self._clock() - began)
         with self._lock:
             job._queued = False
             if job._has_work():
@@ -247,7 +274,7 @@ class Pool:
                 job._since = now
                 job._marks.append((now, job.steps_done))
         job.turns += 1
-        job._credit = max(job._credit, -MOST_DEBT) + self.slice_seconds
+        job._credit = min(max(job._credit, -MOST_DEBT) + self.slice_seconds, self.slice_seconds)
         while job._credit > 0 and job.state == RUNNING and not self._closing:
             try:
                 job.last = next(job._iterator)
@@ -260,6 +287,8 @@ class Pool:
             job.steps_done += 1
             job.seconds += now - began
             job._credit -= now - began
+            if self._yields_to.busy:  # at once: a slice would be felt
+                break
         with self._lock:
             if job.state != RUNNING:
                 return
@@ -282,8 +311,9 @@ class Pool:
         newest = job._snapshot(job)
         took = self._clock() - began
         job._credit -= took  # a snapshot is work for this job, and its neighbours should not pay for it
-        job._show_at = began + took + max(self.show_seconds, 3 * took)
         with self._lock:
+            watched = sum(other.watched for other in self._jobs)
+            job._show_at = began + took + max(self.show_seconds * max(1, watched / 2), 3 * took)
             job.newest, job.version = newest, job.version + 1
         self._ring(job)
 

@@ -10,6 +10,7 @@ import gradio as gr
 
 from core.training import warm_up
 from dashboard.actions.subject import CannotShow
+from dashboard.foreground import Foreground
 from dashboard.jobs import Full, Pool
 from dashboard.reel import Reel, Turns
 from dashboard.specs import Invalid
@@ -22,10 +23,11 @@ PLAIN = (CannotShow, Invalid, Full, Busy, Gone, ValueError)
 
 
 class Lab:
-    """Visitors, the training pool, and the turns on every stage. `open` starts its threads, `close` joins them."""
+    """Visitors, the training pool, what goes before it, and the turns on every stage. `open` starts its threads, `close` joins them."""
 
     def __init__(self):
-        self.visitors, self.pool, self.turns = Visitors(), Pool(), Turns()
+        self.foreground = Foreground()
+        self.visitors, self.pool, self.turns = Visitors(), Pool(yields_to=self.foreground), Turns()
         self.greeting: Reel | None = None  #: what every page opens with; shared, so read only
         self._door = threading.Lock()
         self._tokens: dict[str, str] = {}  # page → visitor, to know who has gone when a page closes

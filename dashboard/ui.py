@@ -13,6 +13,7 @@ import gradio as gr
 from core.datasets import Dataset
 from dashboard.actions.subject import dataset_of, model_choices
 from dashboard.api import expose
+from dashboard.blocks import Page
 from dashboard.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
 from dashboard.examples import EXAMPLES
 from dashboard.lab import Lab, plainly
@@ -88,7 +89,7 @@ def head() -> str:
 def build(lab: Lab) -> gr.Blocks:
     """The dashboard as Gradio blocks, on what `lab` holds."""
     lab.greeting = greet()
-    with gr.Blocks(title="Noisescope", analytics_enabled=False, fill_width=True, delete_cache=CACHE_LIFE) as page:
+    with Page(title="Noisescope", analytics_enabled=False, fill_width=True, delete_cache=CACHE_LIFE) as page:
         token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
         current, told = gr.State("denoise"), Told(tell(Recipe(), None), padding=False, elem_id="told")
         gr.HTML(BRAND, padding=False, elem_id="brand")

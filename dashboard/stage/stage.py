@@ -70,8 +70,11 @@ def cached(name: str, content: bytes) -> str:
 
 
 def chunk(packed: bytes) -> dict:
-    """A packed chunk (`pack`) as a file the page can fetch: an entry of a film's `chunks`."""
-    return FileData(path=cached("frames.bin", packed)).model_dump()
+    """A packed chunk (`pack`) as a file the page can fetch: an entry of a film's `chunks`.
+
+    No FileData: Gradio looks after each of those again whenever one more comes, and a film has dozens.
+    """
+    return {"path": cached("frames.bin", packed)}
 
 
 def film(

@@ -33,7 +33,7 @@ def show(lab: Lab, tab: str, growing: Callable[[Recipe, Visitor], Iterator[Film]
     name, before = f"{tab}/{session}", visitor.trace(f"{tab}/{session}")
     try:
         films = while_newest(lab, session, tab, turn, growing(recipe, visitor))
-        for reel, value in play(films, recipe.panels, recipe.frame or None, before):
+        for reel, value in lab.foreground.each(play(films, recipe.panels, recipe.frame or None, before)):
             if not lab.turns.holds(session, tab, turn):
                 return
             visitor.keep(name, reel)
@@ -48,10 +48,11 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
     def want(token: str, request: gr.Request, event: gr.EventData) -> Any:
         reel = kept_reel(lab.visitor(token, request.session_hash), request.session_hash, tab)
         try:
-            reel.want(str(event._data.get("key", ""))[:40])
+            with lab.foreground.work():
+                reel.want(str(event._data.get("key", ""))[:40])
+                return reel.value()
         except ValueError as error:
             raise plainly(error) from None
-        return reel.value()
 
     def save(token: str, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
         visitor = lab.visitor(token, request.session_hash)

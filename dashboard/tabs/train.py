@@ -60,7 +60,7 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
     async def start(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
         visitor, recipe = lab.visitor(token, request.session_hash), recipe_from(tab.controls, values)
         try:
-            training = await asyncio.to_thread(training_of, recipe, visitor)
+            training = await asyncio.to_thread(lab.foreground.run, training_of, recipe, visitor)
             job = lab.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1,
                                   LONGEST)
             visitor.take_job(job)
@@ -116,12 +116,14 @@ async def follow(lab: Lab, visitor: Visitor, session: str, recipe: Recipe) -> As
     turn = lab.turns.take(session, "train")
     reel = Reel(training.film, follow=True)
     visitor.keep(f"train/{session}", reel)
-    yield [gr.skip(), None, status_of(job), *KEPT, *buttons_for(job)]
+    shown = buttons_for(job)
+    yield [gr.skip(), None, status_of(job), *KEPT, *shown]
     async for _ in watch(job):
         if not lab.turns.holds(session, "train", turn):
             return
-        value = reel.refreshed(done=False) if training.film.frames else gr.skip()
-        yield [value, gr.skip(), status_of(job), *KEPT, *buttons_for(job)]
+        value = await asyncio.to_thread(reel.refreshed, False) if training.film.frames else gr.skip()
+        before, shown = shown, buttons_for(job)
+        yield [value, gr.skip(), status_of(job), *KEPT, *(shown if shown != before else [gr.skip()] * len(shown))]
     if not lab.turns.holds(session, "train", turn):
         return
     if job.error:
@@ -131,10 +133,10 @@ async def follow(lab: Lab, visitor: Visitor, session: str, recipe: Recipe) -> As
         mine = using(recipe, "mine")
         walked = [(getattr(mine, name), getattr(recipe, name)) for name in ("sampler", "steps")]
         settings = [outfit(mine, visitor)[0], *(gr.skip() if new == old else new for new, old in walked)]
-    done = reel.refreshed(done=True) if training.film.frames else gr.skip()
+    done = await asyncio.to_thread(reel.refreshed, True) if training.film.frames else gr.skip()
     yield [done, gr.skip(), status_of(job), *settings, *buttons_for(job)]
     if training.kept:
-        clocks = Reel(await asyncio.to_thread(training.clocks))
+        clocks = Reel(await asyncio.to_thread(lab.foreground.run, training.clocks))
         visitor.keep(f"clocks/{session}", clocks)
         yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), *KEPT, *[gr.skip()] * 5]
 

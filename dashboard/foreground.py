@@ -1,0 +1,146 @@
+"""What somebody waits for goes first: short work before long work, and both before trainings.
+
+A film is half a second of work and a training is minutes. So films and their like run in a few slots, and whoever has
+had least so far goes first; how long a piece of work will be nobody needs to know (multi-level feedback, Corbató 1962).
+While anybody works or waits here, trainings (`Pool(yields_to=…)`) keep a small share of the time.
+
+    foreground = Foreground()
+    for film in foreground.each(growing): ...   # every step of it in a slot, with none between two steps
+    with foreground.work() as work: ...         # one stretch; work.breathe() lets others pass
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: Seconds of work after which a piece goes behind those that have had less, and behind those again.
+LEVELS = (0.75, 4.0, 20.0)
+#: What trainings keep of the time while the first in line is of that level.
+BACKGROUND = (1 / 12, 1 / 6, 1 / 2, 1 / 2)
+
+
+class Work:
+    """One piece of work, from its first stretch to its last. Made by `Foreground`; a thread at a time may be in it."""
+
+    def __init__(self, foreground: Foreground, number: int):
+        self._foreground, self._number = foreground, number
+        self.spent = 0.0  #: seconds in its slots so far
+        self._since = 0.0
+
+    @property
+    def level(self) -> int:
+        """0 for what has only begun, up to len(LEVELS) for what takes long."""
+        return sum(self.spent >= bound for bound in LEVELS)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Who is smaller goes first: by level, and within one as they came."""
+        return self.level, self._number
+
+    def __enter__(self) -> Work:
+        self._foreground._take(self)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._foreground._leave(self)
+
+    def breathe(self) -> None:
+        """Inside a stretch: whoever goes before this has the slot first."""
+        if self._foreground._waiting:
+            self._foreground._leave(self)
+            self._foreground._take(self)
+
+    def each(self, steps: Iterable[T]) -> Iterator[T]:
+        """The items of an iterator, each of them made in a slot."""
+        steps, end = iter(steps), object()
+        try:
+            while True:
+                with self:
+                    item = next(steps, end)
+                if item is end:
+                    return
+                yield item
+        finally:
+            if hasattr(steps, "close"):
+                steps.close()
+
+
+class Foreground:
+    """The slots, and who waits for one. One for an app.
+
+    slots    stretches at the same time; by default one less than the machine has cores, 1 to 4
+    overdue  seconds after which a stretch does not count any more: one that cannot be broken up holds up nobody longer
+    clock    seconds that only grow
+    """
+
+    def __init__(self, slots: int | None = None, overdue: float = 1.0, clock: Callable[[], float] = time.monotonic):
+        self.slots = slots or min(4, max(1, (os.cpu_count() or 1) - 1))
+        self.overdue, self.clock = overdue, clock
+        self._changed = threading.Condition()
+        self._running: list[Work] = []
+        self._waiting: list[Work] = []
+        self._count = 0
+        self._background_from = 0.0  # when trainings may have their next slice while somebody works here
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody works or waits here."""
+        return bool(self._running or self._waiting)
+
+    def work(self) -> Work:
+        """A piece of work to come."""
+        with self._changed:
+            self._count += 1
+            return Work(self, self._count)
+
+    def each(self, steps: Iterable[T]) -> Iterator[T]:
+        """The items of an iterator as one piece of work."""
+        return self.work().each(steps)
+
+    def run(self, function: Callable[..., T], *given) -> T:
+        """What a function gives, called in a slot."""
+        with self.work():
+            return function(*given)
+
+    def background_waits(self) -> float:
+        """Seconds until trainings may have their next slice; 0 for now."""
+        if not self.busy:
+            return 0.0
+        return max(0.0, self._background_from - self.clock())
+
+    def background_had(self, seconds: float) -> None:
+        """A training has had so much of the time: while somebody works here the next slice is the later for it."""
+        with self._changed:
+            level = min((work.level for work in (*self._running, *self._waiting)), default=None)
+            if level is not None:
+                share = BACKGROUND[level]
+                self._background_from = self.clock() + seconds * (1 - share) / share
+
+    def _take(self, work: Work) -> None:
+        with self._changed:
+            self._waiting.append(work)
+            while not self._may_go(work):
+                began = [running._since for running in self._running]
+                overdue_in = min(began, default=self.clock()) + self.overdue - self.clock()
+                self._changed.wait(overdue_in if overdue_in > 0 else self.overdue)
+            self._waiting.remove(work)
+            work._since = self.clock()
+            self._running.append(work)
+            self._changed.notify_all()  # there may be a slot more
+
+    def _leave(self, work: Work) -> None:
+        with self._changed:
+            self._running.remove(work)
+            work.spent += self.clock() - work._since
+            self._changed.notify_all()
+
+    def _may_go(self, work: Work) -> bool:
+        now = self.clock()
+        held = sum(now - running._since < self.overdue for running in self._running)
+        return held < self.slots and min(self._waiting, key=lambda waiting: waiting.rank) is work
