@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
@@ -136,7 +136,7 @@ async def timed(into: list[float], failures: list[str], work) -> None:
     try:
         await work
         into.append(time.perf_counter() - began)
-    except (RuntimeError, httpx.HTTPError, asyncio.TimeoutError) as error:
+    except (TimeoutError, RuntimeError, httpx.HTTPError) as error:
         failures.append(f"{type(error).__name__}: {error}")
         into.append(time.perf_counter() - began)
 
@@ -144,9 +144,10 @@ async def timed(into: list[float], failures: list[str], work) -> None:
 async def open_page(client: httpx.AsyncClient, config: dict, pages: list[Page], **options) -> Page:
     """A newcomer: the page itself, and the answer to its arrival."""
     await client.get("")
-    pages.append(Page(client, config, **options))
-    await pages[-1].ask(None, "load")
-    return pages[-1]
+    page = Page(client, config, **options)
+    pages.append(page)
+    await page.ask(None, "load")
+    return page
 
 
 async def visit(url: str, visitors: int, every: float, seconds: float, warm: float = 5.0) -> Seen:
@@ -196,6 +197,8 @@ async def visit(url: str, visitors: int, every: float, seconds: float, warm: flo
             await asyncio.gather(*map(live, range(visitors)), call(), arrive())
         finally:
             for task in tasks:
+                if task.done():
+                    seen.failures.append(f"a training ended: {task.exception() or 'too soon'}")
                 task.cancel()
             for page in pages:
                 page.close()

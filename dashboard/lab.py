@@ -23,7 +23,10 @@ PLAIN = (CannotShow, Invalid, Full, Busy, Gone, ValueError)
 
 
 class Lab:
-    """Visitors, the training pool, what goes before it, and the turns on every stage. `open` starts its threads, `close` joins them."""
+    """Visitors, the training pool, what goes before it, and the turns on every stage.
+
+    `open` starts its threads, `close` joins them.
+    """
 
     def __init__(self):
         self.foreground = Foreground()

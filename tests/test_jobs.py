@@ -190,7 +190,7 @@ def test_a_full_pool_says_so_and_has_room_when_a_job_ends(clock):
         first, _ = pool.submit(steps(clock)), pool.submit(steps(clock))
         first.pause()
         turns(pool, 5)
-        with pytest.raises(Full, match="2 trainings are under way.*try again in a few minutes"):
+        with pytest.raises(Full, match="2 trainings are under way.*try again when one of them ends, in 15 minutes"):
             pool.submit(steps(clock))
         first.stop()
         turns(pool, 5)

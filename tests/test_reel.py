@@ -15,6 +15,7 @@ import dashboard.reel
 from core.films import Film
 from core.scene import Chart, Scene, Series
 from dashboard.lab import while_newest
+from dashboard.foreground import Foreground
 from dashboard.reel import Reel, Turns, play
 from dashboard.tabs.stages import new_stage, wire_stage
 
@@ -291,7 +292,8 @@ def test_a_film_that_breaks_or_that_nobody_goes_on_with_is_over():
 def test_a_chip_that_wants_a_panel_says_whether_the_film_still_grows(done):
     reel = Reel(Growing(4))
     reel.value(done)
-    lab = SimpleNamespace(visitor=lambda token, session: SimpleNamespace(trace={"denoise/page": reel}.get))
+    lab = SimpleNamespace(visitor=lambda token, session: SimpleNamespace(trace={"denoise/page": reel}.get),
+                          foreground=Foreground())
     with gr.Blocks() as page:
         wire_stage(lab, "denoise", new_stage("denoise", "?", "nothing yet"), gr.State())
     (want,) = (event.fn for event in page.fns.values() if getattr(event.fn, "__name__", "") == "want")

@@ -264,7 +264,7 @@ def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, ur
 
 
 def test_a_reload_finds_its_training_again(open_page, url):
-    page = open_page(url, query="tab=train&train_steps=3000")
+    page = open_page(url, query="tab=train&train_steps=100000")
     page.click("#train")
     wait(page, "train", "s.frames > 1")
     page.reload(wait_until="domcontentloaded")
