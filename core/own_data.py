@@ -34,7 +34,7 @@ from core.pictures import (
     square,
     work,
 )
-from core.tables import ADVICE, Column, Table, read_table
+from core.tables import ADVICE, MAX_LABELS, Column, Table, read_table
 from core.words import listed, one_line, some
 from core.zips import MAX_ENTRIES, opened_zip
 
@@ -42,7 +42,6 @@ SIZES = (8, 16, 28, 32)
 COLOURS = ("auto", "grey", "rgb")
 POINTS = (10, 20_000)  #: fewest and most points
 PICTURES = (4, 5_000)  #: fewest and most pictures
-MAX_LABELS = 50
 MAX_ALL_PIXELS = 400_000_000  #: of all pictures of a set together, to be decoded: some seconds
 FRAMES_PIXELS = 50_000_000  #: decoded in search of a frame that has something in it
 _LICENCE = "your own"
@@ -69,7 +68,7 @@ def read_data(
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file {str(path)!r}; give a folder of pictures, or {ALLOWED}")
-    kind = _kind(path)
+    kind = kind_of(path)
     if columns and kind != "table":
         raise ValueError(f"{path.name!r} is no table, which alone has columns to choose")
     if kind in ("folder", "zip"):
@@ -84,8 +83,8 @@ def read_data(
     return points_from_csv(path, columns=columns)
 
 
-def _kind(path: Path) -> str:
-    """ "folder", "zip", "saved", "picture" or "table". ValueError for what begins like none of them."""
+def kind_of(path: Path) -> str:
+    """What a file of one's own is: "folder", "zip", "saved", "picture" or "table". ValueError for anything else."""
     if path.is_dir():
         return "folder"
     with path.open("rb") as file:
@@ -124,7 +123,7 @@ def points_from_table(
     """
     chosen = list(columns or ())
     x, y = table.pick(chosen[:2] or None)
-    kinds = table.column(chosen[2]) if len(chosen) > 2 else None if chosen else table.kinds(MAX_LABELS, (x, y))
+    kinds = table.column(chosen[2]) if len(chosen) > 2 else None if chosen else table.kinds(but=(x, y))
     for column in (x, y):
         if column.read.wrong.any():
             row = int(column.read.wrong.argmax())

@@ -22,6 +22,7 @@ from core.words import one_line, some
 
 MAX_TEXT = 5_000_000  #: bytes of a table
 MAX_LINES, MAX_COLUMNS = 50_000, 200
+MAX_LABELS = 50
 ADVICE = "Give two columns of numbers, x and y, one point a line"
 
 #: How cells can be parted, in the order in which the first is taken where several do as well.
@@ -40,6 +41,10 @@ KINDS = frozenset(("label", "labels", "class", "category", "group", "cluster", "
 _BLANKS = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ")
 _MINUS = dict.fromkeys(map(ord, "\u2212\u2013\uff0d"), "-")
 _SAMPLE = 200  #: lines from which it is told how cells are parted
+
+
+class Unclear(ValueError):
+    """A table in which more than one pair of columns can be meant; the text says between which to choose."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ class Table:
     def pick(self, wanted: Sequence[str] | None = None) -> tuple[Column, Column]:
         """The columns x and y: those wanted, else those whose names say so, else the only two that measure anything.
 
-        ValueError if that leaves a choice, or if a column that is wanted holds something else than numbers.
+        Unclear if that leaves a choice, ValueError if a column that is wanted holds something else than numbers.
         """
         if wanted is not None:
             if len(wanted) != 2:
@@ -154,10 +159,10 @@ class Table:
             return measured[0], measured[1]
         if len(self.numeric) == 2:
             return self.numeric[0], self.numeric[1]
-        raise ValueError(f"the columns of numbers are {self.listing(self.numeric)}: which are x and y? Choose two of "
+        raise Unclear(f"the columns of numbers are {self.listing(self.numeric)}: which are x and y? Choose two of "
                          "them, or call them x and y in the first line")
 
-    def kinds(self, most: int, but: Sequence[Column] = ()) -> Column | None:
+    def kinds(self, but: Sequence[Column] = (), most: int = MAX_LABELS) -> Column | None:
         """The column whose name says that it holds labels, if it holds 2 to `most` different ones and misses none."""
         for column in self.columns:
             if column not in but and " ".join(column.words) in KINDS:

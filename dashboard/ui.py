@@ -11,6 +11,7 @@ from pathlib import Path
 import gradio as gr
 
 from core.datasets import Dataset
+from core.own_data import kind_of
 from dashboard.actions.subject import dataset_of, model_choices
 from dashboard.api import expose
 from dashboard.blocks import Page
@@ -19,7 +20,7 @@ from dashboard.examples import EXAMPLES
 from dashboard.lab import Lab, plainly
 from dashboard.models import USUAL, walked_as
 from dashboard.outfit import OUTFITTED, best_model, facts, outfit, using, without_hidden, without_what_is_not_there
-from dashboard.own import Own, build_own, read_drawing, read_file
+from dashboard.own import Own, build_own, choices, read_drawing, read_file, understood
 from dashboard.recipe import DEFAULTS, HELP, OWN, Recipe
 from dashboard.reel import Reel
 from dashboard.stage import Stage, head as stage_head
@@ -79,7 +80,8 @@ def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
 
 def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
-    script = "\n".join((HERE / name).read_text("utf-8") for name in ("page.js", "versus.js", "pad.js", "knots.js"))
+    scripts = ("page.js", "versus.js", "own.js", "pad.js", "knots.js")
+    script = "\n".join((HERE / name).read_text("utf-8") for name in scripts)
     style = (HERE / "page.css").read_text("utf-8")
     tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
     begin = f"Noisescope.decorate({options(**tips)});\nNoisescope.tabs({options(**TITLES)});"
@@ -185,7 +187,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
             return
         yield from refresh(0, tab, token, request.session_hash, values, force=True, **view)
 
-    _wire_arrival(lab, page, controls, token, current, told, tabs, inputs, outputs, on_open, again, training)
+    _wire_arrival(lab, page, controls, token, current, told, tabs, inputs, outputs, on_open, again, training, own)
 
 
 def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
@@ -238,34 +240,52 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
     """A data set is picked, or brought."""
     fields = sidebar.controls.fields
 
-    def choose(recipe: Recipe, visitor: Visitor, text: str = "") -> tuple[Recipe, dict]:
-        dataset_of(recipe, visitor)
+    def choose(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, dict]:
+        dataset = dataset_of(recipe, visitor)
         recipe = without_what_is_not_there(using(recipe, best_model(recipe, visitor)), visitor)
         offered = dict(zip((fields[name] for name in OUTFITTED), outfit(recipe, visitor)))
         walked = {fields[name]: getattr(recipe, name) for name in USUAL}
-        return recipe, {fields["data"]: recipe.data, own.note: text, **offered, **walked}
+        read = understood(dataset if recipe.data == OWN else None)
+        return recipe, {fields["data"]: recipe.data, own.note: read, **offered, **walked}
 
     def pick(recipe: Recipe, visitor: Visitor, event: dict) -> tuple[Recipe, dict]:
-        return choose(recipe.with_(data=event.get("name")), visitor)
+        recipe, sets = choose(recipe.with_(data=event.get("name")), visitor)
+        return recipe, {**sets, **choices(own, None, None)}
 
     def bring(recipe: Recipe, visitor: Visitor, dataset: Dataset) -> tuple[Recipe, dict]:
         with visitor.lock:
             visitor.data = dataset
-        rows = f"{len(dataset):,} {'points' if dataset.kind == 'points' else 'pictures'}"
-        for warning in dataset.warnings[:4]:
-            gr.Warning(warning)
-        recipe = using(recipe.with_(data=OWN, samples=None, lens_samples=None), "exact")
-        return choose(recipe, visitor, f"In use: your own {rows}.")
+        return choose(using(recipe.with_(data=OWN, samples=None, lens_samples=None), "exact"), visitor)
 
-    def upload(recipe: Recipe, visitor: Visitor, path: str | None, size: int) -> tuple[Recipe, dict] | None:
-        return None if path is None else bring(recipe, visitor, read_file(path, size))
+    def read(recipe: Recipe, visitor: Visitor, path: str | None, size: int, *columns: str | None) -> tuple | None:
+        """A file is read, or read again with other columns."""
+        if path is None:
+            return None
+        chosen = tuple(filter(None, columns)) or None
+        found = read_file(path, size, chosen)
+        menus = choices(own, found.table, chosen)
+        if found.dataset is None:
+            return recipe, {own.note: understood(None, found.problem), **menus}
+        recipe, sets = bring(recipe, visitor, found.dataset)
+        return recipe, {**sets, **menus}
+
+    def reduce(recipe: Recipe, visitor: Visitor, path: str | None, size: int) -> tuple | None:
+        return read(recipe, visitor, path, size) if path and kind_of(Path(path)) == "zip" else None
+
+    def again(recipe: Recipe, visitor: Visitor, path: str | None, size: int, x: str | None, y: str | None,
+              labels: str | None) -> tuple | None:
+        return read(recipe, visitor, path, size, x, y, labels) if x and y else None
 
     def draw(recipe: Recipe, visitor: Visitor, event: dict) -> tuple[Recipe, dict]:
-        return bring(recipe, visitor, read_drawing(event.get("picture")))
+        recipe, sets = bring(recipe, visitor, read_drawing(event.get("picture")))
+        return recipe, {**sets, **choices(own, None, None)}
 
-    sets = [fields["data"], own.note, *(fields[name] for name in (*OUTFITTED, *USUAL))]
+    sets = [fields["data"], own.note, own.chooser, *own.columns, *(fields[name] for name in (*OUTFITTED, *USUAL))]
     sidebar.on(fields["data"].pick, pick, sets=sets)
-    sidebar.on(own.file.upload, upload, own.file, own.size, sets=sets)
+    sidebar.on(own.file.upload, read, own.file, own.size, sets=sets)
+    sidebar.on(own.size.input, reduce, own.file, own.size, sets=sets)
+    for menu in own.columns:
+        sidebar.on(menu.input, again, own.file, own.size, *own.columns, sets=sets)
     sidebar.on(own.pad.drawn, draw, sets=sets)
 
 
@@ -307,7 +327,7 @@ def _wire_settings(sidebar: Sidebar) -> None:
 
 
 def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, inputs, outputs, on_open,
-                  again, training) -> None:
+                  again, training, own: Own) -> None:
     view = gr.State({})  # what a link says of panels and playhead; for the first film alone
 
     def arrive(known: str | None, request: gr.Request) -> list:
@@ -323,10 +343,11 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
         # A bare address shows the film that the page came with (page.js decides alike, by N.linked).
         shown = {"panels": recipe.panels, "frame": recipe.frame,
                  "greeted": not any(not name.startswith("__") for name in request.query_params)}
-        return [mine, recipe.tab, tell(recipe, visitor), gr.update(selected=recipe.tab), shown,
+        read = understood(visitor.data if recipe.data == OWN else None)
+        return [mine, recipe.tab, tell(recipe, visitor), gr.update(selected=recipe.tab), shown, read,
                 *fitted(controls, recipe, visitor)]
 
-    loaded = page.load(arrive, token, [token, current, told, tabs, view, *controls.inputs], **QUIET)
+    loaded = page.load(arrive, token, [token, current, told, tabs, view, own.note, *controls.inputs], **QUIET)
     # Until the visitor has arrived and the recipe stands in the sidebar, the buttons wait.
     loaded.success(None, None, None, js="() => document.body.classList.add('ns-ready')", api_visibility="private")
     loaded.success(on_open, [current, view, *inputs], outputs, **QUIET)

@@ -305,9 +305,37 @@ def test_points_of_ones_own_come_from_a_csv_and_what_is_none_is_refused(open_pag
     rows = "\n".join(f"{i % 7},{i % 5}" for i in range(40))
     bring(page, {"name": "p.csv", "mimeType": "text/csv", "buffer": f"x,y\n{rows}".encode()})
     wait(page, "denoise", OTHER.format(first))
-    assert "own 40 points" in text(page, "#own-note")
+    assert text(page, "#own-note strong") == "p: 40 points"
     bring(page, {"name": "x.zip", "mimeType": "application/zip", "buffer": b"no zip at all"})
     assert "zip" in toast(page)
+
+
+def test_what_was_understood_of_a_table_is_shown_and_its_columns_can_be_chosen(open_page, url):
+    page = open_page(url, query="steps=10")
+    first = whole(page, "denoise")["film"]
+    page.click(".ns-own button")
+    rows = "\n".join(f"{k};{k % 7},5;{k % 5},25;{'ab'[k % 2]}" for k in range(40))
+    bring(page, {"name": "p.csv", "mimeType": "text/csv", "buffer": f"t;<i>u;v;kind\n{rows}".encode("utf-16")})
+    page.wait_for_selector("#own-note :text('which are x and y?')")
+    assert stage(page, "denoise")["film"] == first  # nothing is guessed: what was shown stays
+    for menu, words in (("x", "u"), ("y", "v")):
+        page.click(f"#own-{menu} input")
+        page.click(f"ul[role=listbox] li:has-text('{words}')")
+    second = wait(page, "denoise", OTHER.format(first))["film"]
+    assert text(page, "#own-note strong") == "p: 40 points"
+    terms, words = (page.locator(f"#own-note {tag}").all_inner_texts() for tag in ("dt", "dd"))
+    assert dict(zip(terms, words)) == {"x": "<i>u, 0.5 to 6.5", "y": "v, 0.25 to 4.25", "not used": "t, kind",
+                                       "text": "UTF-16", "cells": "parted by semicolons",
+                                       "numbers": "with a decimal comma", "header": "line 1"}  # fmt: skip
+    page.click("#own-labels input")
+    page.click("ul[role=listbox] li:has-text('kind')")
+    wait(page, "denoise", OTHER.format(second))
+    page.wait_for_selector("#own-note dd:text-is('kind: a, b')")
+    assert {"a", "b"} <= set(offered(page, "label"))
+    page.reload()
+    page.wait_for_function("location.search.includes('data=own')")
+    page.click(".ns-own button")
+    page.wait_for_selector("#own-note dd:text-is('kind: a, b')")
 
 
 def test_pictures_of_ones_own_come_from_a_zip(open_page, url, tmp_path):
