@@ -61,9 +61,14 @@ def test_there_is_something_to_look_at():
     assert {"schedules", "walk", "trace", "denoisers"} <= PARTS and known_parts(ROOT / "core" / "walk.py")
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_core_knows_neither_gradio_nor_the_dashboard(path):
-    assert not {name.split(".")[0] for name in imported(path)} & {"gradio", "gradio_client", "dashboard", "app"}
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_core_knows_neither_gradio_nor_the_dashboard():
+    page = {"gradio", "gradio_client", "dashboard", "app"}
+    known = {named(path): {name.split(".")[0] for name in imported(path)} & page for path in CORE}
+    assert {path: names for path, names in known.items() if names} == {}
 
 
 def test_the_whole_repository_passes_its_linter():
@@ -77,17 +82,17 @@ def test_core_loads_without_gradio():
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_comes_first_knows_nothing_of_what_comes_later(path):
-    row = next((i for i, layer in enumerate(LAYERS) if part(path) in layer), None)
-    if row is not None:
-        assert known_parts(path) <= set().union(*LAYERS[:row])
+def test_what_comes_first_knows_nothing_of_what_comes_later():
+    for row, layer in enumerate(LAYERS):
+        earlier = set().union(*LAYERS[:row])
+        later = {named(path): known_parts(path) - earlier for path in CORE if part(path) in layer}
+        assert {path: names for path, names in later.items() if names} == {}
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_draws_knows_nothing_of_diffusion(path):
-    if part(path) in DRAWING:
-        assert known_parts(path) <= DRAWING and "torch" not in imported(path)
+def test_what_draws_knows_nothing_of_diffusion():
+    for path in CORE:
+        if part(path) in DRAWING:
+            assert known_parts(path) <= DRAWING and "torch" not in imported(path), named(path)
 
 
 def test_no_two_parts_of_core_need_each_other():
@@ -120,10 +125,10 @@ def faults(module: ast.Module) -> list[int]:
             if isinstance(node, ast.With) and sets_the_gradient_mode(node) and holds_a_yield(node)]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_gradient_mode_is_held_across_a_yield(path):
+def test_no_gradient_mode_is_held_across_a_yield():
     # The mode belongs to the thread: between two steps it would leak to the caller, and the next may run elsewhere.
-    assert faults(tree(path)) == []
+    lines = {named(path): faults(tree(path)) for path in SOURCES}
+    assert {path: found for path, found in lines.items() if found} == {}
 
 
 def test_a_gradient_mode_held_across_a_yield_would_be_seen():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -114,14 +116,13 @@ def test_a_wrong_time_makes_the_exact_denoiser_miss(gaussian, generator):
     assert spread[-0.2] > 1.2 * spread[0.0] and spread[0.2] < 0.8 * spread[0.0]
 
 
-@pytest.mark.parametrize("walked", SCHEDULES)
-def test_walking_on_another_schedule_asks_the_model_at_the_same_noise(schedule, walked, generator):
+def test_walking_on_another_schedule_asks_the_model_at_the_same_noise(schedule, generator):
     # The exact denoiser of one schedule, asked along another, must say what that one's own exact denoiser says.
-    other = make_schedule(walked)
     points = torch.randn(6, 2, generator=generator, dtype=torch.float64)
-    asked = reschedule(Exact(points, schedule, 0.1), schedule, other)
     x = torch.randn(5, 2, generator=generator, dtype=torch.float64)
-    for t in (0.05, 0.3, 0.8):
+    for walked, t in product(SCHEDULES, (0.05, 0.3, 0.8)):
+        other = make_schedule(walked)
+        asked = reschedule(Exact(points, schedule, 0.1), schedule, other)
         t = torch.tensor(t, dtype=torch.float64)
         p, truth = asked(x, t), Exact(points, other, 0.1)(x, t)
         torch.testing.assert_close(p.x0, truth.x0, rtol=1e-3, atol=1e-3)  # the inverse of the log-SNR is interpolated
@@ -130,14 +131,13 @@ def test_walking_on_another_schedule_asks_the_model_at_the_same_noise(schedule, 
 
 
 @pytest.mark.parametrize("shape", [(2,), (3, 4, 4)])
-@pytest.mark.parametrize("walked", SCHEDULES)
-def test_where_both_schedules_reach_a_noise_level_nothing_is_lost_between_them(schedule, walked, shape, generator):
-    other = make_schedule(walked, 400)
+def test_where_both_schedules_reach_a_noise_level_nothing_is_lost_between_them(schedule, shape, generator):
     points = 0.5 * torch.randn(6, *shape, generator=generator, dtype=torch.float64)
     eps = torch.randn(6, *shape, generator=generator, dtype=torch.float64)
-    asked, truth = reschedule(Exact(points, schedule, 0.1), schedule, other), Exact(points, other, 0.1)
     ends = schedule.log_snr(torch.tensor([1.0, 1 / schedule.T], dtype=torch.float64))
-    for t in (0.999, 0.99, 0.8, 0.3, 0.05, 0.01, 0.0025):
+    for walked, t in product(SCHEDULES, (0.999, 0.99, 0.8, 0.3, 0.05, 0.01, 0.0025)):
+        other = make_schedule(walked, 400)
+        asked, truth = reschedule(Exact(points, schedule, 0.1), schedule, other), Exact(points, other, 0.1)
         t = torch.tensor(t, dtype=torch.float64)
         alpha, sigma = other.at(t)
         p, q = (denoise(alpha * points + sigma * eps, t) for denoise in (asked, truth))
@@ -149,22 +149,22 @@ def test_where_both_schedules_reach_a_noise_level_nothing_is_lost_between_them(s
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun"])
-@pytest.mark.parametrize("walked", SCHEDULES)
-def test_a_walk_along_another_schedule_arrives_where_that_ones_own_model_does(schedule, walked, sampler, generator):
-    other = make_schedule(walked, 400)
+def test_a_walk_along_another_schedule_arrives_where_that_ones_own_model_does(schedule, sampler, generator):
     points = 0.5 * torch.randn(6, 2, generator=generator, dtype=torch.float64)
-    x = other.at(1.0)[1] * torch.randn(20, 2, generator=generator, dtype=torch.float64)
+    noise = torch.randn(20, 2, generator=generator, dtype=torch.float64)
 
-    def arrives(denoise):
-        noise = torch.Generator().manual_seed(1)
-        *_, last = walk(denoise, make_sampler(sampler, other), x, other.times(40), noise)
+    def arrives(denoise, other):
+        x, seeded = other.at(1.0)[1] * noise, torch.Generator().manual_seed(1)
+        *_, last = walk(denoise, make_sampler(sampler, other), x, other.times(40), seeded)
         return last.x_s
 
-    asked = reschedule(Exact(points, schedule, 0.1), schedule, other)
     # The few levels that one schedule has and the other has not, at the very start, move a sample by less than this.
     moved = 0.02 if schedule.name == "ve" else 5e-3  # it has none of the levels beyond sigma = 80
-    torch.testing.assert_close(arrives(asked), arrives(Exact(points, other, 0.1)), rtol=0, atol=moved)
-    assert (arrives(Exact(points, schedule, 0.1)) - arrives(asked)).abs().max() > 1e-3 or schedule.name == walked
+    for walked in SCHEDULES:
+        other, own = make_schedule(walked, 400), Exact(points, schedule, 0.1)
+        there = arrives(reschedule(own, schedule, other), other)
+        torch.testing.assert_close(there, arrives(Exact(points, other, 0.1), other), rtol=0, atol=moved)
+        assert (arrives(own, other) - there).abs().max() > 1e-3 or schedule.name == walked
 
 
 def test_each_sample_can_have_a_time_of_its_own_on_another_schedule(schedule, generator):

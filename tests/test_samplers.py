@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -39,22 +40,21 @@ def network_output(denoiser, schedule, x_t, j: int):
     return denoiser.output(x_t, t.expand(len(x_t)), alpha, sigma)
 
 
-@pytest.mark.parametrize("name", VP)
 @pytest.mark.parametrize("target", THEIRS)
-@pytest.mark.parametrize("spacing", ["uniform", "leading"])
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-def test_ddim_walks_as_diffusers_does(name, target, spacing, eta, small_denoiser, generator):
-    schedule = make_schedule(name)
-    denoiser = small_denoiser(schedule, target, (1, 3, 3))
-    x = torch.randn(4, 1, 3, 3, generator=generator, dtype=torch.float64)
-    steps = ours(denoiser, ddim(schedule, eta), schedule, x, 25, spacing)
-    scheduler = peer(DDIMScheduler, schedule, spacing, target)
-    scheduler.set_timesteps(25)
-    for step, j in zip(steps, scheduler.timesteps.tolist(), strict=True):
-        torch.testing.assert_close(step.x_t, x, rtol=1e-5, atol=1e-5)
-        output = network_output(denoiser, schedule, x, j)
-        x = scheduler.step(output, j, x, eta=eta, variance_noise=step.noise if eta else None).prev_sample
-    torch.testing.assert_close(steps[-1].x_s, x, rtol=1e-5, atol=1e-5)
+def test_ddim_walks_as_diffusers_does(target, eta, small_denoiser, generator):
+    start = torch.randn(4, 1, 3, 3, generator=generator, dtype=torch.float64)
+    for name, spacing in product(VP, ("uniform", "leading")):
+        schedule, x = make_schedule(name), start
+        denoiser = small_denoiser(schedule, target, (1, 3, 3))
+        steps = ours(denoiser, ddim(schedule, eta), schedule, x, 25, spacing)
+        scheduler = peer(DDIMScheduler, schedule, spacing, target)
+        scheduler.set_timesteps(25)
+        for step, j in zip(steps, scheduler.timesteps.tolist(), strict=True):
+            torch.testing.assert_close(step.x_t, x, rtol=1e-5, atol=1e-5)
+            output = network_output(denoiser, schedule, x, j)
+            x = scheduler.step(output, j, x, eta=eta, variance_noise=step.noise if eta else None).prev_sample
+        torch.testing.assert_close(steps[-1].x_s, x, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", VP)

@@ -219,11 +219,11 @@ def test_a_schedule_that_cannot_be_made_is_refused_naming_what_can(name, T, word
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
-@pytest.mark.parametrize("steps", [1, 2, 7, 50, 1000])
-def test_a_grid_descends_to_0_in_so_many_steps(schedule, spacing, steps):
-    times = schedule.times(steps, spacing)
-    assert times.shape == (steps + 1,) and times.dtype == torch.float64
-    assert (times.diff() < 0).all() and 0 < times[0] <= 1 and times[-1] == 0
+def test_a_grid_descends_to_0_in_so_many_steps(schedule, spacing):
+    for steps in (1, 2, 7, 50, 1000):
+        times = schedule.times(steps, spacing)
+        assert times.shape == (steps + 1,) and times.dtype == torch.float64
+        assert (times.diff() < 0).all() and 0 < times[0] <= 1 and times[-1] == 0
 
 
 @pytest.mark.parametrize("name", DISCRETE)
