@@ -20,7 +20,7 @@ from dashboard.recipe import Recipe
 from dashboard.stage import pack
 from dashboard.visitors import Visitors
 
-SHORT = Recipe(data="gaussians8", train_steps=20, batch=32, seed=1)
+SHORT = Recipe(data="gaussians8", train_steps=8, batch=32, seed=1)
 PANELS = ("samples", "gan", "opinion", "guess", "field", "data")
 
 
@@ -41,14 +41,14 @@ def visitor():
 
 def test_both_take_the_same_steps_of_as_many_rows_from_the_same_data(beside):
     c, g = beside.config, beside.gan.config
-    assert beside.trainer.step == beside.gan.step == 20 and (g.batch, g.seed) == (c.batch, c.seed) == (32, 1)
+    assert beside.trainer.step == beside.gan.step == 8 and (g.batch, g.seed) == (c.batch, c.seed) == (32, 1)
     assert beside.gan.dataset is beside.trainer.dataset
     ours = sum(w.numel() for w in beside.trainer.denoiser.parameters())
     assert beside.gan.parameters == pytest.approx(ours, rel=0.06)
 
 
 def test_after_each_step_neither_is_ahead():
-    beside = Beside(SHORT)
+    beside = Beside(SHORT.with_(train_steps=5))
     for k, _ in enumerate(beside.run()):
         assert beside.trainer.step == beside.gan.step == k
 
@@ -92,7 +92,7 @@ def test_the_sentence_and_the_charts_say_what_was_counted(beside):
     scene, last = film.scene(), film.previews[-1]
     ours, others = modes.look(last.samples), modes.look(last.drawn)
     sentence = scene.text(scene.sentence, film.frames - 1)
-    assert sentence.startswith(f"After 20 steps each: diffusion covers {ours.covered} of 8 modes (")
+    assert sentence.startswith(f"After 8 steps each: diffusion covers {ours.covered} of 8 modes (")
     assert f"the GAN {others.covered} of 8 (" in sentence
     covered, good, game, loss = scene.charts
     assert covered.title == "modes covered, of 8"
@@ -113,23 +113,23 @@ def test_while_it_trains_the_film_shows_the_moments_so_far():
     beside = Beside(SHORT)
     running = beside.run()
     assert beside.film.frames == beside.nbytes == 0
-    for _ in range(11):
+    for _ in range(5):
         next(running)
     beside.progress(0.1)
-    known = sum(moment <= 10 for moment in beside.moments)
+    known = sum(moment <= 4 for moment in beside.moments)
     assert beside.film.frames == known == len(beside.film.coverage)
     scene = beside.film.scene()
     assert scene.frames == known and len(scene.charts[0].series[1].x) == known
 
 
 def test_in_the_end_the_diffusion_model_is_the_visitors_own(visitor):
-    beside = Beside(SHORT, visitor)
+    beside = Beside(SHORT.with_(train_steps=6), visitor)
     for _ in beside.run():
         pass
-    assert visitor.card["data"] == "gaussians8" and visitor.card["steps"] == 20
+    assert visitor.card["data"] == "gaussians8" and visitor.card["steps"] == 6
     torch.testing.assert_close(visitor.denoiser(beside._x0, torch.tensor(0.5)).x0,
                                beside.trainer.ema(beside._x0, torch.tensor(0.5)).x0)
-    assert len(beside.clocks(steps=3).traces) == 6
+    assert len(beside.clocks(steps=3).traces) == 5
 
 
 def test_a_job_that_is_stopped_leaves_what_both_have_learned(visitor):

@@ -32,9 +32,15 @@ def trained(steps=12, data=DATA, **changes):
     return trainer
 
 
+@pytest.fixture(scope="module")
+def model():
+    """A little trained model. No test changes it."""
+    return trained()
+
+
 @pytest.fixture
-def saved(tmp_path):
-    return save_checkpoint(tmp_path / "two.safetensors", trained())
+def saved(tmp_path, model):
+    return save_checkpoint(tmp_path / "two.safetensors", model)
 
 
 @pytest.mark.parametrize("data, changes", [
@@ -55,10 +61,9 @@ def test_a_model_comes_back_saying_what_it_said(tmp_path, data, changes):
     assert card["parameters"] == sum(w.numel() for w in trainer.denoiser.parameters())
 
 
-def test_the_weights_saved_are_the_averaged_ones_to_half_precision(tmp_path, saved):
-    trainer = trained()
+def test_the_weights_saved_are_the_averaged_ones_to_half_precision(saved, model):
     denoiser, _ = load_checkpoint(saved)
-    average, raw = trainer.ema.network.enter.weight, trainer.denoiser.network.enter.weight
+    average, raw = model.ema.network.enter.weight, model.denoiser.network.enter.weight
     assert torch.equal(denoiser.network.enter.weight, average.half().float())
     assert not torch.allclose(average, raw)
 
@@ -86,10 +91,10 @@ def test_a_model_that_is_not_finite_is_not_saved_and_the_old_one_stays(tmp_path,
     assert saved.read_bytes() == before and len(os.listdir(tmp_path)) == 2
 
 
-def test_another_ending_is_refused(tmp_path):
+def test_another_ending_is_refused(tmp_path, model):
     for name in ("model.pt", "model"):
         with pytest.raises(ValueError, match=f"{name}.*must end in .safetensors"):
-            save_checkpoint(tmp_path / name, trained(1))
+            save_checkpoint(tmp_path / name, model)
         with pytest.raises(ValueError, match=f"{name}.*must end in .safetensors"):
             load_checkpoint(tmp_path / name)
 
@@ -107,7 +112,7 @@ def test_a_truncated_file_and_one_of_another_model_are_refused(tmp_path, saved):
     saved.write_bytes(whole[:-100])
     with pytest.raises(ValueError, match="two.safetensors is damaged or not the file"):
         load_checkpoint(saved)
-    other = save_checkpoint(tmp_path / "other.safetensors", trained(seed=1))
+    other = save_checkpoint(tmp_path / "other.safetensors", trained(1, seed=1))
     saved.write_bytes(other.read_bytes())
     with pytest.raises(ValueError, match="damaged or not the file"):
         load_checkpoint(saved)
@@ -154,8 +159,8 @@ def test_a_training_goes_on_from_its_file_to_the_last_bit(tmp_path):
         assert name == "seconds" or torch.equal(value, resumed.state_dict()[name]), name
 
 
-def test_a_training_is_not_resumed_on_other_data_or_from_another_file(tmp_path, saved):
-    path = save_training(tmp_path / "paused.safetensors", trained(1))
+def test_a_training_is_not_resumed_on_other_data_or_from_another_file(tmp_path, saved, model):
+    path = save_training(tmp_path / "paused.safetensors", model)
     with pytest.raises(ValueError, match=f"trained on data {DATA.hash}, and pictures is {PICTURES.hash}"):
         load_training(path, PICTURES)
     with pytest.raises(ValueError, match="no Noisescope training: its format is None"):
@@ -167,8 +172,8 @@ def test_a_training_is_not_resumed_on_other_data_or_from_another_file(tmp_path, 
         load_training(tmp_path / "none.safetensors", DATA)
 
 
-def test_a_training_file_is_no_model(tmp_path):
-    path = save_training(tmp_path / "paused.safetensors", trained(1))
+def test_a_training_file_is_no_model(tmp_path, model):
+    path = save_training(tmp_path / "paused.safetensors", model)
     with pytest.raises(FileNotFoundError, match="no card"):
         load_checkpoint(path)
     save_file({"a": torch.zeros(1)}, tmp_path / "b.safetensors")

@@ -9,6 +9,7 @@ import shlex
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -419,12 +420,13 @@ def until_closed(leader: int):
             yield piece
 
 
-def test_the_bar_is_one_line_on_a_terminal(tmp_path):
-    words = ["train", "--data", "gaussians8", "--steps", "40", "--set", "width=8", "--save", tmp_path / "m.safetensors"]
+def test_the_bar_is_one_line_on_a_terminal(capsys, monkeypatch):
     leader, follower = pty.openpty()
-    with open(tmp_path / "said", "w+") as said:
-        running = subprocess.Popen([sys.executable, "-m", "core", *words], cwd=ROOT, stdout=said, stderr=follower)
-        os.close(follower)
-        drawn = b"".join(until_closed(leader)).decode()
-        assert running.wait() == 0 and "40 steps" in (tmp_path / "said").read_text()
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(lambda: b"".join(until_closed(leader)).decode())
+        with open(follower, "w") as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            words = ["--data", "gaussians8", "--steps", 40, "--set", "width=8", "--save", "m.safetensors"]
+            assert run("train", *words) == 0 and "40 steps" in capsys.readouterr().out
+        drawn = reading.result()
     assert "\n" not in drawn and "40/40  loss" in drawn and "steps/s" in drawn and drawn.endswith("\r\x1b[K")

@@ -36,6 +36,15 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def url():
+    """The dashboard's address: one server for all tests of the page."""
+    from dashboard.serve import serve
+
+    with serve(host="127.0.0.1") as address:
+        yield address
+
+
 @pytest.fixture
 def open_page(browser):
     """(url, width, height, theme, query, **context options) → a page in a context of its own.

@@ -10,14 +10,6 @@ from core.export import read_recipe
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
 
 
-@pytest.fixture(scope="module")
-def url():
-    from dashboard.serve import serve
-
-    with serve(host="127.0.0.1") as address:
-        yield address
-
-
 def whole(page, tab: str = "compare", condition: str = "true") -> dict:
     """The stage when all its frames are there."""
     page.wait_for_function(f"(() => {{ const s = {STAGE.format(tab)}; "

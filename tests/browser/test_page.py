@@ -17,14 +17,6 @@ STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0
 OTHER = "s.film && s.film.id !== '{}' && s.film.total > 1 && s.film.ready === s.film.total"
 
 
-@pytest.fixture(scope="module")
-def url():
-    from dashboard.serve import serve
-
-    with serve(host="127.0.0.1") as address:
-        yield address
-
-
 def stage(page, tab: str) -> dict:
     return page.evaluate(f"(() => {{ const s = {STAGE.format(tab)}; "
                          "return { frame: s.frame, frames: s.frames, total: s.total, playing: s.playing, keys: s.keys, "
