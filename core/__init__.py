@@ -17,6 +17,7 @@ _HOMES = {
     "core.edits": ("Hooks", "drop_noise", "nudge", "during"),
     "core.inside": ("capture", "layers_of"),
     "core.memory": ("copies",),
+    "core.debug": ("watch",),
     "core.notebook": ("Trace",),  # where a trace learns to show itself
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -122,6 +122,18 @@ examples:
   python -m core gif --model latent_digits --panels walkers,decoded_x0,field --out walkers.gif
 """
 
+DIAGNOSE = """\
+Examine a run that core.debug.watch recorded, of anybody's program, or a trace of ours: which line of
+its training or sampling does not do what it should. Exit status 0 if it is healthy, 1 if a cause
+was found, 2 if nothing could be seen or read.
+"""
+
+DIAGNOSE_EXAMPLES = """\
+examples:
+  python -m core diagnose run.trace
+  python -m core diagnose run.trace --json > report.json
+"""
+
 SAMPLE = """\
 Walk from noise to data and write where the walk arrives. The suffix of --out says as what:
 
@@ -403,6 +415,11 @@ def make_parser() -> Parser:
     gif.add_argument("--hold", type=number, default=1.5, metavar="SECONDS",
                      help="how much longer the last frame stands (default: 1.5)")
     gif.add_argument("--theme", default="light", metavar="NAME", help="light or dark (default: light)")
+
+    diagnose = commands.add_parser("diagnose", help="name the faulty line of a recorded run", description=DIAGNOSE,
+                                   epilog=DIAGNOSE_EXAMPLES)
+    diagnose.add_argument("file", metavar="FILE", help="what run.save(FILE) or `sample --out FILE.safetensors` wrote")
+    diagnose.add_argument("--json", action="store_true", help="the report as JSON")
 
     recipe = commands.add_parser("recipe", help="print the recipe in a film's file",
                                  description="Print the recipe that a GIF, MP4, WebP or PNG of ours carries, as JSON.",

@@ -18,6 +18,7 @@ from core.checkpoints import load_checkpoint, load_pretrained, pretrained, save_
 from core.classifier_training import ClassifierTrainer, classifier_config, save_classifier
 from core.consistency import Distillation, distillation_config
 from core.datasets import Dataset, load, names
+from core.debug import Run
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.denoisers.linear import linear
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace, command: str) -> int | None:
     does = {
         "data": data, "models": models, "zoo": zoo, "train": train, "reflow": reflow, "distil": distil,
         "linear": solve, "classifier": classifier, "autoencoder": autoencode, "sample": sample, "gif": gif,
-        "recipe": show_recipe,
+        "recipe": show_recipe, "diagnose": diagnose,
     }  # fmt: skip
     return does[options.command](options, command)
 
@@ -375,3 +376,9 @@ def gif(options: argparse.Namespace, command: str) -> None:
 
 def show_recipe(options: argparse.Namespace, command: str) -> None:
     print(json.dumps(read_recipe(options.file), indent=2, ensure_ascii=False))
+
+
+def diagnose(options: argparse.Namespace, command: str) -> int:
+    report = Run.load(options.file).diagnose()
+    print(report.to_json() if options.json else report)
+    return report.exit_code

@@ -1,0 +1,26 @@
+"""Debug anyone's diffusion code: watch it, read what it really does, name the line.
+
+from core.debug import watch
+
+with watch(net) as run:
+    train(net)
+    samples = sample(net)
+run.diagnose()
+"""
+
+from __future__ import annotations
+
+from .doctor import diagnose
+from .places import Place
+from .record import Run
+from .report import Cause, Report
+
+__all__ = ["Cause", "Place", "Report", "Run", "diagnose", "watch"]
+
+
+def __getattr__(name: str):
+    if name == "watch":  # the only part that needs torch
+        from .watching import watch
+
+        return watch
+    raise AttributeError(f"core.debug has no {name!r}; it has {', '.join(__all__)}")

@@ -1,0 +1,202 @@
+"""Runs on disk: one safetensors file, described in docs/trace-format.md.
+
+Two kinds are read: a *record*, which `save` writes, with all that was observed; and a plain one of arrays alone, which
+any language can write. Nothing in either can run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ..files import atomic_write
+from .record import Arrival, Call, Run, Term, Train, Walk
+
+FORMAT = "noisescope-run-1"
+#: Bytes of a file that will be opened, and of the JSON in its header.
+LARGEST, LARGEST_HEADER = 2 << 30, 64 << 20
+ROW_FIELDS = ("alpha", "sigma", "u", "v", "left", "error", "power")
+TRAIN_ARRAYS = ("x_t", "t", "output", "target", "x0", "noise")
+WALK_ARRAYS = ("x_t", "t", "output", "x_s", "noise")
+
+
+def save(run: Run, path: str | os.PathLike) -> Path:
+    """Write a run to one file; returns its path. ValueError if nothing was seen."""
+    if not run.seen:
+        raise ValueError("there is nothing to save: no call was seen. Call the watched network inside the block")
+    tensors: dict[str, np.ndarray] = {}
+    axes: dict[str, list[str]] = {}
+
+    def put(name: str, value: np.ndarray, *names: str) -> None:
+        tensors[name] = np.ascontiguousarray(value)
+        axes[name] = [*names, *[f"axis{k}" for k in range(value.ndim - len(names))]]
+
+    counts = [len(c.t) for c in run.trains]
+    if run.trains:
+        put("train/rows", np.array(counts, np.int64), "call")
+        put("train/t", np.concatenate([c.t for c in run.trains]).astype(np.float64), "row")
+        for name in ROW_FIELDS:
+            parts = [_row(getattr(c, name), len(c.t)) for c in run.trains]
+            put(f"train/{name}", np.concatenate(parts).astype(np.float64), "row")
+    record: dict[str, Any] = {
+        "facts": run.facts,
+        "networks": run.networks,
+        "train": [_plain(c.facts) for c in run.trains],
+        "walks": [],
+    }
+    for w, walk in enumerate(run.walks):
+        put(f"walk{w}/t", np.array([c.t for c in walk.calls], np.float64), "call")
+        for name in ("x", "out"):
+            for k, call in enumerate(walk.calls):
+                value = getattr(call, name)
+                if value is not None:
+                    put(f"walk{w}/{name}/{k}", value, "sample")
+        if walk.final is not None:
+            put(f"walk{w}/final", walk.final, "sample")
+        record["walks"].append(
+            {
+                "facts": walk.facts,
+                "calls": [_plain(c.facts) for c in walk.calls],
+                "arrivals": [None if c.arrival is None else asdict(c.arrival) for c in walk.calls],
+                "ends": [asdict(e) for e in walk.ends],
+            }
+        )
+    header = {"format": FORMAT, "axes": json.dumps(axes), "record": json.dumps(record, default=_jsonable)}
+    with atomic_write(path) as part:
+        save_file(tensors, part, metadata=header)
+    return Path(path)
+
+
+def _row(value: np.ndarray | None, n: int) -> np.ndarray:
+    return np.full(n, np.nan) if value is None or len(value) != n else value
+
+
+def _plain(facts: dict) -> dict:
+    return {k: v for k, v in facts.items() if not k.startswith("_")}
+
+
+def _jsonable(value: Any) -> Any:
+    return (
+        value.item()
+        if isinstance(value, np.generic)
+        else value.tolist()
+        if isinstance(value, np.ndarray)
+        else str(value)
+    )
+
+
+def load(path: str | os.PathLike) -> Run:
+    """Read a run. FileNotFoundError if there is none; ValueError says what is wrong with the file."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise ValueError(
+            f"{path} has {size / 1e9:.1f} GB; a trace that can be opened has at most {LARGEST / 1e9:.1f}. "
+            "Record fewer samples or steps"
+        )
+    try:
+        with safe_open(path, "np") as file:
+            header = file.metadata() or {}
+            found = header.get("format")
+            if found == "noisescope-trace-1":
+                from .ours import run_of_trace
+
+                return run_of_trace(path)
+            if found != FORMAT:
+                raise ValueError(f"{path} is no trace of a run: its format is {found!r}, wanted {FORMAT!r}")
+            if sum(map(len, header.values())) > LARGEST_HEADER:
+                raise ValueError(f"{path} has a header of more than {LARGEST_HEADER >> 20} MB")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no whole safetensors file ({error}); a trace is what run.save wrote") from error
+    except (TypeError, OSError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}); numbers in it must be float32, float64 or integers"
+        ) from error
+    wrong = [name for name, value in tensors.items() if value.dtype.kind not in "fiu"]
+    if wrong:
+        raise ValueError(f"{path}: {wrong[0]} holds {tensors[wrong[0]].dtype}; wanted are real numbers")
+    try:
+        return _record(header["record"], tensors) if "record" in header else _arrays(tensors)
+    except (KeyError, TypeError, IndexError, AttributeError, RecursionError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged: what it says of itself does not fit ({error!r})") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _record(text: str, tensors: dict[str, np.ndarray]) -> Run:
+    told = json.loads(text)
+    run = Run()
+    run.facts, run.networks = dict(told["facts"]), [dict(n) for n in told["networks"]]
+    if told["train"]:
+        counts = tensors["train/rows"].astype(np.int64)
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        if len(counts) != len(told["train"]) or (counts < 0).any() or bounds[-1] != len(tensors["train/t"]):
+            raise ValueError("the rows of its training calls do not add up")
+        for k, facts in enumerate(told["train"]):
+            part = slice(int(bounds[k]), int(bounds[k + 1]))
+            values = {name: tensors[f"train/{name}"][part] for name in ROW_FIELDS}
+            run.trains.append(
+                Train(
+                    tensors["train/t"][part],
+                    facts=dict(facts),
+                    **{n: None if np.isnan(v).all() else v for n, v in values.items()},
+                )
+            )
+    for w, saved in enumerate(told["walks"]):
+        times = tensors[f"walk{w}/t"]
+        if not len(times) == len(saved["calls"]) == len(saved["arrivals"]):
+            raise ValueError(f"walk {w} has {len(times)} times and {len(saved['calls'])} calls")
+        walk = Walk(facts=dict(saved["facts"]), final=tensors.get(f"walk{w}/final"))
+        for k, (t, facts, arrival) in enumerate(zip(times, saved["calls"], saved["arrivals"])):
+            walk.calls.append(
+                Call(
+                    float(t),
+                    tensors.get(f"walk{w}/x/{k}"),
+                    tensors.get(f"walk{w}/out/{k}"),
+                    dict(facts),
+                    None if arrival is None else _arrival(arrival, k),
+                )
+            )
+        walk.ends = [_arrival(a, len(times)) for a in saved["ends"]]
+        run.walks.append(walk)
+    return run
+
+
+def _arrival(told: dict, before: int) -> Arrival:
+    terms = [Term(str(t["kind"]), int(t["call"]), int(t["part"]), float(t["factor"])) for t in told["terms"]]
+    draws = [dict(d) for d in told["draws"]]
+    for term in terms:
+        if not 0 <= term.call < (len(draws) if term.kind == "z" else before):
+            raise ValueError(f"a step names call {term.call} of {before}")
+    return Arrival(terms, str(told["source"]), float(told["left"]), [dict(c) for c in told["clips"]], draws)
+
+
+def _arrays(tensors: dict[str, np.ndarray]) -> Run:
+    """A run of arrays alone: train/x_t (call, sample, …) and so on, walk/x_t (step, sample, …) and so on."""
+    run = Run()
+    train = {n: tensors[f"train/{n}"] for n in TRAIN_ARRAYS if f"train/{n}" in tensors}
+    walk = {n: tensors[f"walk/{n}"] for n in WALK_ARRAYS if f"walk/{n}" in tensors}
+    for part, arrays, needed in (("train", train, ("x_t", "t", "output")), ("walk", walk, ("x_t", "t", "output"))):
+        missing = [n for n in needed if arrays and n not in arrays]
+        if missing:
+            raise ValueError(f"{part}/{missing[0]} is missing; see docs/trace-format.md")
+        lengths = {n: len(a) if a.ndim else 0 for n, a in arrays.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the arrays of {part} differ in length: {lengths}")
+    if not train and not walk:
+        raise ValueError("it holds neither train/… nor walk/…; see docs/trace-format.md")
+    for k in range(len(train.get("t", ()))):
+        run.train(**{n: a[k] for n, a in train.items()})
+    for k in range(len(walk.get("t", ()))):
+        run.step(**{n: a[k] for n, a in walk.items()})
+    return run

@@ -1,0 +1,431 @@
+"""What a program really does, in numbers: alpha and sigma at each t, what its network is taught, where its steps land.
+
+**Levels.** The rows of the training calls give alpha(t), sigma(t) and the target u(t)·x0 + v(t)·eps.
+
+**Landing.** Whatever a sampler is called, if the network said the truth about one x0 and one eps all along the path, it
+must lead from alpha_t·x0 + sigma_t·eps to alpha_s·x0 + sigma_s·eps. A state that is Σ a_j·x_j + Σ b_j·out_j + c·z then
+holds A = Σ a_j·alpha_j + Σ b_j·u_j of x0, E = Σ a_j·sigma_j + Σ b_j·v_j of eps and c of fresh noise, and
+A = alpha_s, E² + c² = sigma_s² for DDIM with any eta, DDPM, Euler and Heun in sigma, multistep rules and straight flows
+alike. DDPM with variance beta has the posterior's E and more noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .record import Arrival, Run, Walk
+
+#: How much of a step's own move it may miss its landing by. Arithmetic in float32 misses it by 1e-4; what is called a
+#: fault here moves it by a hundredth of the move and more.
+TOLERANCE = 0.03
+#: The same where the level was not seen at just this t, and stands between two that were.
+BETWEEN = 0.25
+
+KINDS: dict[str, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "eps": lambda a, s: (0 * a, 1 + 0 * a),
+    "x0": lambda a, s: (1 + 0 * a, 0 * a),
+    "v": lambda a, s: (-s, a),
+    "velocity": lambda a, s: (-1 + 0 * a, 1 + 0 * a),
+    "data − noise": lambda a, s: (1 + 0 * a, -1 + 0 * a),
+    "−eps": lambda a, s: (0 * a, -1 + 0 * a),
+    "−v": lambda a, s: (s, -a),
+    "−x0": lambda a, s: (-1 + 0 * a, 0 * a),
+    "score": lambda a, s: (0 * a, -1 / np.maximum(s, 1e-12)),
+    "sigma·eps": lambda a, s: (0 * a, s),
+    "eps/sigma": lambda a, s: (0 * a, 1 / np.maximum(s, 1e-12)),
+    "−sigma·eps": lambda a, s: (0 * a, -s),
+}
+OPPOSITE = {"eps": "−eps", "x0": "−x0", "v": "−v", "velocity": "data − noise"}
+OPPOSITE |= {b: a for a, b in OPPOSITE.items()} | {"score": "eps/sigma", "eps/sigma": "score"}
+
+
+@dataclass
+class Levels:
+    """alpha, sigma, u and v over the t that the network was told, sorted; `spread` is how far rows of one t differ."""
+
+    t: np.ndarray
+    alpha: np.ndarray
+    sigma: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+    rows: np.ndarray  #: training rows at each t
+    spread: float = 0.0
+    kind: str | None = None  #: of the target
+    family: str | None = None  #: "VP", "flow", "VE", "EDM"
+    closed: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None  #: alpha, sigma of any t
+    closed_name: str = ""
+
+    @property
+    def discrete(self) -> bool:
+        return bool(len(self.t) and (self.t == np.round(self.t)).all() and self.t[-1] > 1)
+
+    @property
+    def rising(self) -> bool:
+        """Whether there is more noise at a higher t."""
+        order = self.sigma / np.maximum(np.abs(self.alpha), 1e-12)
+        return bool(order[-1] > order[0])
+
+    def at(self, t: float) -> tuple[float, float, float, float, bool]:
+        """(alpha, sigma, u, v, whether just this t was seen or is known in closed form); NaN beyond what was seen."""
+        n = len(self.t)
+        k = int(np.searchsorted(self.t, t))
+        for j in (k - 1, k):
+            if 0 <= j < n and abs(self.t[j] - t) <= 1e-6 * max(1.0, abs(t)):
+                return (*(float(x[j]) for x in (self.alpha, self.sigma, self.u, self.v)), True)
+        if self.closed is not None and np.isfinite(t):
+            with np.errstate(all="ignore"):
+                a, s = (float(x[0]) for x in self.closed(np.array([float(t)])))
+            if self.kind in KINDS and np.isfinite([a, s]).all():
+                u, v = (float(x) for x in KINDS[self.kind](np.float64(a), np.float64(s)))
+                return a, s, u, v, True
+        if n < 4 or not self.t[0] <= t <= self.t[-1]:
+            edge = (self.t[-1] - self.t[0]) / max(n, 1) * 4
+            if n < 4 or not self.t[0] - edge <= t <= self.t[-1] + edge:
+                return (math.nan,) * 4 + (False,)
+        lo = min(max(k - 2, 0), n - 4)
+        near = slice(lo, lo + 4)
+        a, s = (_lagrange(self.t[near], x[near], t) for x in (self.alpha, self.sigma))
+        if self.kind in KINDS:
+            u, v = (float(x) for x in KINDS[self.kind](np.float64(a), np.float64(s)))
+        else:
+            u, v = (_lagrange(self.t[near], x[near], t) for x in (self.u, self.v))
+        return a, s, u, v, False
+
+    def many(self, t: np.ndarray) -> np.ndarray:
+        """`at` of many t: (n, 5)."""
+        return np.array([self.at(float(x)) for x in t], dtype=np.float64).reshape(-1, 5)
+
+
+def _lagrange(x: np.ndarray, y: np.ndarray, at: float) -> float:
+    total = 0.0
+    for i in range(len(x)):
+        w = 1.0
+        for j in range(len(x)):
+            if i != j:
+                w *= (at - x[j]) / (x[i] - x[j])
+        total += w * y[i]
+    return float(total)
+
+
+def levels_of(run: Run) -> Levels | None:
+    """The levels that training used, from every row whose making was seen; None if there is none."""
+    parts = [
+        (c.t, c.alpha, c.sigma, _or_nan(c.u, c.t), _or_nan(c.v, c.t))
+        for c in run.trains
+        if c.alpha is not None and len(c.alpha) == len(c.t)
+    ]
+    if not parts:
+        return None
+    t, alpha, sigma, u, v = (np.concatenate([p[i] for p in parts]).astype(np.float64) for i in range(5))
+    good = np.isfinite(t) & np.isfinite(alpha) & np.isfinite(sigma)
+    if good.sum() < 1:
+        return None
+    t, alpha, sigma, u, v = (x[good] for x in (t, alpha, sigma, u, v))
+    if (sigma < 0).mean() > 0.99:
+        sigma, v = -sigma, -v  # eps is as good as −eps
+    order = np.argsort(t, kind="stable")
+    t, alpha, sigma, u, v = (x[order] for x in (t, alpha, sigma, u, v))
+    unique, begin, counts = np.unique(t, return_index=True, return_counts=True)
+
+    def middle(x):
+        return np.add.reduceat(x, begin) / counts
+
+    means = [middle(x) for x in (alpha, sigma)]
+    spread = max(float(np.abs(x - np.repeat(m, counts)).max()) for x, m in zip((alpha, sigma), means))
+    with np.errstate(all="ignore"):
+        uv = [
+            np.array([np.nanmedian(g) if np.isfinite(g).any() else np.nan for g in np.split(x, begin[1:])])
+            if np.isfinite(x).any()
+            else np.full(len(unique), np.nan)
+            for x in (u, v)
+        ]
+    levels = Levels(unique, *means, *uv, counts, spread)
+    levels.kind = kind_of(levels, run)
+    levels.family = family_of(levels)
+    _close(levels)
+    return levels
+
+
+def _or_nan(x: np.ndarray | None, like: np.ndarray) -> np.ndarray:
+    return np.full(len(like), np.nan) if x is None or len(x) != len(like) else x
+
+
+def kind_of(levels: Levels, run: Run | None = None) -> str | None:
+    """What the network is taught, by name; "none" where the target holds neither x0 nor eps; None where not seen."""
+    known = np.isfinite(levels.u) & np.isfinite(levels.v)
+    a, s, u, v = (x[known] for x in (levels.alpha, levels.sigma, levels.u, levels.v))
+    if not len(u):
+        return None
+    size = np.sqrt(u**2 + v**2)
+    if np.median(size) < 1e-3:
+        return "none"
+    for name, form in KINDS.items():
+        with np.errstate(all="ignore"):
+            p, q = form(a, s)
+            off = np.hypot(u - p, v - q) / np.maximum(np.hypot(p, q), 1e-9)
+        if np.median(off) < 5e-3 and np.quantile(off, 0.9) < 0.05:
+            return name
+    return "other"
+
+
+def family_of(levels: Levels) -> str | None:
+    """VP: alpha² + sigma² = 1. flow: alpha + sigma = 1, or both straight. VE: alpha = 1. EDM: VP of scaled data."""
+    a, s = levels.alpha, levels.sigma
+    if np.abs(a**2 + s**2 - 1).max() < 2e-3:
+        return "VP"
+    if np.abs(a + s - 1).max() < 2e-3:
+        return "flow"
+    if np.abs(a - 1).max() < 1e-4 and len(a):
+        return "VE"
+    if np.ptp(a) > 0.05 and len(a) > 3 and (a > 0).all():
+        straight = np.polyfit(a, s, 1)
+        if (
+            np.abs(np.polyval(straight, a) - s).max() < 1e-3
+            and 0.9 <= straight[1] <= 1.02
+            and -1 <= straight[0] < -0.85
+        ):
+            return "flow"  # with a least sigma
+    big = a > 0.02
+    if big.sum() > 3 and np.ptp(a) > 0.05:
+        scale = (1 - s[big] ** 2) / a[big] ** 2  # sigma_data²
+        if scale.mean() > 0 and np.abs(scale - scale.mean()).max() < 0.02 * scale.mean() + 5e-3:
+            return "EDM"
+    return None
+
+
+def _close(levels: Levels) -> None:
+    """Find the closed form of these levels, so that they are known at every t."""
+    t, a, s = levels.t, levels.alpha, levels.sigma
+    for name, form in closed_forms(levels):
+        with np.errstate(all="ignore"):
+            p, q = form(t)
+        if (
+            np.isfinite(p).all()
+            and np.isfinite(q).all()
+            and max(np.abs(p - a).max(), (np.abs(q - s) / np.maximum(1, s)).max()) < 2e-4
+        ):
+            levels.closed, levels.closed_name = form, name
+            return
+
+
+def closed_forms(levels: Levels):
+    """(name, t → alpha, sigma) of forms that these levels may have: schedules that papers and their code use."""
+    top = float(levels.t[-1])
+    if levels.family == "VE":
+        yield "sigma = t", lambda x: (1 + 0 * x, x)
+        yield "t = ln(sigma)/4", lambda x: (1 + 0 * x, np.exp(4 * x))
+        yield "t = ln(sigma)", lambda x: (1 + 0 * x, np.exp(x))
+    for scale in {1.0, 1000.0, top, top + 1}:
+        if scale > 0:
+            yield "flow, t from data to noise", lambda x, k=scale: (1 - x / k, x / k)
+            yield "flow, t from noise to data", lambda x, k=scale: (x / k, 1 - x / k)
+            yield "flow, t from noise to data, (t + 1)", lambda x, k=scale: ((x + 1) / k, 1 - (x + 1) / k)
+            yield "trigonometric", lambda x, k=scale: (np.cos(x / k * np.pi / 2), np.sin(x / k * np.pi / 2))
+    if not levels.discrete or levels.family not in ("VP",):
+        return
+    for T in sorted({1000, int(top) + 1, _round_up(top + 1)}):
+        for name, betas in tables(T):
+            bar = np.cumprod(1 - betas)
+            for shift in (0, -1):
+
+                def form(x, bar=bar, shift=shift):
+                    k = np.round(x).astype(int) + shift
+                    inside = (k >= 0) & (k < len(bar))
+                    ab = np.where(k == -1, 1.0, np.where(inside, bar[np.clip(k, 0, len(bar) - 1)], np.nan))
+                    return np.sqrt(ab), np.sqrt(1 - ab)
+
+                yield f"{name}, T = {T}" + (", t from 1" if shift else ""), form
+
+
+def _round_up(x: float) -> int:
+    for n in (10, 20, 50, 100, 128, 200, 250, 256, 300, 400, 500, 512, 600, 800, 1000, 1024, 2000, 4000):
+        if n >= x:
+            return n
+    return int(x)
+
+
+def tables(T: int):
+    """(name, betas) of the discrete schedules that everybody uses."""
+    yield "linear", np.linspace(1e-4, 0.02, T)
+    k = 1000 / T
+    if k * 0.02 < 1:
+        yield "linear, scaled", np.linspace(1e-4 * k, 0.02 * k, T)
+    yield "scaled linear", np.linspace(0.00085**0.5, 0.012**0.5, T) ** 2
+    yield "quadratic", np.linspace(1e-4**0.5, 0.02**0.5, T) ** 2
+    x = np.arange(T + 1) / T
+    bar = np.cos((x + 0.008) / 1.008 * np.pi / 2) ** 2
+    yield "cosine", np.clip(1 - bar[1:] / bar[:-1], 0, 0.999)
+
+
+# --- landings -----------------------------------------------------------------------------------------------
+@dataclass
+class Landing:
+    """Where one step of a walk lands: its parts of x0, eps and fresh noise, beside where it is said to land."""
+
+    call: int  #: the call it arrives at; that after the last for the end
+    t: float
+    s: float
+    a: float = math.nan  #: of the state before
+    b: float = math.nan  #: of all outputs since
+    A: float = math.nan
+    E: float = math.nan
+    c: float = 0.0
+    want: tuple[float, float] = (math.nan, math.nan)
+    start: tuple[float, float] = (math.nan, math.nan)
+    exact: bool = True
+    seen: bool = True
+    last: bool = False
+    source: str = ""
+    clips: list[dict] = field(default_factory=list)
+    draws: list[dict] = field(default_factory=list)
+
+    @property
+    def move(self) -> float:
+        return abs(self.want[0] - self.start[0]) + abs(self.want[1] - self.start[1])
+
+    @property
+    def off_mean(self) -> float:
+        """How far A is off, in moves."""
+        return abs(self.A - self.want[0]) / max(self.move, 1e-6)
+
+    @property
+    def off_noise(self) -> float:
+        """How far sqrt(E² + c²) is off, in moves."""
+        return abs(math.copysign(math.hypot(self.E, self.c), self.E) - self.want[1]) / max(self.move, 1e-6)
+
+    @property
+    def tolerance(self) -> float:
+        size = max(1.0, *map(abs, self.want), *map(abs, self.start))
+        return (TOLERANCE if self.exact else BETWEEN) + 3e-6 * size / max(self.move, 1e-6)
+
+    @property
+    def posterior(self) -> tuple[float, float, float]:
+        """(E, least c, most c) of DDPM's posterior mean for this step."""
+        (a0, s0), (a1, s1) = self.start, self.want
+        if not a1 or not s0:
+            return 0.0, 0.0, 0.0
+        r = a0 / a1
+        between = max(s0**2 - r**2 * s1**2, 0.0)
+        return r * s1**2 / s0, math.sqrt(between) * s1 / s0, math.sqrt(between)
+
+    @property
+    def mean_is_posterior(self) -> bool:
+        return abs(self.E - self.posterior[0]) <= self.tolerance * max(self.move, 1e-6)
+
+    @property
+    def good(self) -> bool:
+        """Whether it lands where it is said to, for some member of the family."""
+        if not self.seen or not math.isfinite(self.A) or not math.isfinite(self.want[0]):
+            return True
+        bound = self.tolerance
+        slack = 0.0
+        if self.move < 1e-3 * max(1.0, abs(self.want[1])) and self.c:  # a corrector: it stays at its level
+            slack = 1.1 * self.c**4 / (4 * max(self.want[1], 1e-6) ** 3) / max(self.move, 1e-6) + 1.0
+        if self.off_mean <= bound + slack and self.off_noise <= bound + slack:
+            return True
+        E, least, most = self.posterior
+        if self.off_mean <= bound and self.mean_is_posterior and 0.97 * least <= self.c <= 1.03 * most and self.c > 0:
+            return True
+        return self.is_euler
+
+    @property
+    def is_euler(self) -> bool:
+        """A first-order step of the reverse SDE or its ODE in t (Song et al. 2021): right to the step's size."""
+        (a0, s0), (a1, _) = self.start, self.want
+        if not (a0 > 0 and a1 > 0 and s0 > 0) or not self.seen:
+            return False
+        for beta in (2 * math.log(a1 / a0), 1 - (a0 / a1) ** 2, (a1 / a0) ** 2 - 1):
+            if not 0 < beta < 0.3:
+                continue
+            for noise in (0.0, 1.0):
+                A = a0 * (1 + beta / 2)
+                E = s0 * (1 + beta / 2) - beta * (1 + noise) / 2 / s0
+                near = max(abs(self.A - A), abs(self.E - E)) < 0.02 * beta + 2e-6
+                if near and abs(self.c - noise * math.sqrt(beta)) < 0.03 * math.sqrt(beta) + 1e-6:
+                    return True
+        return False
+
+
+def landings(
+    walk: Walk,
+    levels: Levels,
+    kind: str | None = None,
+    told: Callable[[float], float] | None = None,
+    goal: Callable[[float, float], float] | None = None,
+) -> list[Landing]:
+    """Where each step of a walk lands, by the levels of training.
+
+    kind   take the outputs for this instead of what training taught
+    told   t → the t whose level the state is supposed to have
+    goal   (t, s) → the t whose level the step is supposed to land on
+    """
+    times = np.array([c.t for c in walk.calls])
+    true = times if told is None else np.array([told(t) for t in times])
+    table = levels.many(true)
+    if kind is not None:
+        with np.errstate(all="ignore"):
+            table[:, 2], table[:, 3] = KINDS[kind](table[:, 0], table[:, 1])
+    found = []
+    for m in range(1, len(walk.calls)):
+        arrival = walk.calls[m].arrival
+        if arrival is None:
+            continue
+        landing = _land(arrival, m, times, table)
+        aim = true[m] if goal is None else goal(float(times[landing.call - 1]), float(times[m]))
+        want = levels.at(aim)
+        landing.want, landing.exact = (want[0], want[1]), landing.exact and want[4]
+        found.append(landing)
+    return found
+
+
+def _land(arrival: Arrival, m: int, times: np.ndarray, table: np.ndarray) -> Landing:
+    A = E = a = b = variance = 0.0
+    exact = True
+    for term in arrival.terms:
+        if term.kind == "z":
+            variance += term.factor**2
+            continue
+        alpha, sigma, u, v, seen = table[term.call]
+        exact &= bool(seen)
+        if term.kind == "x":
+            A, E, a = A + term.factor * alpha, E + term.factor * sigma, a + term.factor
+        else:
+            A, E, b = A + term.factor * u, E + term.factor * v, b + term.factor
+    k = max([t.call for t in arrival.terms if t.kind != "z"], default=m - 1)
+    states = [t for t in arrival.terms if t.kind == "x"]
+    base = max(states, key=lambda t: abs(t.factor)).call if states else k
+    seen = (
+        bool(arrival.terms)
+        and arrival.source != "unseen"
+        and (arrival.source != "least squares" or arrival.left < 2e-3)
+    )
+    return Landing(
+        m,
+        float(times[k]),
+        float(times[m]) if m < len(times) else math.nan,
+        a,
+        b,
+        A,
+        E,
+        math.sqrt(variance),
+        start=(float(table[base][0]), float(table[base][1])),
+        exact=exact,
+        seen=seen,
+        last=m == len(times),
+        source=arrival.source,
+        clips=arrival.clips,
+        draws=arrival.draws,
+    )
+
+
+def endings(walk: Walk, levels: Levels, kind: str | None = None) -> list[Landing]:
+    """The sums the last output went into, as landings; which of them was the last step is the Doctor's to say."""
+    times = np.array([c.t for c in walk.calls])
+    table = levels.many(times)
+    if kind is not None:
+        table[:, 2], table[:, 3] = KINDS[kind](table[:, 0], table[:, 1])
+    return [_land(arrival, len(walk.calls), times, table) for arrival in walk.ends]

@@ -1,0 +1,132 @@
+"""Runs of our own: a recorded `Trace`, or a walk as it is taken, as something the Doctor can examine.
+
+A step's prediction holds x0 and eps with x_t = alpha·x0 + sigma·eps, so the noise levels are in it, and its mean is a
+sum of x_t and eps. What changed a walk (an edit, a time told wrongly) then shows as it does in anybody's program.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from ..schedules import Schedule
+from ..trace import Trace
+from ..walk import Step
+from .record import Call, Run, Term, Train, Walk, array, least_squares, moments, rows, two_factors
+
+
+def run_of_trace(path: str | os.PathLike | Trace) -> Run:
+    """A recorded walk as a run. ValueError if it did not keep x_t, x0, eps, mean and noise at every step."""
+    trace = path if isinstance(path, Trace) else Trace.load(path)
+    missing = [name for name in ("x_t", "x0", "eps", "mean", "noise") if name not in trace.keep]
+    if missing or trace.every != 1:
+        raise ValueError(
+            f"the trace kept every {trace.every}. step without {', '.join(missing) or 'gaps'}; to be "
+            "examined it needs x_t, x0, eps, mean and noise of every step"
+        )
+    run, walk = Run(), Walk(facts={"network": 0})
+    parts = {name: trace[name] for name in trace.keep}
+    for k in range(len(trace)):
+        x, x0, eps, mean, noise = (array(parts[n][k]) for n in ("x_t", "x0", "eps", "mean", "noise"))
+        t = float(trace.t[k])
+        _level(run, t, x, x0, eps)
+        _step(walk, t, x, eps, mean, float(trace.std[k]), noise)
+    walk.final = rows(array(trace.final))
+    walk.facts["final"] = moments(array(trace.final))
+    _finish(run, walk)
+    return run
+
+
+def run_of_steps(
+    steps: Iterable[Step], schedule: Schedule, told: list[tuple[torch.Tensor, torch.Tensor]] | None = None
+) -> Run:
+    """A walk of ours as it is taken. `told` is what `listen` heard: (t told, eps said) of every call of the network."""
+    run, walk = Run(), Walk(facts={"network": 0})
+    grid = torch.linspace(1 / schedule.T, 1, min(schedule.T, 1000), dtype=torch.float64)
+    alpha, sigma = (array(a.double()) for a in schedule(grid))
+    run.trains.append(
+        Train(
+            array(grid),
+            alpha,
+            sigma,
+            0 * alpha,
+            0 * alpha + 1,
+            0 * alpha,
+            facts={"by_hand": True, "finite": True, "output_shape": []},
+        )
+    )
+    step = None
+    for step in steps:
+        t, eps = (float(step.t), step.prediction.eps) if not told else (float(told[-1][0]), told[-1][1])
+        _step(walk, t, array(step.x_t), array(eps), array(step.mean), float(step.std), array(step.noise))
+    if step is not None:
+        walk.final, walk.facts["final"] = rows(array(step.x_s)), moments(array(step.x_s))
+    _finish(run, walk)
+    return run
+
+
+def listen(denoise):
+    """(denoise, told): the same denoiser, and a list that holds what its last call was told and said."""
+    told: list = []
+
+    def heard(x_t, t):
+        prediction = denoise(x_t, t)
+        told[:] = [(t, prediction.eps)]
+        return prediction
+
+    return heard, told
+
+
+def _level(run: Run, t: float, x: np.ndarray, x0: np.ndarray, eps: np.ndarray) -> None:
+    alpha, sigma, _ = two_factors(x.reshape(1, -1), x0.reshape(1, -1), eps.reshape(1, -1))
+    if np.isfinite(alpha).all():
+        run.trains.append(
+            Train(
+                np.array([t]),
+                alpha,
+                sigma,
+                np.zeros(1),
+                np.ones(1),
+                np.zeros(1),
+                facts={"by_hand": True, "finite": True, "output_shape": []},
+            )
+        )
+
+
+def _step(
+    walk: Walk, t: float, x: np.ndarray, eps: np.ndarray, mean: np.ndarray, std: float, noise: np.ndarray
+) -> None:
+    k = len(walk.calls)
+    call = Call(
+        t,
+        rows(x),
+        rows(eps),
+        {
+            "state": moments(x),
+            "output": moments(eps),
+            "by_hand": True,
+            "rows": len(x),
+            "network": 0,
+            "others": {},
+            "doubled": 1,
+        },
+    )
+    if k:
+        call.arrival = walk.ends.pop()
+    else:
+        walk.facts["start"] = moments(x) | {"law": "", "op": ""}
+    walk.calls.append(call)
+    arrival = least_squares(mean, x, [("x", k, x), ("out", k, eps)])
+    arrival.source = "unseen" if arrival.left > 2e-3 else "least squares"
+    if std > 0 and arrival.terms:
+        arrival.terms.append(Term("z", 0, 0, std))
+        arrival.draws = [moments(noise)]
+    walk.ends = [arrival]
+
+
+def _finish(run: Run, walk: Walk) -> None:
+    run.walks.append(walk)
+    run.facts["sampling_calls"] = len(walk.calls)

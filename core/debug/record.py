@@ -1,0 +1,287 @@
+"""What is kept of a run: what each training call and each step of a walk was made of, as plain numbers.
+
+    run = Run()
+    run.train(x_t=, t=, output=, target=, x0=, noise=)      # one call by hand, NumPy or torch
+    run.step(x_t=, t=, output=, x_s=, noise=)               # one step by hand
+    run.diagnose()
+    run.save("run.trace")
+
+`watch` fills one in by itself. Everything is NumPy: a trace can be read, and written, without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+#: Rows of a state that are kept to look at, and numbers of one state at most.
+ROWS, NUMBERS = 256, 16_384
+#: Training rows that one call may keep.
+TRAIN_ROWS = 256
+#: Walks that are kept: the first ones and the last.
+WALKS = 4
+
+
+@dataclass
+class Train:
+    """One training call. Arrays are a number a row, (B,); `facts` holds what is said of the whole call.
+
+    t        what the network was told
+    alpha, sigma    x_t = alpha·x0 + sigma·eps, as it was made; None where that was not seen
+    u, v     what the output is compared with, u·x0 + v·eps; None where it was not seen
+    left     share of that target which is neither x0 nor eps, in squares
+    error    mean of (output − target)² over a row
+    power    mean of target² over a row
+    """
+
+    t: np.ndarray
+    alpha: np.ndarray | None = None
+    sigma: np.ndarray | None = None
+    u: np.ndarray | None = None
+    v: np.ndarray | None = None
+    left: np.ndarray | None = None
+    error: np.ndarray | None = None
+    power: np.ndarray | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Term:
+    """One part of the sum that a state was made of: factor · (a state, an output or a draw)."""
+
+    kind: str  #: "x" state, "out" output, "z" draw, "?" something else
+    call: int  #: which call of the walk, or which draw of this arrival
+    part: int  #: which half or channel block of the output; 0 for the whole
+    factor: float
+
+
+@dataclass
+class Arrival:
+    """How a state was made: the sum of `terms`; `left` is what they leave unexplained, relative to the move."""
+
+    terms: list[Term]
+    source: str = "arithmetic"  #: or "least squares", or "unseen"
+    left: float = 0.0
+    clips: list[dict] = field(default_factory=list)
+    draws: list[dict] = field(default_factory=list)
+
+
+@dataclass
+class Call:
+    """One call of a network while sampling: the state it was given, what it was told and what it said."""
+
+    t: float
+    x: np.ndarray | None = None  #: (rows, ...) of the state
+    out: np.ndarray | None = None  #: (rows, ...)
+    facts: dict[str, Any] = field(default_factory=dict)
+    arrival: Arrival | None = None  #: how x was made; None for the start
+
+
+@dataclass
+class Walk:
+    """One sampling loop. `ends` are the sums that the last output went into, each a way the last step may have gone."""
+
+    calls: list[Call] = field(default_factory=list)
+    ends: list[Arrival] = field(default_factory=list)
+    final: np.ndarray | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def rows(value: np.ndarray) -> np.ndarray:
+    """The first rows of a batch, few enough to keep, as float32."""
+    value = np.asarray(value, dtype=np.float32)
+    if value.ndim == 0:
+        return value[None]
+    each = max(1, int(np.prod(value.shape[1:])))
+    return value[: max(1, min(ROWS, NUMBERS // each))].copy()
+
+
+def moments(value: np.ndarray) -> dict[str, Any]:
+    """Mean, std, excess kurtosis, range and count of an array's finite numbers; whether all are finite, rows alike."""
+    value = np.asarray(value, dtype=np.float64)
+    flat = value.reshape(-1)
+    flat = flat[:: max(1, len(flat) // 65_536)]
+    finite = np.isfinite(flat)
+    kept = flat[finite]
+    if not len(kept):
+        return {"finite": False, "count": 0}
+    mean, std = float(kept.mean()), float(kept.std())
+    fourth = float((((kept - mean) / std) ** 4).mean() - 3) if std > 0 else 0.0
+    third = float((((kept - mean) / std) ** 3).mean()) if std > 0 else 0.0
+    alike = bool(value.ndim > 1 and len(value) > 1 and (value == value[:1]).all())
+    return {
+        "finite": bool(finite.all()),
+        "count": int(len(flat)),
+        "mean": mean,
+        "std": std,
+        "kurtosis": fourth,
+        "skew": third,
+        "low": float(kept.min()),
+        "high": float(kept.max()),
+        "alike": alike,
+        "shape": list(value.shape),
+    }
+
+
+def array(value: Any) -> np.ndarray | None:
+    """NumPy, torch (on any device, with gradients or without), JAX or a number → NumPy."""
+    if value is None:
+        return None
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if value.is_floating_point() and value.element_size() < 4 else value
+    return np.asarray(value)
+
+
+class Run:
+    """The record of one run. `watch` fills it; `train` and `step` do so by hand."""
+
+    def __init__(self):
+        self.trains: list[Train] = []
+        self.walks: list[Walk] = []
+        self.networks: list[dict[str, Any]] = []
+        self.facts: dict[str, Any] = {"training_calls": 0, "sampling_calls": 0, "unseen": []}
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is anything to diagnose."""
+        return bool(self.trains or any(walk.calls for walk in self.walks))
+
+    # --- by hand ------------------------------------------------------------------------------------------------------
+    def train(self, *, x_t: Any, t: Any, output: Any, target: Any = None, x0: Any = None, noise: Any = None) -> None:
+        """One training call: x_t, output and target (B, ...), t a number or (B,). What can be derived is derived.
+
+        With x0 and noise, alpha and sigma of every row follow, and with the target what the network is taught; from x_t
+        and one of them alone nothing follows, and the report says so. ValueError where shapes do not fit.
+        """
+        x_t, output, target, x0, noise = map(array, (x_t, output, target, x0, noise))
+        B = len(x_t) if x_t.ndim else 1
+        for name, value in (("x0", x0), ("noise", noise)):
+            if value is not None and value.shape != x_t.shape:
+                raise ValueError(f"{name} has shape {value.shape} and x_t {x_t.shape}; they must be the same")
+        times = _times(t, B)
+        facts = {
+            "shape": list(x_t.shape),
+            "output_shape": list(output.shape),
+            "finite": bool(np.isfinite(output).all()),
+            "gradient": True,
+            "training": True,
+            "by_hand": True,
+        }
+        kept = slice(None, TRAIN_ROWS)
+        call = Train(times[kept], facts=facts)
+        if target is not None:
+            facts |= {"compared": [list(output.shape), list(target.shape)]}
+            if target.shape == output.shape:
+                gap = (output - target).reshape(B, -1).astype(np.float64)
+                call.error = (gap**2).mean(1)[kept]
+                call.power = (target.reshape(B, -1).astype(np.float64) ** 2).mean(1)[kept]
+        if x0 is not None and noise is not None:
+            facts |= {"x0": moments(x0), "noise": moments(noise)}
+            call.alpha, call.sigma, _ = (a[kept] for a in two_factors(x_t, x0, noise))
+            if target is not None and target.shape == x_t.shape:
+                call.u, call.v, call.left = (a[kept] for a in two_factors(target, x0, noise))
+        self.facts["training_calls"] += 1
+        self.trains.append(call)
+
+    def step(self, *, x_t: Any, t: Any, output: Any, x_s: Any = None, noise: Any = None) -> None:
+        """One step from x_t to x_s, in the order they are taken; a step that starts elsewhere begins a new walk."""
+        x_t, output, x_s, noise = map(array, (x_t, output, x_s, noise))
+        if output.shape != x_t.shape:
+            raise ValueError(f"the output has shape {output.shape} and x_t {x_t.shape}; they must be the same")
+        time = float(_times(t, 1)[0])
+        facts = {"state": moments(x_t), "output": moments(output), "by_hand": True}
+        call = Call(time, rows(x_t), rows(output), facts)
+        walk = self.walks[-1] if self.walks else None
+        follows = walk is not None and walk.final is not None and np.array_equal(walk.final, rows(x_t))
+        if not follows:
+            walk = Walk(facts={"network": 0, "start": moments(x_t) | {"law": "", "op": ""}})
+            self.walks.append(walk)
+        else:
+            call.arrival, walk.ends = walk.ends[-1], []
+        walk.calls.append(call)
+        self.facts["sampling_calls"] += 1
+        if x_s is not None:
+            regressors = [("x", len(walk.calls) - 1, x_t), ("out", len(walk.calls) - 1, output)]
+            if noise is not None:
+                regressors.append(("z", 0, noise))
+            arrival = least_squares(x_s, x_t, regressors)
+            arrival.draws = [moments(noise)] if noise is not None else []
+            walk.ends, walk.final = [arrival], rows(x_s)
+
+    # --- what follows -------------------------------------------------------------------------------------------------
+    def diagnose(self):
+        """The Doctor's report: see `core.debug.doctor`."""
+        from .doctor import diagnose
+
+        self._probe()
+        return diagnose(self)
+
+    def save(self, path):
+        """Write one safetensors file, see docs/trace-format.md; returns the path."""
+        from .files import save
+
+        self._probe()
+        return save(self, path)
+
+    @classmethod
+    def load(cls, path) -> Run:
+        """Read what `save` wrote, or a trace of a walk of ours. ValueError says what is wrong with a file."""
+        from .files import load
+
+        return load(path)
+
+    def _probe(self) -> None:
+        """Ask the networks that are still here a few questions; what a trace holds was asked before."""
+        probe, self._ask = getattr(self, "_ask", None), None
+        if probe is not None:
+            probe()
+
+    def _repr_html_(self) -> str:
+        return self.diagnose()._repr_html_()
+
+
+def _times(t: Any, B: int) -> np.ndarray:
+    value = np.asarray(array(t), dtype=np.float64).reshape(-1)
+    return np.full(B, value[0]) if len(value) == 1 else value
+
+
+def two_factors(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row by row the least squares of y on a and b: (p, q, share of y² left), each (B,). NaN where a row cannot tell.
+
+    Two numbers a row are needed; of one, NaN.
+    """
+    B = len(y)
+    y, a, b = (np.asarray(v, dtype=np.float64).reshape(B, -1) for v in (y, a, b))
+    aa, bb, ab = (a * a).sum(1), (b * b).sum(1), (a * b).sum(1)
+    ya, yb, yy = (y * a).sum(1), (y * b).sum(1), (y * y).sum(1)
+    det = aa * bb - ab**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p, q = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
+        left = ((y - p[:, None] * a - q[:, None] * b) ** 2).sum(1) / yy
+    known = det > 1e-9 * aa * bb
+    return tuple(np.where(known, value, np.nan) for value in (p, q, left))
+
+
+def least_squares(y: np.ndarray, x: np.ndarray, regressors: Sequence[tuple[str, int, np.ndarray]]) -> Arrival:
+    """y as a sum of factors times regressors, (kind, index, values); `left` is relative to y − x, the move.
+
+    With too few numbers, or regressors that are not independent, the arrival is "unseen".
+    """
+    y, x = np.asarray(y, np.float64).reshape(-1), np.asarray(x, np.float64).reshape(-1)
+    A = np.stack([np.asarray(v, np.float64).reshape(-1) for _, _, v in regressors], 1)
+    if len(y) < 2 * A.shape[1] + 2 or not np.isfinite(A).all() or not np.isfinite(y).all():
+        return Arrival([], "unseen", 1.0)
+    scale = np.sqrt((A**2).mean(0)) + 1e-300
+    factors, _, rank, _ = np.linalg.lstsq(A / scale, y, rcond=1e-10)
+    if rank < A.shape[1]:
+        return Arrival([], "unseen", 1.0)
+    factors = factors / scale
+    gap, move = y - A @ factors, y - x
+    left = float(np.sqrt((gap**2).mean() / max((move**2).mean(), 1e-30)))
+    return Arrival(
+        [Term(kind, index, 0, float(f)) for (kind, index, _), f in zip(regressors, factors)], "least squares", left
+    )

@@ -1,0 +1,199 @@
+"""Watching somebody's loop: what is seen, and that nothing is changed by it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.overrides import _get_current_function_mode_stack
+
+from core.debug import Place, Run, watch
+
+T = 100
+BETAS = torch.linspace(1e-3, 0.2, T)
+ALPHA_BAR = (1 - BETAS).cumprod(0)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(5, 32), nn.SiLU(), nn.Linear(32, 2))
+
+    def forward(self, x, t):
+        u = t[:, None].float() / T
+        return self.layers(torch.cat([x, u, (6 * u).sin(), (6 * u).cos()], 1))
+
+
+def data(n):
+    return torch.randint(0, 2, (n, 2)) * 1.6 - 0.8 + 0.05 * torch.randn(n, 2)
+
+
+def train(net, steps=40, batch=64):
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    for _ in range(steps):
+        x0, t = data(batch), torch.randint(0, T, (batch,))
+        eps = torch.randn_like(x0)
+        x_t = ALPHA_BAR[t].sqrt()[:, None] * x0 + (1 - ALPHA_BAR[t]).sqrt()[:, None] * eps
+        loss = F.mse_loss(net(x_t, t), eps)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+@torch.no_grad()
+def sample(net, n=16):
+    x = torch.randn(n, 2)
+    for i in reversed(range(T)):
+        out = net(x, torch.full((n,), i))
+        x = (x - BETAS[i] / (1 - ALPHA_BAR[i]).sqrt() * out) / (1 - BETAS[i]).sqrt()
+        if i:
+            x = x + BETAS[i].sqrt() * torch.randn_like(x)
+    return x
+
+
+def hooks(net):
+    return [len(h) for m in net.modules() for h in (m._forward_hooks, m._forward_pre_hooks)]
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    torch.manual_seed(0)
+    net = Net()
+    with watch(net) as run:
+        train(net)
+        sample(net)
+    return run
+
+
+def test_a_plain_ddpm_is_healthy_and_its_numbers_are_read_to_rounding(run):
+    assert not run.facts["faults"] and len(run.trains) == 40
+    call = run.trains[7]
+    exact = ALPHA_BAR[call.t.astype(int)].double()
+    assert torch.allclose(torch.tensor(call.alpha), exact.sqrt(), atol=1e-6)
+    assert torch.allclose(torch.tensor(call.sigma), (1 - exact).sqrt(), atol=1e-6)
+    assert (call.u == 0).all() and (call.v == 1).all() and call.left.max() < 1e-12
+    terms = {t.kind: t.factor for t in run.walks[0].calls[50].arrival.terms}
+    i = T - 50
+    assert terms["x"] == pytest.approx(float((1 - BETAS[i]) ** -0.5), rel=1e-5)
+    assert terms["out"] == pytest.approx(float(-BETAS[i] / ((1 - ALPHA_BAR[i]) * (1 - BETAS[i])).sqrt()), rel=1e-5)
+    assert terms["z"] == pytest.approx(float(BETAS[i].sqrt()), rel=1e-5)
+    report = run.diagnose()
+    assert report.healthy and report.exit_code == 0, report
+
+
+def test_results_are_the_same_to_the_last_bit_with_and_without():
+    def work(watched):
+        torch.manual_seed(1)
+        net = Net()
+        if watched:
+            with watch(net):
+                train(net)
+                out = sample(net)
+        else:
+            train(net)
+            out = sample(net)
+        return [*net.parameters(), out, torch.rand(3)]
+
+    assert all(torch.equal(a, b) for a, b in zip(work(True), work(False)))
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_hooks_and_modes_are_gone_after_an_exception(error):
+    net = Net()
+    with pytest.raises(error):
+        with watch(net):
+            train(net, 2)
+            raise error
+    assert not any(hooks(net)) and not _get_current_function_mode_stack()
+
+
+def test_a_network_that_raises_is_let_go_of_too():
+    net = Net()
+    with watch(net):
+        with pytest.raises(RuntimeError):
+            net(torch.zeros(3, 7), torch.zeros(3))
+        train(net, 2)
+    assert not any(hooks(net)) and not _get_current_function_mode_stack()
+
+
+def test_it_can_be_entered_again_nested_and_around_a_generator():
+    net, other = Net(), Net()
+    spy = watch(net)
+    with spy as run, spy, watch(other) as second:
+        train(net, 3)
+        train(other, 2)
+    with spy:
+        train(net, 3)
+    assert (run.facts["training_calls"], second.facts["training_calls"]) == (6, 2)
+
+    def steps():
+        with watch(net) as inner:
+            for _ in range(2):
+                train(net, 1)
+                yield inner
+
+    going = steps()
+    next(going)
+    with watch(other):  # the generator ends while another mode stands above its own
+        assert next(going).facts["training_calls"] == 2
+        going.close()
+        train(other, 1)
+    assert not any(hooks(net)) and not any(hooks(other)) and not _get_current_function_mode_stack()
+
+
+def test_it_is_a_decorator():
+    net = Net()
+    spy = watch(net)
+    spy(train)(net, 4)
+    assert spy.run.facts["training_calls"] == 4 and not any(hooks(net))
+
+
+def test_a_copy_made_inside_is_watched_and_let_go_and_a_pickle_knows_nothing():
+    net = Net()
+    with watch(net) as run:
+        train(net, 2)
+        ema, unused, text = copy.deepcopy(net), copy.deepcopy(net), pickle.dumps(net)
+        sample(ema)
+    assert run.networks[1]["copy"] and run.walks[0].calls[0].facts["network"] == 1
+    assert not any(hooks(ema)) and not any(hooks(unused))
+    assert torch.equal(pickle.loads(text)(torch.ones(1, 2), torch.ones(1)), net(torch.ones(1, 2), torch.ones(1)))
+
+
+def test_nothing_seen_is_not_health():
+    with watch(Net()) as run:
+        pass
+    report = run.diagnose()
+    assert not report.seen and not report.healthy and report.exit_code == 2 and report.unknown
+
+
+def test_what_is_no_network_is_refused_with_a_sentence():
+    with pytest.raises(TypeError, match="cannot watch a int"):
+        watch(3)
+
+
+def test_a_run_fed_by_hand_says_the_same(run):
+    torch.manual_seed(0)
+    net, mine = Net(), Run()
+    for _ in range(30):
+        x0, t = data(64), torch.randint(0, T, (64,))
+        eps = torch.randn_like(x0)
+        x_t = ALPHA_BAR[t].sqrt()[:, None] * x0 + (1 - ALPHA_BAR[t]).sqrt()[:, None] * eps
+        mine.train(x_t=x_t, t=t, output=net(x_t, t), target=eps, x0=x0.numpy(), noise=eps)
+    x = torch.randn(16, 2)
+    for i in reversed(range(T)):
+        out = net(x, torch.full((16,), i)).detach()
+        mean = (x - BETAS[i] / (1 - ALPHA_BAR[i]).sqrt() * out) / (1 - BETAS[i]).sqrt()
+        z = torch.randn_like(x)
+        x_s = mean + BETAS[i] * z if i else mean  # the variance where its root belongs
+        mine.step(x_t=x, t=i, output=out, x_s=x_s, noise=z if i else None)
+        x = x_s
+    assert mine.diagnose().causes[0].place == Place.STEP_NOISE
+
+
+def test_a_run_comes_back_from_its_file(run, tmp_path):
+    again = Run.load(run.save(tmp_path / "run.trace"))
+    assert str(again.diagnose()) == str(run.diagnose())
