@@ -131,7 +131,7 @@ was found, 2 if nothing could be seen or read.
 DIAGNOSE_EXAMPLES = """\
 examples:
   python -m core diagnose run.trace
-  python -m core diagnose run.trace --json > report.json
+  python -m core diagnose run.trace --json
 """
 
 SAMPLE = """\
