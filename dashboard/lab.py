@@ -70,6 +70,19 @@ class Lab:
         except (Gone, Busy) as error:
             raise gr.Error(str(error), print_exception=False) from None
 
+    def reel(self, visitor: Visitor, session: str, tab: str) -> Reel:
+        """The film on a page's stage. gr.Error if there is none (any more).
+
+        Every page comes with the greeting; whoever wants more of it gets a reel of their own.
+        """
+        name = f"{tab}/{session}"
+        if tab == "denoise" and visitor.trace(name) is None and not self.turns.taken(session, tab):
+            visitor.keep(name, self.greeting.copy())
+        reel = visitor.trace(name)
+        if reel is None:
+            raise gr.Error("There is no film on this stage any more: make it again first.", print_exception=False)
+        return reel
+
 
 def plainly(error: Exception) -> gr.Error:
     """An exception as what a visitor reads: our own words as they are, anything else without its insides."""
@@ -80,14 +93,6 @@ def plainly(error: Exception) -> gr.Error:
     log.error("a request failed", exc_info=error)
     return gr.Error("Something went wrong here, and it is not your fault. What you had is still there; try again.",
                     print_exception=False)
-
-
-def kept_reel(visitor: Visitor, session: str, tab: str) -> Reel:
-    """The film on a page's stage. gr.Error if there is none (any more)."""
-    reel = visitor.trace(f"{tab}/{session}")
-    if reel is None:
-        raise gr.Error("There is no film on this stage any more: make it again first.", print_exception=False)
-    return reel
 
 
 def while_newest(lab: Lab, session: str, tab: str, turn: int, films: Iterator) -> Iterator:

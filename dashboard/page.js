@@ -21,6 +21,7 @@
     if (theme) parts.push(`__theme=${theme}`);
     const query = parts.filter(Boolean).join('&');
     history.replaceState(history.state, '', location.pathname + (query ? `?${query}` : '') + location.hash);
+    N.outer();
   }
 
   // What the server says of the recipe: how it stands in the address, and what there is for it.
@@ -34,8 +35,11 @@
   }
 
   // Gradio mounts and unmounts as it likes; what we add to its nodes is added again when they come back.
+  // Until the recipe of the address stands in the sidebar nothing there can be turned: it would be overwritten.
   function decorate(tips) {
     const add = () => {
+      const waits = !document.body.classList.contains('ns-ready');
+      for (const node of document.querySelectorAll('#recipe, #tabs > .tab-wrapper')) if (node.inert !== waits) node.inert = waits;
       for (const [name, text] of Object.entries(tips)) {
         const node = document.getElementById(name);
         if (node && node.title !== text) node.title = text;
@@ -43,6 +47,7 @@
     };
     add();
     new MutationObserver(add).observe(document.body, { childList: true, subtree: true });
+    new MutationObserver(add).observe(document.body, { attributeFilter: ['class'] }); // ready
   }
 
   function picker(element, { props, watch, trigger }) {
@@ -74,18 +79,6 @@
     const url = new URL(location.href);
     url.searchParams.set('__theme', dark ? 'dark' : 'light');
     history.replaceState(history.state, '', url);
-  }
-
-  async function copy(button) {
-    const was = button.textContent;
-    try {
-      await navigator.clipboard.writeText(location.href);
-      button.textContent = 'Copied';
-    } catch {
-      // No clipboard without https or permission: show the link, selected, to be copied by hand.
-      window.prompt('Copy this link', location.href);
-    }
-    setTimeout(() => { button.textContent = was; }, 1500);
   }
 
   function front(tab) {
@@ -121,7 +114,7 @@
     const button = event.target.closest('[data-ns]');
     if (!button) return;
     if (button.dataset.ns === 'theme') theme();
-    if (button.dataset.ns === 'copy') copy(button);
+    if (button.dataset.ns === 'copy') N.copy(button);
     if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
   });
 

@@ -126,6 +126,10 @@ class Turns:
             turn = self._newest[session, tab] = next(self._count)
             return turn
 
+    def taken(self, session: str, tab: str) -> bool:
+        """Whether this page has begun a run there."""
+        return (session, tab) in self._newest
+
     def holds(self, session: str, tab: str, turn: int) -> bool:
         """Whether this run is still the newest there. False too once the page is gone."""
         return self._newest.get((session, tab)) == turn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ NUMBERED = "(_, ...rest) => [Noisescope.next(), ...rest]"
 UNLESS_READY = ("(_, token, ...rest) => [Noisescope.next(), "
                 "document.body.classList.contains('ns-ready') ? token : null, ...rest]")
 BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</b></a><span class="ns-tools">
+<span class="ns-opening" role="status">opening …</span>
 <button type="button" data-ns="recipe" class="ns-recipe-button">Recipe</button>
 <button type="button" data-ns="copy">Copy link</button>
 <button type="button" data-ns="theme" aria-label="light or dark">◐</button></span></header>"""
@@ -80,11 +82,14 @@ def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
 
 def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
-    scripts = ("page.js", "versus.js", "own.js", "pad.js", "knots.js")
-    script = "\n".join((HERE / name).read_text("utf-8") for name in scripts)
+    names = ("line.js", "frame.js", "page.js", "versus.js", "own.js", "pad.js", "knots.js")
+    script = "
+".join((HERE / name).read_text("utf-8") for name in names)
     style = (HERE / "page.css").read_text("utf-8")
     tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
-    begin = f"Noisescope.decorate({options(**tips)});\nNoisescope.tabs({options(**TITLES)});"
+    space = options(space=os.environ.get("SPACE_ID", ""))  # "user/name", on a Space
+    begin = (f"Object.assign(Noisescope, {space});\nNoisescope.decorate({options(**tips)});\n"
+             f"Noisescope.tabs({options(**TITLES)});")
     return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\n{begin}\n</script>"
 
 
@@ -182,7 +187,7 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
         greeted = view.pop("greeted", False)
         if greeted and recipe_from(controls, values) == Recipe():
             # The page came with this film on its stage; the visitor gets a reel of their own for what they do with it.
-            lab.visitor(token, request.session_hash).keep(f"denoise/{request.session_hash}", lab.greeting.copy())
+            lab.reel(lab.visitor(token, request.session_hash), request.session_hash, "denoise")
             yield {current: tab}
             return
         yield from refresh(0, tab, token, request.session_hash, values, force=True, **view)

@@ -9,7 +9,7 @@ import gradio as gr
 
 from dashboard.actions.compare import branched, compare
 from dashboard.controls import WORDS, Controls
-from dashboard.lab import Lab, kept_reel, plainly
+from dashboard.lab import Lab, plainly
 from dashboard.outfit import without_hidden
 from dashboard.recipe import Recipe
 from dashboard.stage import Stage
@@ -32,7 +32,7 @@ def wire_branch(lab: Lab, controls: Controls, token: gr.BrowserState, tabs: gr.T
     def on_branch(frame: float, token: str, request: gr.Request, *values) -> list:
         try:
             visitor = lab.visitor(token, request.session_hash)
-            film = kept_reel(visitor, request.session_hash, "denoise").film
+            film = lab.reel(visitor, request.session_hash, "denoise").film
             frame = max(0, min(int(frame or 0), len(film.trace) - 1))
             noisy = bool((film.trace.std[frame:] > 0).any())
             walked, wanted = Recipe.from_dict(film.about), recipe_from(controls, values)

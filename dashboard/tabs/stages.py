@@ -10,7 +10,7 @@ import gradio as gr
 from core.films import Film
 from dashboard.actions.exports import export_reel
 from dashboard.controls import Controls
-from dashboard.lab import Lab, kept_reel, plainly, while_newest
+from dashboard.lab import Lab, plainly, while_newest
 from dashboard.recipe import Recipe
 from dashboard.reel import play
 from dashboard.stage import Stage, export_state
@@ -46,7 +46,7 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
     """Chips that want a panel more, the export, the address: what every stage answers to."""
 
     def want(token: str, request: gr.Request, event: gr.EventData) -> Any:
-        reel = kept_reel(lab.visitor(token, request.session_hash), request.session_hash, tab)
+        reel = lab.reel(lab.visitor(token, request.session_hash), request.session_hash, tab)
         try:
             with lab.foreground.work():
                 reel.want(str(event._data.get("key", ""))[:40])
@@ -57,7 +57,7 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
     def save(token: str, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
         visitor = lab.visitor(token, request.session_hash)
         try:
-            reel = kept_reel(visitor, request.session_hash, tab)
+            reel = lab.reel(visitor, request.session_hash, tab)
             name = f"noisescope-{tab}-{reel.film.about.get('data', '')}"
             for done, path in export_reel(reel, event._data, new_folder(), name):
                 yield export_state(done, "ready" if path else f"{100 * done:.0f} %", path)
@@ -66,7 +66,7 @@ def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
 
     def halt(token: str, request: gr.Request) -> Any:
         lab.turns.take(request.session_hash, tab)
-        return kept_reel(lab.visitor(token, request.session_hash), request.session_hash, tab).value(done=True)
+        return lab.reel(lab.visitor(token, request.session_hash), request.session_hash, tab).value(done=True)
 
     stage.want(want, token, stage, **QUIET)
     stage.export(save, token, stage, **QUIET)

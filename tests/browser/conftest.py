@@ -47,17 +47,19 @@ def url():
 
 @pytest.fixture
 def open_page(browser):
-    """(url, width, height, theme, query, **context options) → a page in a context of its own.
+    """(url, width, height, theme, query, before, **context options) → a page in a context of its own.
 
-    Errors of the page's scripts fail the test.
+    `before` is a script that runs ahead of the page's own. Errors of the page's scripts fail the test.
     """
     contexts, errors = [], []
 
     def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
-               **options):
+               before: str = "", **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(60_000)
         contexts.append(context)
+        if before:
+            context.add_init_script(before)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         query = "&".join(filter(None, (query, f"__theme={theme}")))
