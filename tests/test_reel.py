@@ -292,7 +292,7 @@ def test_a_film_that_breaks_or_that_nobody_goes_on_with_is_over():
 def test_a_chip_that_wants_a_panel_says_whether_the_film_still_grows(done):
     reel = Reel(Growing(4))
     reel.value(done)
-    lab = SimpleNamespace(visitor=lambda token, session: SimpleNamespace(trace={"denoise/page": reel}.get),
+    lab = SimpleNamespace(visitor=lambda token, session: None, reel=lambda visitor, session, tab: reel,
                           foreground=Foreground())
     with gr.Blocks() as page:
         wire_stage(lab, "denoise", new_stage("denoise", "?", "nothing yet"), gr.State())
