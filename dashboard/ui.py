@@ -83,8 +83,7 @@ def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
 def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
     names = ("line.js", "frame.js", "page.js", "versus.js", "own.js", "pad.js", "knots.js")
-    script = "
-".join((HERE / name).read_text("utf-8") for name in names)
+    script = "\n".join((HERE / name).read_text("utf-8") for name in names)
     style = (HERE / "page.css").read_text("utf-8")
     tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
     space = options(space=os.environ.get("SPACE_ID", ""))  # "user/name", on a Space

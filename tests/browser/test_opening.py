@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
 
 #: The server ends the stream of answers; this page, busy with other things, hears of it when `late.go` is called.
@@ -38,14 +36,6 @@ HELD = """
         return ask(input, init);
     };
 """
-
-
-@pytest.fixture(scope="module")
-def url():
-    from dashboard.serve import serve
-
-    with serve(host="127.0.0.1") as address:
-        yield address
 
 
 def number(page, field: str, value) -> None:
