@@ -20,15 +20,17 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from core.buffers import scratch
 from core.datasets import Dataset
 from core.denoisers.embeddings import Labels, label_counts
 from core.forward import expand
 from core.prediction import Prediction
 from core.schedules import Schedule
 
-#: Weights held at once, queries × points: 4M float64 are 32 MB.
-CHUNK = 4_000_000
+#: Weights held at once, queries × points: 1M float64 are 8 MB, few enough for a cache, enough for a matrix product.
+CHUNK = 1_000_000
 
 
 class Exact:
@@ -64,39 +66,67 @@ class Exact:
         """That of a data set, with its labels. All of one data set share the float64 rows, which may be large."""
         return cls(dataset.x0, schedule, dataset.bandwidth, dataset.cond, dataset.classes, dataset.centred)
 
-    def _logits(self, x: Tensor, alpha: Tensor, variance: Tensor) -> Tensor:
-        """−|x − alpha·y|²/(2·variance) up to a term that all y share; x (b, D) is relative to alpha·centre."""
-        return (alpha[:, None] * (x @ self._flat.T) - alpha[:, None] ** 2 / 2 * self._norms) / variance[:, None]
-
-    def _chunks(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Iterator[tuple[Tensor, ...]]:
-        """By chunks: x relative to alpha·centre, alpha, variance, and the points' logits, −inf for those not asked."""
-        rows = max(1, CHUNK // len(self.points))
-        alpha, sigma = (a.to(x_t.device).expand(len(x_t)) for a in self.schedule(t.to(torch.float64)))
+    def _relative(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x_t less alpha·centre (B, D), alpha and variance (B, 1), float64."""
+        alpha, sigma = (a.to(x_t.device).expand(len(x_t))[:, None] for a in self.schedule(t.to(torch.float64)))
         variance = (alpha**2 * self.bandwidth**2 + sigma**2).clamp(min=1e-18)
-        flat = x_t.reshape(len(x_t), -1).to(torch.float64) - alpha[:, None] * self._centre
-        for i in range(0, len(x_t), rows):
-            part = flat[i : i + rows], alpha[i : i + rows], variance[i : i + rows]
-            logits = self._logits(*part)
-            if cond is not None:
-                cond = cond.expand(len(x_t), *cond.shape[1:])
-                logits = logits.masked_fill(~self._asked(cond[i : i + rows]), -math.inf)
-            yield *part, logits
+        return x_t.reshape(len(x_t), -1).to(torch.float64) - alpha * self._centre, alpha, variance
 
-    def _asked(self, cond: Tensor) -> Tensor:
-        """Which points are called what each of cond (b,) or (b, K) asks for, bool (b, N). ValueError if none is."""
+    def _chunks(self, x: Tensor, alpha: Tensor, variance: Tensor,
+                cond: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
+        """(which of x, the points' logits, −inf for those not asked) by chunks; logits hold until the next is made.
+
+        They are −|x − alpha·y|²/(2·variance) up to a term that all y share.
+        """
+        count, points = len(x), len(self.points)
+        rows = min(count, max(1, CHUNK // points))
+        unasked, kind = (None, None) if cond is None else self._unasked(cond.expand(count, *cond.shape[1:]))
+        with scratch(rows, points, device=x.device) as room:
+            for part in (slice(i, min(i + rows, count)) for i in range(0, count, rows)):
+                logits = room[: part.stop - part.start]
+                torch.mm(x[part] * (alpha / variance)[part], self._flat.T, out=logits)
+                logits.addcmul_((alpha**2 / variance)[part], self._norms, value=-0.5)
+                if cond is not None:
+                    with scratch(*logits.shape, dtype=torch.bool, device=x.device) as hidden:
+                        torch.index_select(unasked, 0, kind[part], out=hidden)
+                        logits.masked_fill_(hidden, -math.inf)
+                yield part, logits
+
+    def _unasked(self, cond: Tensor) -> tuple[Tensor, Tensor]:
+        """Which points are called otherwise than cond (B,) or (B, K) asks, bool: a row a kind of question; and the
+        kind of each, (B,). ValueError if a question asks for points that there are none of."""
         if self._called is None:
             raise ValueError("the exact denoiser knows no labels; leave cond out, or make it with Exact.of(dataset)")
         cond, nulls = cond.reshape(len(cond), -1), self._nulls
         if cond.shape[1] != len(nulls):
             raise ValueError(f"labels for {cond.shape[1]} conditions; these data have {len(nulls)}")
-        asked = torch.ones(len(cond), len(self.points), dtype=torch.bool, device=cond.device)
-        for wanted, called, null in zip(cond.T, self._called.T, nulls):
-            asked &= (wanted[:, None] == called) | (wanted == null)[:, None]
-        if not asked.any(1).all():
-            nobody = cond[~asked.any(1)][0].tolist()
+        kinds, kind = cond.unique(dim=0, return_inverse=True)
+        unasked = torch.zeros(len(kinds), len(self.points), dtype=torch.bool, device=cond.device)
+        for wanted, called, null in zip(kinds.T, self._called.T, nulls):
+            unasked |= (wanted[:, None] != called) & (wanted != null)[:, None]
+        if unasked.all(1).any():
+            nobody = kinds[unasked.all(1)][0].tolist()
             raise ValueError(f"no data point is called {', '.join(map(str, nobody))}, so there is no exact denoiser "
                              "for it; ask for labels that occur")
-        return asked
+        return unasked, kind
+
+    def _means(self, x: Tensor, alpha: Tensor, variance: Tensor, cond: Tensor | None) -> Tensor:
+        """m less the centre, (B, D)."""
+        means = torch.empty_like(x)
+        for part, logits in self._chunks(x, alpha, variance, cond):
+            torch.mm(torch.softmax(logits, 1, out=logits), self._flat, out=means[part])
+        return means
+
+    def _spread(self, x: Tensor, alpha: Tensor, variance: Tensor, cond: Tensor | None, v: Tensor) -> Tensor:
+        """The derivative of m along v (B, D): alpha/variance·Σ_i w_i·y_i·(y_i − m)ᵀv, a covariance times v."""
+        change = torch.empty_like(x)
+        for part, logits in self._chunks(x, alpha, variance, cond):
+            weights = torch.softmax(logits, 1, out=logits)
+            with scratch(*weights.shape, device=x.device) as along:
+                torch.mm(v[part], self._flat.T, out=along)
+                along.sub_(torch.linalg.vecdot(weights, along)[:, None]).mul_(weights)
+                torch.mm(along, self._flat, out=change[part])
+        return change * (alpha / variance)
 
     @torch.no_grad()
     def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Prediction:
@@ -104,12 +134,10 @@ class Exact:
 
         ValueError for labels that no point has.
         """
-        means = []
-        for x, alpha, variance, logits in self._chunks(x_t, t, cond):
-            m = torch.softmax(logits, 1) @ self._flat
-            pull = alpha * self.bandwidth**2 / variance
-            means.append(m + pull[:, None] * (x - alpha[:, None] * m) + self._centre)
-        x0 = torch.cat(means).reshape(x_t.shape)
+        x, alpha, variance = self._relative(x_t, t)
+        m = _Mean.apply(x, alpha, variance, cond, self)
+        pull = alpha * self.bandwidth**2 / variance
+        x0 = (m + pull * (x - alpha * m) + self._centre).reshape(x_t.shape)
         alpha, sigma = (expand(a, x_t).to(x_t.device, torch.float64) for a in self.schedule(t.to(torch.float64)))
         # eps in float64 too: (x_t − alpha·x0) is a small difference of large numbers near the data.
         eps = (x_t.to(torch.float64) - alpha * x0) / sigma.clamp(min=1e-9)
@@ -118,13 +146,14 @@ class Exact:
     @torch.no_grad()
     def log_density(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Tensor:
         """log p_t(x_t), or log p_t(x_t | cond), shape (B,), natural units: nats."""
-        out = []
-        for x, _, variance, logits in self._chunks(x_t, t, cond):
-            logits = logits - (x**2).sum(1, keepdim=True) / (2 * variance[:, None])
-            norm = x.shape[1] / 2 * torch.log(2 * math.pi * variance)
-            count = logits.isfinite().sum(1).double()
-            out.append(torch.logsumexp(logits, 1) - count.log() - norm)
-        return torch.cat(out)
+        x, alpha, variance = self._relative(x_t, t)
+        sums = torch.cat([_log_sum_exp(logits) for _, logits in self._chunks(x, alpha, variance, cond)])
+        count = torch.full((len(x),), len(self.points))
+        if cond is not None:
+            unasked, kind = self._unasked(cond.expand(len(x), *cond.shape[1:]))
+            count = (~unasked).sum(1)[kind]
+        square, norm = (x**2).sum(1) / (2 * variance[:, 0]), x.shape[1] / 2 * torch.log(2 * math.pi * variance[:, 0])
+        return sums - square - norm - count.to(sums).log()
 
     def log_posterior(self, x_t: Tensor, t: Tensor, condition: int = 0) -> Tensor:
         """log p(c | x_t) for each class c of a condition, (B, classes), float64; −inf for a class that no point has.
@@ -133,22 +162,72 @@ class Exact:
         """
         if self._called is None or not 0 <= condition < len(self._nulls):
             raise ValueError(f"condition {condition}; the data have {len(self._nulls)}, counted from 0")
-        called, classes = self._called[:, condition], self._nulls[condition]
-        out = []
-        for *_, logits in self._chunks(x_t, t):
-            own = [torch.logsumexp(logits[:, called == c], 1) for c in range(classes)]
-            out.append(torch.stack(own, 1) - torch.logsumexp(logits, 1, keepdim=True))
-        return torch.cat(out)
+        return _LogPosterior.apply(*self._relative(x_t, t), condition, self)
 
     @torch.no_grad()
     def posterior_slope(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """∇ log p(cond | x_t) with respect to x_t, of its shape: alpha/(alpha²h² + sigma²)·(m_cond − m).
 
-        m is the mean above of all points, m_cond that of those so called. The gradient of `log_posterior`, without
-        keeping weights for a way back. ValueError for labels that no point has.
+        m is the mean above of all points, m_cond that of those so called. ValueError for labels that no point has.
         """
-        slopes = []
-        for (_, alpha, variance, told), (*_, logits) in zip(self._chunks(x_t, t, cond), self._chunks(x_t, t)):
-            apart = (torch.softmax(told, 1) - torch.softmax(logits, 1)) @ self._flat
-            slopes.append((alpha / variance)[:, None] * apart)
-        return torch.cat(slopes).reshape(x_t.shape).to(x_t)
+        x, alpha, variance = self._relative(x_t, t)
+        apart = _Mean.apply(x, alpha, variance, cond, self) - _Mean.apply(x, alpha, variance, None, self)
+        return (alpha / variance * apart).reshape(x_t.shape).to(x_t)
+
+
+def _log_sum_exp(logits: Tensor) -> Tensor:
+    """log Σ_i exp(logits_i) of each row, in place: afterwards the logits are gone."""
+    top = logits.amax(1, keepdim=True)
+    return logits.sub_(top).exp_().sum(1).log() + top[:, 0]
+
+
+# Derivatives in closed form: the weights, queries × points, are made again where they are wanted, and never kept.
+
+
+class _Mean(torch.autograd.Function):
+    """`Exact._means`, which can be differentiated along a direction (forward mode)."""
+
+    @staticmethod
+    def forward(x, alpha, variance, cond, exact):
+        return exact._means(x, alpha, variance, cond)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *tensors, ctx.exact = inputs
+        ctx.save_for_forward(*tensors)
+
+    @staticmethod
+    def jvp(ctx, along, *_):
+        return ctx.exact._spread(*ctx.saved_tensors, along)
+
+
+class _LogPosterior(torch.autograd.Function):
+    """`Exact.log_posterior`, whose gradient is alpha/variance·Σ_c g_c·(m_c − m)."""
+
+    @staticmethod
+    def forward(x, alpha, variance, condition, exact):
+        called, classes = exact._called[:, condition], exact._nulls[condition]
+        members = [(called == c).nonzero()[:, 0] for c in range(classes)]
+        found = x.new_full((len(x), classes), -math.inf)
+        for part, logits in exact._chunks(x, alpha, variance, None):
+            for c, own in enumerate(members):
+                if len(own):
+                    with scratch(len(logits), len(own), device=x.device) as of_class:
+                        found[part, c] = _log_sum_exp(torch.index_select(logits, 1, own, out=of_class))
+        return found - found.logsumexp(1, keepdim=True)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *tensors, ctx.condition, ctx.exact = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        x, alpha, variance = ctx.saved_tensors
+        exact, nulls = ctx.exact, ctx.exact._nulls
+        total = -gradient.sum(1, keepdim=True) * exact._means(x, alpha, variance, None)
+        for c in exact._called[:, ctx.condition].unique().tolist():
+            cond = torch.tensor([[c if k == ctx.condition else null for k, null in enumerate(nulls)]])
+            total += gradient[:, c, None] * exact._means(x, alpha, variance, cond.to(x.device))
+        return alpha / variance * total, None, None, None, None
