@@ -24,6 +24,8 @@ from torch import Tensor
 
 LEAST = 1 << 18  #: bytes that are not worth pages of their own: the heap's small blocks do it no harm
 KEPT = 1 << 25  #: bytes that wait, all together, to be lent again
+BLOCK = 1 << 20  #: bytes that a shelf takes at a time
+ALIGNED = 64  #: bytes: where a tensor may begin, as torch's own do
 
 
 def own_pages(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -35,6 +37,22 @@ def own_pages(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Ten
     private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
     pages = mmap.mmap(-1, count * dtype.itemsize, **private)
     return torch.frombuffer(pages, dtype=dtype).reshape(shape)
+
+
+class Shelf:
+    """Keeps copies of tensors beside one another on pages of their own: `put` gives the copy.
+
+    They are taken BLOCK bytes at a time, and a block is gone when the last copy on it is.
+    """
+
+    def __init__(self):
+        self._free = torch.empty(0, dtype=torch.uint8)
+
+    def put(self, x: Tensor) -> Tensor:
+        if len(self._free) < x.nbytes:
+            self._free = own_pages((max(x.nbytes, BLOCK),), torch.uint8)
+        place, self._free = self._free[: x.nbytes], self._free[-(-x.nbytes // ALIGNED) * ALIGNED :]
+        return place.view(x.dtype).view(x.shape).copy_(x.detach()) if x.nbytes else x
 
 
 class _Lent:

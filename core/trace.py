@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from core.buffers import Shelf
 from core.files import atomic_write
 from core.walk import Step
 
@@ -50,6 +51,7 @@ class Trace:
         self._s: list[float] = []
         self._std: list[float] = []
         self._kept: dict[str, list[Tensor]] = {name: [] for name in self.keep}
+        self._shelf = Shelf()
         self.final: Tensor | None = None
         self.end: float = 0.0  #: the time at which it arrived
 
@@ -88,7 +90,7 @@ class Trace:
                 "(Trace.fit tells k), fewer quantities or fewer samples"
             )
         for name, value in values.items():
-            self._kept[name].append(value)
+            self._kept[name].append(self._shelf.put(value))
         self._t.append(float(step.t))
         self._s.append(float(step.s))
         self._std.append(float(step.std))

@@ -1,0 +1,117 @@
+"""Memory beside the heap: what is lent is nobody else's meanwhile, what is kept stays, and both go back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from core import buffers
+from core.buffers import BLOCK, LEAST, Shelf, own_pages, scratch
+
+BIG = LEAST // 8  #: float64 that are lent pages
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (7,), (2, 3, 5)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bool, torch.int64])
+def test_pages_of_ones_own_are_zeros_of_the_shape_asked_for(shape, dtype):
+    assert torch.equal(own_pages(shape, dtype), torch.zeros(shape, dtype=dtype))
+
+
+def test_two_lent_at_a_time_have_nothing_in_common_and_the_next_has_the_same_pages_again():
+    with scratch(BIG) as one, scratch(2, BIG) as other:
+        one.fill_(1.0)
+        other.fill_(2.0)
+        assert (one == 1).all() and other.shape == (2, BIG)
+        at = one.data_ptr()
+    with scratch(BIG, dtype=torch.float64) as again:
+        assert again.data_ptr() == at
+
+
+def test_what_was_lent_comes_back_also_from_a_block_that_broke_off():
+    with pytest.raises(KeyError), scratch(BIG) as lent:
+        at = lent.data_ptr()
+        raise KeyError
+    with scratch(BIG) as again:
+        assert again.data_ptr() == at
+
+
+def test_no_more_waits_to_be_lent_than_is_said(monkeypatch):
+    monkeypatch.setattr(buffers, "KEPT", 4 * LEAST)
+    with scratch(BIG), scratch(BIG), scratch(BIG), scratch(8 * BIG):
+        pass
+    assert sum(map(len, buffers._lent._waiting)) <= 4 * LEAST
+
+
+def test_threads_that_work_at_once_never_share_what_they_are_lent():
+    wrong = []
+
+    def work(k):
+        for _ in range(200):
+            with scratch(BIG) as lent:
+                lent.fill_(k)
+                if not (lent == k).all():
+                    wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(float(k),)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.uint8, torch.bfloat16])
+def test_a_shelf_keeps_what_was_put_on_it(dtype, generator):
+    shelf, shapes = Shelf(), [(), (3,), (0,), (17, 5), (BLOCK // 4, 3), (2, 2)]
+    given = [(100 * torch.rand(shape, generator=generator)).to(dtype) for shape in shapes * 3]
+    kept = [shelf.put(x) for x in given]
+    for x in given:
+        x.add_(1)
+    assert all(torch.equal(k + 1, x) and k.dtype == dtype for k, x in zip(kept, given))
+
+
+def test_a_shelf_keeps_the_values_alone_and_no_way_back():
+    x = torch.ones(3, requires_grad=True)
+    kept = Shelf().put(2 * x)
+    assert not kept.requires_grad and kept.tolist() == [2, 2, 2]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux how much memory a process has")
+def test_a_walk_of_the_exact_denoiser_costs_its_trace_and_little_more():
+    """Weights of all samples at once, or what is kept lying between them, and the heap grows by 75 to 5,000 MB."""
+    script = """
+import re, pathlib, torch
+torch.set_num_threads(1)
+from core.datasets import load
+from core.denoisers.exact import Exact
+from core.samplers import ddim
+from core.schedules import make_schedule
+from core.trace import Trace
+from core.walk import start_noise, walk
+
+def memory(of):
+    return 1024 * int(re.search(of + r":\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1])
+
+def film(steps):
+    schedule, generator = make_schedule("cosine"), torch.Generator().manual_seed(0)
+    times = schedule.times(steps)
+    x = start_noise(schedule, (1000, 2), times[0], generator)
+    return Trace.record(walk(Exact.of(load("moons"), schedule), ddim(schedule), x, times, generator))
+
+film(2).nbytes  # what torch loads at first use
+base = memory("VmRSS")
+trace = film(60)
+peak, size = memory("VmHWM"), trace.nbytes
+del trace
+print(base, peak, size, memory("VmRSS"))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    base, peak, size, after = map(int, done.stdout.split())
+    assert size == 60 * 5 * 1000 * 2 * 4
+    assert peak - base < size + base / 10, f"{(peak - base) / 1e6:.0f} MB for a trace of {size / 1e6:.0f} MB"
+    assert after - base < base / 10, f"{(after - base) / 1e6:.0f} MB stayed when the trace was gone"
