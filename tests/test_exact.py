@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -219,6 +220,29 @@ def test_every_sample_is_asked_for_its_own_label_also_in_chunks(monkeypatch, lab
     monkeypatch.setattr(module, "CHUNK", 30)
     again = Exact(points, schedule, 0.1, cond, labels)(x, scalar(0.4), asked).x0
     torch.testing.assert_close(again, whole, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("held", [1, 40, 1_000_000])
+def test_its_derivatives_in_closed_form_are_those_of_small_differences(monkeypatch, labelled, generator, held):
+    monkeypatch.setattr(module, "CHUNK", held)
+    points, cond, labels = labelled
+    exact = Exact(points, make_schedule("cosine"), 0.2, cond, labels)
+    x, v = (torch.randn(6, 2, generator=generator, dtype=torch.float64) for _ in range(2))
+    t, asked, h = scalar(0.5), cond[:6], 1e-5
+    for guess in (lambda x: exact(x, t).x0, lambda x: exact(x, t, asked).x0, lambda x: exact(x, t).eps,
+                  lambda x: exact.posterior_slope(x, t, asked)):
+        slope = torch.func.jvp(guess, (x,), (v,))[1]
+        torch.testing.assert_close(slope, (guess(x + h * v) - guess(x - h * v)) / (2 * h), rtol=1e-6, atol=1e-8)
+    for condition in (0, 1):
+        assert torch.autograd.gradcheck(partial(exact.log_posterior, t=t, condition=condition), x.requires_grad_())
+
+
+def test_a_class_far_away_has_a_log_probability_and_not_minus_infinity(schedule):
+    points, cond = torch.tensor([[0.0, 0.0], [1000.0, 0.0]], dtype=torch.float64), torch.tensor([0, 1])
+    found = Exact(points, schedule, 0.1, cond, 2).log_posterior(torch.zeros(1, 2, dtype=torch.float64), scalar(0.3))
+    alpha, sigma = schedule.at(0.3)
+    far = -((alpha * 1000) ** 2) / (2 * (alpha**2 * 0.01 + sigma**2))
+    torch.testing.assert_close(found, torch.tensor([[0.0, far]], dtype=torch.float64), rtol=1e-9, atol=1e-9)
 
 
 def test_the_posterior_is_bayes_rule_and_its_gradient_the_difference_of_scores(schedule, labelled, generator):
