@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     chosen = options(argv)
     import torch
 
-    from dashboard.serve import serve
+    from dashboard.server.serve import serve
 
     torch.set_num_threads(chosen.threads)
     try:

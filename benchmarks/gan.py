@@ -12,12 +12,12 @@ from statistics import median
 import torch
 
 from benchmarks.measure import Row
-from core.datasets import load
-from core.gan import GAN, gan_config
-from core.metrics import draw_samples
-from core.modes import Coverage, Modes
-from core.recipes import recipe
-from core.training import Trainer
+from core.baselines.gan import GAN, gan_config
+from core.data.datasets import load
+from core.metrics.coverage import Coverage, Modes
+from core.metrics.distances import draw_samples
+from core.training.presets import preset
+from core.training.trainer import Trainer
 
 STEPS, LOOK, COUNT = 1600, 50, 1000
 GANS = {"plain GAN, 16 latent values": ("plain", {}), "plain GAN, 2 latent values": ("plain", {"latent": 2}),
@@ -53,7 +53,7 @@ def learn(trainer: Trainer | GAN, draw) -> Run:
 
 def diffusion(seed: int) -> Run:
     data = load("gaussians8")
-    trainer = Trainer(data, recipe("fast", data, steps=STEPS, seed=seed))
+    trainer = Trainer(data, preset("fast", data, steps=STEPS, seed=seed))
     return learn(trainer, lambda: draw_samples(trainer.ema, data.shape, COUNT, steps=12))
 
 

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from benchmarks.measure import Row, paired
-from core.datasets import load
-from core.export import export
+from core.data.datasets import load
+from core.drawing.export import export
 from core.forward import noised
 from core.scene import Panel, Scene
 from core.schedules import make_schedule

@@ -13,9 +13,9 @@ from unittest.mock import MagicMock
 import torch
 
 from benchmarks.measure import Row, paired
-from core.datasets import load
-from core.recipes import recipe
-from core.training import Trainer, fast_bf16
+from core.data.datasets import load
+from core.training.presets import preset
+from core.training.trainer import Trainer, fast_bf16
 
 BATCH = 64
 
@@ -54,7 +54,7 @@ class Peer:
 def run(quick: bool = False) -> list[Row]:
     data, rounds = load("mnist28"), 2 if quick else 6
     bf16 = fast_bf16(torch.device("cpu"))
-    trainers = [Trainer(data, recipe("fast", data, batch=BATCH, steps=10 * rounds + 20, bf16=b)) for b in (False, True)]
+    trainers = [Trainer(data, preset("fast", data, batch=BATCH, steps=10 * rounds + 20, bf16=b)) for b in (False, True)]
     single, half = (lambda trainer=trainer: next(trainer.run()) for trainer in trainers)
     peer = Peer(data.x0)
     sizes = [sum(p.numel() for p in net.parameters()) / 1e6 for net in (trainers[0].denoiser, peer.network)]

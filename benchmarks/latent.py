@@ -11,19 +11,19 @@ from statistics import median
 import torch
 
 from benchmarks.measure import Row, cpu, paired
-from core.autoencoder import load_autoencoder
-from core.checkpoints import load_pretrained
-from core.datasets import load
-from core.metrics import draw_samples, sliced_wasserstein
-from core.recipes import recipe
-from core.training import Trainer
+from core.checkpoints.models import load_pretrained
+from core.data.datasets import load
+from core.data.latents import load_autoencoder
+from core.metrics.distances import draw_samples, sliced_wasserstein
+from core.training.presets import preset
+from core.training.trainer import Trainer
 
 LATENT, PIXELS, BATCH, SAMPLES = "latent_mnist28", "mnist28", 64, 256
 
 
 def trainer_of(name: str, steps: int, **changes) -> Trainer:
     data = load(name)
-    return Trainer(data, recipe("fast", data, batch=BATCH, steps=steps, labels=True, **changes))
+    return Trainer(data, preset("fast", data, batch=BATCH, steps=steps, labels=True, **changes))
 
 
 def kept(trainer: Trainer) -> int:

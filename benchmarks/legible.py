@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.measure import Row, cpu
-from core.datasets import Dataset, load
-from core.metrics import draw_samples
-from core.recipes import recipe
-from core.training import Trainer
+from core.data.datasets import Dataset, load
+from core.metrics.distances import draw_samples
+from core.training.presets import preset
+from core.training.trainer import Trainer
 
 SECONDS, SURE, SHARE, COUNT = 6.0, 0.95, 0.7, 512
 
@@ -48,10 +48,10 @@ def sure(network: nn.Module, images: Tensor) -> float:
 def run(quick: bool = False) -> list[Row]:
     data = load("digits8")
     judge = classifier(data)
-    trial = Trainer(data, recipe("fast", data, steps=30))
+    trial = Trainer(data, preset("fast", data, steps=30))
     list(trial.run(10))
     step = cpu(lambda: list(trial.run())) / 20
-    trainer = Trainer(data, recipe("fast", data, steps=round(0.9 * SECONDS / step), warmup=20, ema=0.99))
+    trainer = Trainer(data, preset("fast", data, steps=round(0.9 * SECONDS / step), warmup=20, ema=0.99))
     seconds = cpu(lambda: [None for _ in trainer.run()])
     samples, real = draw_samples(trainer.ema, data.shape, COUNT), data.held_out
     noise = data.std * torch.randn(COUNT, *data.shape) + data.mean

@@ -10,20 +10,20 @@ import time
 from statistics import median
 
 from benchmarks.measure import Row
-from core.datasets import load
-from core.recipes import recipe
-from core.training import Trainer
-from dashboard.jobs import Pool
+from core.data.datasets import load
+from core.training.presets import preset
+from core.training.trainer import Trainer
+from dashboard.server.jobs import Pool
 
 
 def points():
     data = load("trex")
-    return Trainer(data, recipe("fast", data, steps=1_000_000)).run()
+    return Trainer(data, preset("fast", data, steps=1_000_000)).run()
 
 
 def images():
     data = load("mnist16")
-    return Trainer(data, recipe("fast", data, steps=1_000_000, bf16=False)).run()
+    return Trainer(data, preset("fast", data, steps=1_000_000, bf16=False)).run()
 
 
 def steps_done(makes: list, seconds: float) -> float:

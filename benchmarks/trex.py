@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import core.training
+import core.training.trainer
 from benchmarks.measure import Paired, Row, cpu, paired
 from benchmarks.tiny_diffusion import BATCH, STEPS, TIMESTEPS, Network, TinyDiffusion
-from core.datasets import FOLDER, Dataset, unit
+from core.data.datasets import FOLDER, Dataset, unit
 from core.denoisers.base import Denoiser
-from core.metrics import draw_samples, nearest_distances, sliced_wasserstein
-from core.recipes import TrainingConfig, recipe
+from core.metrics.distances import draw_samples, nearest_distances, sliced_wasserstein
 from core.schedules import make_schedule
-from core.training import Trainer
+from core.training.presets import TrainingConfig, preset
+from core.training.trainer import Trainer
 
 WASSERSTEIN, NEAREST = 0.45, 0.0226  #: the best that the peer ended at, over several seeds
 LOOK = 25  #: steps between two looks
@@ -67,7 +67,7 @@ def good(wasserstein: float, nearest: float) -> bool:
 def to_quality(seed: int, peer: TinyDiffusion) -> dict:
     """Train with the fast recipe to the end; when the goal was met, what it cost, and the peer's step beside it."""
     data = in_our_units()[0]
-    trainer = Trainer(data, recipe("fast", data, seed=seed))
+    trainer = Trainer(data, preset("fast", data, seed=seed))
     spent, peers, reached = 0.0, [], None
     while trainer.step < trainer.config.steps:
         spent += cpu(lambda: [None for _ in trainer.run(trainer.step + LOOK)])

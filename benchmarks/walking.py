@@ -17,14 +17,14 @@ from diffusers import DDIMScheduler, DDPMScheduler
 from torch import Tensor, nn
 
 from benchmarks.measure import Row, paired
-from core.datasets import load
+from core.data.datasets import load
 from core.denoisers.base import Denoiser
 from core.prediction import Prediction
-from core.recipes import make_denoiser, recipe
+from core.reverse import walk
 from core.samplers import Update, ddim, ddpm
 from core.schedules import Schedule, make_schedule
 from core.trace import QUANTITIES, Trace
-from core.walk import walk
+from core.training.presets import make_denoiser, preset
 
 STEPS = 100
 SAME = ("x_t", "x0", "eps")  #: what the peer's loop can keep
@@ -109,7 +109,7 @@ def _step(seconds: list[float]) -> float:
 def _over_a_network(rounds: int) -> Row:
     """What walk and trace add to the bare network, 64 images of 28×28."""
     data, shape = load("mnist28"), (64, 1, 28, 28)
-    denoiser, x, levels = make_denoiser(recipe("fast", data), data).eval(), torch.randn(shape), torch.zeros(64)
+    denoiser, x, levels = make_denoiser(preset("fast", data), data).eval(), torch.randn(shape), torch.zeros(64)
     schedule = denoiser.schedule
     times, update = schedule.times(2), ddpm(schedule)
     empty = Denoiser(Stub(shape), schedule, denoiser.target)

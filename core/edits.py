@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from core.forward import expand
-from core.prediction import Prediction
-from core.samplers import Denoise
-from core.schedules import Schedule
-from core.walk import Edit, Step
+from .forward import expand
+from .prediction import Denoise, Prediction
+from .reverse import Edit, Step
+from .schedules import Schedule
 
 
 def during(edit: Edit, begin: float = 1.0, end: float = 0.0) -> Edit:
@@ -26,7 +25,7 @@ def during(edit: Edit, begin: float = 1.0, end: float = 0.0) -> Edit:
     return lambda step: edit(step) if begin >= float(step.t) >= end else step
 
 
-def in_order(*edits: Edit) -> Edit:
+def compose(*edits: Edit) -> Edit:
     """Several edits, one after another."""
     def edit(step: Step) -> Step:
         for each in edits:

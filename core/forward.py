@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.schedules import Schedule
+from .schedules import Schedule
 
 
 def expand(a: Tensor, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ trained to put out is a choice of coordinates, and `Prediction.of` undoes that c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -92,6 +93,10 @@ class Prediction:
             x0 = alpha * sigma_data**2 / n**2 * x_t + sigma * sigma_data / n * output
             return cls(x0, sigma / n**2 * x_t - alpha * sigma_data / n * output, alpha, sigma)
         raise ValueError(f"target {target!r}; a network can put out {', '.join(TARGETS)}")
+
+
+#: (x_t (B, ...), t () or (B,)) → what is predicted there: a network behind its schedule, or whatever answers alike.
+Denoise = Callable[[Tensor, Tensor], Prediction]
 
 
 def target_of(target: str, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor, sigma_data: float = 1.0) -> Tensor:

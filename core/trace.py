@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -13,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.buffers import Shelf
-from core.files import atomic_write
-from core.walk import Step
+from .buffers import Shelf
+from .files import atomic_write
+from .reverse import Step
 
 QUANTITIES = ("x_t", "x0", "eps", "mean", "noise")
 _READ = {
@@ -125,6 +126,10 @@ class Trace:
             raise KeyError(f"the trace has no {name!r}; it kept {', '.join(self.keep)}")
         values = self._kept[name][begin:end]
         return torch.stack(values) if values else torch.empty(0)
+
+    def _repr_html_(self) -> str | None:
+        # Only what shows itself loads what draws: the record alone knows nothing of views.
+        return import_module(".views.notebook", __package__).html(self)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write one safetensors file, by a temporary name and a rename. ValueError if nothing was recorded."""

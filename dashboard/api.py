@@ -14,16 +14,16 @@ from pathlib import Path
 import gradio as gr
 from gradio.data_classes import FileData
 
-from core.checkpoints import pretrained, save_checkpoint
-from core.datasets import load, names
-from core.export import export
-from dashboard.actions.exports import FORMATS, options_of
-from dashboard.actions.looks import denoise, forward_film, lens
-from dashboard.actions.trainings import Training
-from dashboard.lab import Lab, plainly
-from dashboard.recipe import Recipe
-from dashboard.tabs.compare import growing as compare
+from core.checkpoints.models import pretrained, save_checkpoint
+from core.data.datasets import load, names
+from core.drawing.export import export
+from core.recipe.recipe import Recipe
+from core.runs.trainings import Training
+from core.runs.walks import denoise, forward_film, lens
+from dashboard.server.app_state import AppState, user_error
+from dashboard.server.exports import FORMATS, options_of
 from dashboard.stage.stage import new_folder
+from dashboard.tabs.compare import growing as compare
 
 #: One at a time from outside, so that programs leave the machine to people.
 SHARED = dict(concurrency_limit=1, concurrency_id="api")
@@ -43,7 +43,7 @@ def _film(recipe: Recipe, what: str):
     try:
         *_, film = FILMS[what](recipe)
     except Exception as error:
-        raise plainly(error) from None
+        raise user_error(error) from None
     return film
 
 
@@ -89,10 +89,10 @@ def gif(recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format:
         scene = _film(_recipe(recipe), film).scene(keys or None)
         return _file(export(scene, new_folder() / f"noisescope.{kind}", **wish))
     except Exception as error:
-        raise plainly(error) from None
+        raise user_error(error) from None
 
 
-def expose(lab: Lab) -> None:
+def expose(app: AppState) -> None:
     """Register the functions above, and `train` in the lab's pool, with the blocks that are open."""
 
     def train(recipe: str = "") -> list[dict]:
@@ -102,13 +102,13 @@ def expose(lab: Lab) -> None:
         """
         try:
             training = Training(_recipe(recipe))
-            job = lab.pool.submit(training.run, total=training.config.steps + 1)
+            job = app.pool.submit(training.run, total=training.config.steps + 1)
             job.wait()
             if job.error:
                 raise ValueError(job.error)
             path = save_checkpoint(new_folder() / "model.safetensors", training.trainer)
         except Exception as error:
-            raise plainly(error) from None
+            raise user_error(error) from None
         return [_file(path), _file(path.with_suffix(".json"))]
 
     for function in (datasets, models, noise_lens, trace, gif, train):

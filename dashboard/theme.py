@@ -6,7 +6,7 @@ import inspect
 
 import gradio as gr
 
-from core.palettes import DARK, LIGHT, Theme
+from core.drawing.palettes import DARK, LIGHT, Theme
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "DejaVu Sans", "Helvetica Neue", "Arial", "sans-serif")
 MONO = ("ui-monospace", "DejaVu Sans Mono", "Menlo", "Consolas", "monospace")

@@ -11,24 +11,26 @@ from pathlib import Path
 
 import gradio as gr
 
-from core.datasets import Dataset
-from core.own_data import kind_of
-from dashboard.actions.subject import dataset_of, model_choices
+from core.data.datasets import Dataset
+from core.data.readers import kind_of
+from core.recipe.models import USUAL, walked_as
+from core.recipe.recipe import DEFAULTS, HELP, OWN, Recipe
+from core.runs.resolve import dataset_of, model_choices
 from dashboard.api import expose
 from dashboard.blocks import Page
-from dashboard.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
-from dashboard.examples import EXAMPLES
-from dashboard.lab import Lab, plainly
-from dashboard.models import USUAL, walked_as
-from dashboard.outfit import OUTFITTED, best_model, facts, outfit, using, without_hidden, without_what_is_not_there
-from dashboard.own import Own, build_own, choices, read_drawing, read_file, understood
-from dashboard.recipe import DEFAULTS, HELP, OWN, Recipe
-from dashboard.reel import Reel
+from dashboard.server.app_state import AppState, user_error
+from dashboard.server.visitors import Busy, Visitor
+from dashboard.sidebar.choices import (
+    OUTFITTED, best_model, facts, outfit, using, without_hidden, without_what_is_not_there,
+)
+from dashboard.sidebar.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
+from dashboard.sidebar.examples import EXAMPLES
+from dashboard.sidebar.own import Own, build_own, choices, read_drawing, read_file, understood
 from dashboard.stage import Stage, head as stage_head
 from dashboard.stage.stage import options
+from dashboard.stage.stream import SceneStream
 from dashboard.tabs import compare, denoise, forward, lens, train
 from dashboard.tabs.stages import QUIET, recipe_from, show, wire_stage
-from dashboard.visitors import Busy, Visitor
 
 HERE = Path(__file__).parent
 #: Files of frames live this long: (look every, older than), seconds.
@@ -49,7 +51,7 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 <button type="button" data-ns="theme" aria-label="light or dark">◐</button></span></header>"""
 
 
-class Told(gr.HTML):
+class PageState(gr.HTML):
     """Value: what the page is to know of the recipe. {"query": as it stands in the address, "has": its `facts`,
     "number": which change of the page it answers, counted from 1}. An answer to an earlier one than the last is late.
 
@@ -82,7 +84,8 @@ def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
 
 def head() -> str:
     """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
-    names = ("line.js", "frame.js", "page.js", "versus.js", "own.js", "pad.js", "knots.js")
+    names = ("line.js", "frame.js", "page.js", "sidebar/variants.js", "sidebar/own.js", "sidebar/pad.js",
+             "sidebar/knots.js")
     script = "\n".join((HERE / name).read_text("utf-8") for name in names)
     style = (HERE / "page.css").read_text("utf-8")
     tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
@@ -92,12 +95,12 @@ def head() -> str:
     return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\n{begin}\n</script>"
 
 
-def build(lab: Lab) -> gr.Blocks:
+def build(app: AppState) -> gr.Blocks:
     """The dashboard as Gradio blocks, on what `lab` holds."""
-    lab.greeting = greet()
+    app.greeting = greet()
     with Page(title="Noisescope", analytics_enabled=False, fill_width=True, delete_cache=CACHE_LIFE) as page:
         token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
-        current, told = gr.State("denoise"), Told(tell(Recipe(), None), padding=False, elem_id="told")
+        current, told = gr.State("denoise"), PageState(tell(Recipe(), None), padding=False, elem_id="told")
         gr.HTML(BRAND, padding=False, elem_id="brand")
         with gr.Row(elem_id="frame"):
             with gr.Column(elem_id="recipe", min_width=0, scale=0):
@@ -109,30 +112,30 @@ def build(lab: Lab) -> gr.Blocks:
                     for name, title in TITLES.items():
                         with gr.Tab(title, id=name) as tab_items[name]:
                             if name in LOOKS:
-                                first = {"value": {**lab.greeting.value(done=True), "greeting": True}}
+                                first = {"value": {**app.greeting.value(done=True), "greeting": True}}
                                 stages[name] = LOOKS[name].stage(**first if name == "denoise" else {})
                             else:
                                 training = train.layout(controls)
-        expose(lab)
-        _wire(lab, page, controls, token, current, told, tabs, tab_items, stages, training, own)
+        expose(app)
+        _wire(app, page, controls, token, current, told, tabs, tab_items, stages, training, own)
     return page
 
 
-def greet() -> Reel:
+def greet() -> SceneStream:
     """The film that every page opens with, made once: it stands on the stage before anything is asked of the server."""
     *_, film = denoise.growing(Recipe(), None)
-    reel = Reel(film)
-    reel.value(done=True)
-    return reel
+    stream = SceneStream(film)
+    stream.value(done=True)
+    return stream
 
 
-def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, tab_items,
+def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, told, tabs, tab_items,
           stages: dict[str, Stage], training, own) -> None:
     inputs, number = [token, *controls.inputs], gr.Number(0, visible=False)
 
     def refresh(number: int, tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
         recipe = recipe_from(controls, values).with_(**view)
-        yield from follow(number, tab, recipe, lab.visitor(token, session), session, {}, force)
+        yield from follow(number, tab, recipe, app.visitor(token, session), session, {}, force)
 
     def follow(number: int, tab: str, recipe: Recipe, visitor: Visitor, session: str, settings: dict,
                force=False) -> Iterator[dict]:
@@ -141,13 +144,13 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
         All of it is one event. Of two in a row the second would read the sidebar, in a page that has much to do, before
         what the first has set stands there. A change that comes to its turn after a later one is passed over.
         """
-        if not lab.turns.in_order(session, number):
+        if not app.turns.in_order(session, number):
             yield {current: gr.skip()}
             return
         recipe = without_hidden(recipe, visitor)
         yield {**settings, current: tab, told: tell(recipe, visitor, number)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
-            for value in show(lab, tab, LOOKS[tab].growing, recipe, visitor, session):
+            for value in show(app, tab, LOOKS[tab].growing, recipe, visitor, session):
                 yield {stages[tab]: value}
 
     def on_change(number: int, tab: str, token: str, request: gr.Request, *values) -> Iterator[dict]:
@@ -172,12 +175,12 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
 
         controls.buttons[name].click(on_press, [number, *inputs], outputs, js=NUMBERED, trigger_mode="multiple",
                                      **QUIET)
-        wire_stage(lab, name, stages[name], token)
+        wire_stage(app, name, stages[name], token)
 
-    compare.wire_branch(lab, controls, token, tabs)  # the tab in front then shows itself
+    compare.wire_branch(app, controls, token, tabs)  # the tab in front then shows itself
 
-    again = train.wire(lab, training, token)
-    sidebar = Sidebar(lab, controls, [number, current, token], outputs, follow)
+    again = train.wire(app, training, token)
+    sidebar = Sidebar(app, controls, [number, current, token], outputs, follow)
     _wire_data(sidebar, own)
     _wire_settings(sidebar)
 
@@ -186,29 +189,29 @@ def _wire(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, t
         greeted = view.pop("greeted", False)
         if greeted and recipe_from(controls, values) == Recipe():
             # The page came with this film on its stage; the visitor gets a reel of their own for what they do with it.
-            lab.reel(lab.visitor(token, request.session_hash), request.session_hash, "denoise")
+            app.stream(app.visitor(token, request.session_hash), request.session_hash, "denoise")
             yield {current: tab}
             return
         yield from refresh(0, tab, token, request.session_hash, values, force=True, **view)
 
-    _wire_arrival(lab, page, controls, token, current, told, tabs, inputs, outputs, on_open, again, training, own)
+    _wire_arrival(app, page, controls, token, current, told, tabs, inputs, outputs, on_open, again, training, own)
 
 
 def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
     """Whether this page's stage already shows just that, made by the very same model from the very same data."""
-    reel = visitor.trace(f"{tab}/{session}")
+    stream = visitor.trace(f"{tab}/{session}")
     models = [recipe.model, *(change.fields.get("model") for change in recipe.changes.values() if tab == "compare")]
-    if reel is None or "mine" in models or recipe.data == OWN:
+    if stream is None or "mine" in models or recipe.data == OWN:
         return False
     seen = dict(tab=tab, panels=(), frame=0) | ({} if tab == "compare" else {"versus": ()})
-    return Recipe.from_dict(reel.film.about).with_(**seen) == recipe.with_(**seen)
+    return Recipe.from_dict(stream.film.about).with_(**seen) == recipe.with_(**seen)
 
 
 @dataclass(frozen=True)
 class Sidebar:
     """What controls need that set others, and then show what they have set."""
 
-    lab: Lab
+    app: AppState
     controls: Controls
     who: list  #: the components that say which change this is, which tab is in front, and who looks
     outputs: list
@@ -223,13 +226,13 @@ class Sidebar:
         wants_data = "event" in inspect.signature(change).parameters
 
         def act(number: int, tab: str, token: str, request: gr.Request, event: gr.EventData, *values) -> Iterator[dict]:
-            visitor, extra = self.lab.visitor(token, request.session_hash), values[: len(more)]
+            visitor, extra = self.app.visitor(token, request.session_hash), values[: len(more)]
             try:
                 recipe = recipe_from(self.controls, values[len(more):])
                 known = {"event": event._data} if wants_data else {}
                 made = change(recipe, visitor, *extra, **known)
             except Exception as error:
-                raise plainly(error) from None
+                raise user_error(error) from None
             if made is None:
                 yield {self.outputs[0]: gr.skip()}
                 return
@@ -330,16 +333,16 @@ def _wire_settings(sidebar: Sidebar) -> None:
     sidebar.on(controls.buttons["dice"].click, dice, sets=[fields["seed"]])
 
 
-def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current, told, tabs, inputs, outputs, on_open,
-                  again, training, own: Own) -> None:
+def _wire_arrival(app: AppState, page: gr.Blocks, controls: Controls, token, current, told, tabs, inputs, outputs,
+                  on_open, again, training, own: Own) -> None:
     view = gr.State({})  # what a link says of panels and playhead; for the first film alone
 
     def arrive(known: str | None, request: gr.Request) -> list:
         try:
-            mine = lab.arrive(known, request.session_hash)
+            mine = app.arrive(known, request.session_hash)
         except Busy as busy:
-            raise plainly(busy) from None
-        visitor = lab.visitor(mine, request.session_hash)
+            raise user_error(busy) from None
+        visitor = app.visitor(mine, request.session_hash)
         recipe, complaints = Recipe.from_query(request.query_params)
         recipe, more = fit(recipe, visitor)
         for complaint in complaints + more:
@@ -356,7 +359,7 @@ def _wire_arrival(lab: Lab, page: gr.Blocks, controls: Controls, token, current,
     loaded.success(None, None, None, js="() => document.body.classList.add('ns-ready')", api_visibility="private")
     loaded.success(on_open, [current, view, *inputs], outputs, **QUIET)
     loaded.success(again, inputs, training.outputs, **{**QUIET, "concurrency_limit": None})
-    page.unload(lab.depart)
+    page.unload(app.depart)
 
 
 def fit(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, list[str]]:

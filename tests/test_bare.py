@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from core.films.bare import bare_scene
-from core.films.base import STATE_VIEW
 from core.prediction import Prediction
+from core.reverse import Step
 from core.trace import Trace
-from core.walk import Step
+from core.views.bare import bare_scene
+from core.views.base import STATE_VIEW
 
 SHAPES = {"points": (50, 2), "images": (6, 3, 4, 4)}
 

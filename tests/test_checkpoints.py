@@ -6,18 +6,12 @@ import torch
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
-from core.checkpoints import (
-    load_checkpoint,
-    load_pretrained,
-    load_training,
-    pretrained,
-    read_card,
-    save_checkpoint,
-    save_training,
+from core.checkpoints.models import (
+    load_checkpoint, load_pretrained, load_training, pretrained, read_card, save_checkpoint, save_training,
 )
-from core.datasets import Dataset
-from core.recipes import TrainingConfig, make_denoiser
-from core.training import Trainer
+from core.data.datasets import Dataset
+from core.training.presets import TrainingConfig, make_denoiser
+from core.training.trainer import Trainer
 
 DATA = Dataset("two", "", "points", torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), bandwidth=0.1, licence="own")
 PICTURES = Dataset("pictures", "", "images", torch.linspace(-1, 1, 5 * 192).reshape(5, 3, 8, 8),

@@ -9,19 +9,20 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.checkpoints import load_checkpoint, load_pretrained
-from core.classifier import (Classifier, ExactClassifier, ImageClassifier, PointClassifier, classifier_guidance,
-                             reschedule_classifier, slope)
-from core.classifier_training import (ClassifierConfig, ClassifierTrainer, accuracies, classifier_config, classifiers,
-                                      load_classifier, noised_labels, pretrained_classifier, save_classifier)
-from core.datasets import Dataset, load
+from core.checkpoints.classifiers import classifiers, load_classifier, pretrained_classifier, save_classifier
+from core.checkpoints.models import load_checkpoint, load_pretrained
+from core.data.datasets import Dataset, load
 from core.denoisers.exact import Exact
-from core.guidance import classifier_free, condition
-from core.likelihood import density_grid
-from core.metrics import agreement
+from core.guidance.classifier import (
+    Classifier, ExactClassifier, ImageClassifier, PointClassifier, classifier_guidance, reschedule_classifier, slope,
+)
+from core.guidance.classifier_free import classifier_free, condition
+from core.metrics.distances import agreement
+from core.metrics.likelihood import density_grid
+from core.reverse import start_noise, walk
 from core.samplers import ddim, heun
 from core.schedules import make_schedule
-from core.walk import start_noise, walk
+from core.training.classifier import ClassifierConfig, ClassifierTrainer, accuracies, classifier_config, noised_labels
 
 
 def clouds(kind="points") -> Dataset:

@@ -18,21 +18,21 @@ import pytest
 import torch
 from PIL import Image
 
-from core import __main__ as cli
-from core import checkpoints
-from core.checkpoints import load_checkpoint
-from core.consistency import BOUND
-from core.datasets import load, names
-from core.export import FORMATS, PACINGS, read_recipe
-from core.films import TraceFilm
-from core.guidance import CLIPPINGS
+from core.checkpoints import models as checkpoints
+from core.checkpoints.models import load_checkpoint
+from core.cli import parser as cli
+from core.cli.progress import Bar, clock
+from core.data.datasets import load, names
+from core.denoisers.wrappers import CLIPPINGS
+from core.drawing.export import FORMATS, PACINGS, read_recipe
 from core.prediction import TARGETS
-from core.progress import Bar, clock
-from core.recipes import RECIPES
 from core.samplers import SAMPLERS
 from core.schedules import SCHEDULES, SPACINGS, make_schedule
 from core.trace import Trace
-from core.training import Trainer, TrainingDiverged
+from core.training.consistency import BOUND
+from core.training.presets import PRESETS
+from core.training.trainer import Trainer, TrainingDiverged
+from core.views import TraceView
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,13 +80,13 @@ def test_help_names_what_core_has(capsys):
     for command in ("train", "distil", "sample", "gif"):
         run(command, "--help")
         told[command] = capsys.readouterr().out
-    assert all(name in told["train"] for name in (*RECIPES, *TARGETS, *SCHEDULES))
+    assert all(name in told["train"] for name in (*PRESETS, *TARGETS, *SCHEDULES))
     assert all(name in told["distil"] for name in BOUND)
     assert all(name in told["sample"] for name in (*SAMPLERS, *SPACINGS, *CLIPPINGS))
     assert all(name in told["gif"] for name in (*PACINGS, *(f".{suffix}" for suffix in FORMATS)))
     for kind, data in (("points", "moons"), ("images", "digits8")):
         schedule = make_schedule("cosine")
-        film = TraceFilm(Trace(), schedule.times(5), load(data), schedule, None)
+        film = TraceView(Trace(), schedule.times(5), load(data), schedule, None)
         line = next(line for line in told["gif"].splitlines() if line.strip().startswith(kind + "  "))
         assert line.split(maxsplit=1)[1].split(", ") == list(film.offers)
 
@@ -101,7 +101,7 @@ def test_every_example_of_the_help_is_one_that_the_parser_takes():
 
 
 def test_help_does_not_wait_for_torch():
-    script = "import sys; from core.__main__ import make_parser; make_parser(); sys.exit('torch' in sys.modules)"
+    script = "import sys; from core.cli.parser import make_parser; make_parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
 
 

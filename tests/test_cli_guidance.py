@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from core import __main__ as cli
-from core.classifier_training import load_classifier
-from core.datasets import Dataset, load, save_dataset
-from core.metrics import agreement
+from core.checkpoints.classifiers import load_classifier
+from core.cli import parser as cli
+from core.data.datasets import Dataset, load, save_dataset
+from core.metrics.distances import agreement
 
 
 def run(*words) -> int:

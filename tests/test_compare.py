@@ -9,28 +9,28 @@ import numpy as np
 import pytest
 import torch
 
-from core.datasets import Dataset, load
+from core.data.datasets import Dataset, load
+from core.drawing.export import read_recipe
 from core.edits import drop_noise, during
-from core.export import read_recipe
-from core.films import CompareFilm
-from core.films.compare import MOST_FRAMES, PARTED, Run, common_grid, displacement, latest
-from core.metrics import BLOCKS, Estimate, estimated, nearest, sliced_wasserstein
+from core.metrics.distances import BLOCKS, Estimate, estimated, nearest, sliced_wasserstein
 from core.prediction import Prediction
+from core.recipe.recipe import Recipe
+from core.reverse import Step, start_noise, walk
+from core.runs import comparison as action
+from core.runs.comparison import Asked, branched, compare, first_label, held_against, plans_of, together
+from core.runs.resolve import CannotShow
+from core.runs.trainings import Training
+from core.runs.walks import denoise
 from core.samplers import SAMPLERS
 from core.schedules import make_schedule
 from core.trace import Trace
-from core.walk import Step, start_noise, walk
-from dashboard.actions import compare as action
-from dashboard.actions.compare import Asked, branched, compare, first_label, held_against, plans_of, together
-from dashboard.actions.exports import export_reel
-from dashboard.actions.looks import denoise
-from dashboard.actions.subject import CannotShow
-from dashboard.actions.trainings import Training
-from dashboard.controls import WORDS
-from dashboard.recipe import Recipe
-from dashboard.reel import Reel, play
+from core.views import CompareView
+from core.views.compare import MOST_FRAMES, PARTED, Run, common_grid, displacement, latest
+from dashboard.server.exports import export_stream
+from dashboard.server.visitors import Visitors
+from dashboard.sidebar.controls import WORDS
 from dashboard.stage import pack
-from dashboard.visitors import Visitors
+from dashboard.stage.stream import SceneStream, play
 
 ROOT = Path(__file__).parents[1]
 EXACT = Recipe(model="exact", steps=12, samples=20, data="gaussians8")
@@ -53,7 +53,7 @@ def finished(films):
     return film
 
 
-def compared(*versus: str, visitor=None, **changes) -> CompareFilm:
+def compared(*versus: str, visitor=None, **changes) -> CompareView:
     return finished(compare(EXACT.with_(versus=versus, **changes), visitor))
 
 
@@ -66,7 +66,7 @@ def states(trace: Trace) -> torch.Tensor:
     return torch.cat([trace["x_t"], trace.final[None]])
 
 
-def toy(*shifts: list[float], dataset=None) -> CompareFilm:
+def toy(*shifts: list[float], dataset=None) -> CompareView:
     """Runs on one grid; each state of run i is that of A, moved by shifts[i] at that step."""
     dataset = dataset or load("gaussians8")
     x = torch.randn(5, *dataset.shape, generator=torch.Generator().manual_seed(0))
@@ -77,7 +77,7 @@ def toy(*shifts: list[float], dataset=None) -> CompareFilm:
             one, none = torch.ones(()), torch.zeros(())
             trace.add(Step(k, t, s, x + by[k], Prediction(x, x, one, none), x + by[k + 1], none, x))
         runs.append(Run(letter, "toy", trace, times, make_schedule("cosine"), finished=True))
-    return CompareFilm(runs, dataset)
+    return CompareView(runs, dataset)
 
 
 # --- the same noise ---------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def test_every_run_is_the_walk_that_the_denoise_tab_makes_of_its_recipe(changes)
 def test_the_kth_step_of_every_run_is_given_the_same_noise():
     plans = plans_of(EXACT.with_(versus=("sampler:ddpm", "steps:5", "nudge:0.2@3")), None, {})
     noise = {}
-    for _, step in together(plans, [Asked(plan.subject.denoise) for plan in plans], 6, 9):
+    for _, step in together(plans, [Asked(plan.resolved.denoise) for plan in plans], 6, 9):
         noise.setdefault(step.index, []).append(step.noise)
     assert len(noise) == 12 and [len(noise[k]) for k in (0, 4, 5, 11)] == [4, 4, 3, 3]
     assert all(torch.equal(z, rows[0]) for rows in noise.values() for z in rows)
@@ -113,8 +113,8 @@ def test_the_kth_step_of_every_run_is_given_the_same_noise():
 def test_all_runs_begin_with_the_same_noise_at_the_size_of_their_schedule():
     plans = plans_of(EXACT.with_(versus=("schedule:flow", "schedule:linear"), steps=3), None, {})
     first = {}
-    for i, step in together(plans, [Asked(plan.subject.denoise) for plan in plans], 6, 9):
-        first.setdefault(i, step.x_t / plans[i].subject.schedule(step.t)[1])
+    for i, step in together(plans, [Asked(plan.resolved.denoise) for plan in plans], 6, 9):
+        first.setdefault(i, step.x_t / plans[i].resolved.schedule(step.t)[1])
     assert torch.allclose(first[0], first[1]) and torch.allclose(first[0], first[2])
 
 
@@ -220,8 +220,8 @@ def test_noise_dropped_from_a_step_on_is_the_walk_with_that_edit():
     edit = during(drop_noise, float(times[5]), 0.0)
     plan = plans_of(EXACT.with_(sampler="ddpm"), None, {})[0]
     generator = torch.Generator().manual_seed(EXACT.seed)
-    x = start_noise(plan.subject.schedule, (20, 2), times[0], generator)
-    by_hand = Trace.record(walk(plan.subject.denoise, plan.rule(generator), x, times, generator, edit))
+    x = start_noise(plan.resolved.schedule, (20, 2), times[0], generator)
+    by_hand = Trace.record(walk(plan.resolved.denoise, plan.rule(generator), x, times, generator, edit))
     assert torch.equal(states(film.runs[1].trace), states(by_hand))
     assert film.runs[1].trace.std[5:].abs().max() == 0 < film.runs[0].trace.std[5:].max()
 
@@ -230,11 +230,11 @@ def test_a_branch_asks_the_network_only_after_it_has_left():
     plans = plans_of(EXACT.with_(sampler="heun", versus=("sampler:ddim@5",)), None, {})
     really = []
 
-    def counting(x, t, denoise=plans[0].subject.denoise):
+    def counting(x, t, denoise=plans[0].resolved.denoise):
         really.append(float(t))
         return denoise(x, t)
 
-    plans = [replace(plan, subject=replace(plan.subject, denoise=counting)) for plan in plans]
+    plans = [replace(plan, resolved=replace(plan.resolved, denoise=counting)) for plan in plans]
     plans[1] = replace(plans[1], parent=plans[0])
     asked = [Asked(counting) for _ in plans]
     for _ in together(plans, asked, 4, 0):
@@ -416,17 +416,17 @@ def test_the_film_grows_and_its_last_words_are_the_quality():
 
 
 def test_the_stage_is_told_the_quality_after_the_last_frame():
-    *_, (reel, value) = play(compare(EXACT.with_(versus=("sampler:ddpm",))))
-    assert value["done"] and reel.latest or reel.sent == reel.film.frames
-    assert any(run.quality for run in reel.film.runs)
+    *_, (stream, value) = play(compare(EXACT.with_(versus=("sampler:ddpm",))))
+    assert value["done"] and stream.latest or stream.sent == stream.film.frames
+    assert any(run.quality for run in stream.film.runs)
 
 
 def test_a_run_more_is_shown_whatever_was_on_and_otherwise_the_choice_stays():
     first, same, more = (finished(play(compare(EXACT.with_(steps=3, versus=versus)), before=None))[0]
                          for versus in (("eta:1",), ("eta:0.5",), ("eta:1", "clip:static")))
     for film, shown in ((same.film, None), (more.film, ["x_a", "x_b", "x_c", "less_b"])):
-        *_, (reel, value) = play([film], before=first)
-        assert value.get("shown") == shown and set(first.keys) <= set(reel.keys)
+        *_, (stream, value) = play([film], before=first)
+        assert value.get("shown") == shown and set(first.keys) <= set(stream.keys)
 
 
 def test_panels_say_what_differs():
@@ -445,5 +445,5 @@ def test_the_first_run_is_named_by_what_the_others_change(versus, title):
 
 def test_a_comparison_exports_as_one_gif_that_knows_its_recipe(tmp_path):
     recipe = EXACT.with_(versus=("sampler:ddpm", "eta:1@6"), seed=3)
-    *_, (done, path) = export_reel(Reel(finished(compare(recipe))), {"size": 96}, tmp_path)
+    *_, (done, path) = export_stream(SceneStream(finished(compare(recipe))), {"size": 96}, tmp_path)
     assert done == 1.0 and Recipe.from_dict(read_recipe(path)) == recipe

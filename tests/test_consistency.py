@@ -6,17 +6,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.checkpoints import load_pretrained, load_training, save_training
-from core.consistency import BOUND, Distillation, distillation_config, jump
-from core.datasets import load
+from core.checkpoints.models import load_pretrained, load_training, save_training
+from core.data.datasets import load
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
-from core.metrics import nearest, sliced_wasserstein
-from core.recipes import TrainingConfig, make_denoiser
+from core.metrics.distances import nearest, sliced_wasserstein
+from core.reverse import start_noise, walk
 from core.samplers import ddim, heun, renoise
 from core.schedules import make_schedule
-from core.training import Trainer, noise_levels
-from core.walk import start_noise, walk
+from core.training.consistency import BOUND, Distillation, distillation_config, jump
+from core.training.presets import TrainingConfig, make_denoiser
+from core.training.trainer import Trainer, noise_levels
 
 
 def config(**changes):

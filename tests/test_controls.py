@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.datasets import load, names
-from core.recipes import RECIPES, recipe as training_recipe
-from dashboard.controls import RECIPE_SETS, SELECTED_TIMES, WORDS, build_controls
-from dashboard.picker import thumbnail
-from dashboard.recipe import DEFAULTS, HELP, SPECS, Recipe
-from dashboard.specs import Choice, Curve, Invalid, Whole
-from dashboard.versus import CHANGES
+from core.data.datasets import load, names
+from core.recipe.recipe import DEFAULTS, HELP, SPECS, Recipe
+from core.recipe.values import Choice, Curve, Invalid, Whole
+from core.recipe.variants import CHANGES
+from core.training.presets import PRESETS, preset as training_recipe
+from dashboard.sidebar.controls import RECIPE_SETS, SELECTED_TIMES, WORDS, build_controls
+from dashboard.sidebar.picker import thumbnail
 
 #: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
 ELSEWHERE = {"tab", "panels", "frame"}
@@ -132,7 +132,7 @@ def test_every_control_that_changes_what_is_shown_says_when_a_hand_has_come_to_r
 
 
 def test_a_training_recipe_one_click_away_is_the_papers_or_the_tuned_one_for_points():
-    assert set(RECIPE_SETS) == set(RECIPES)
+    assert set(RECIPE_SETS) == set(PRESETS)
     for name, sets in RECIPE_SETS.items():
         config = training_recipe(name, load("trex"))
         assert sets == {"target": "auto", "schedule": config.schedule}

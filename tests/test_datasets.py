@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from core import datasets
-from core.datasets import Dataset, load, load_dataset, names, save_dataset
+from core.data import datasets
+from core.data.datasets import Dataset, load, load_dataset, names, save_dataset
 
 WHITE = {"digits8": 16, "mnist16": 255, "mnist28": 255, "faces16": 255, "emoji16": 255}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.edits import PLACES, Hooks, drop_noise, during, in_order, nudge
+from core.edits import PLACES, Hooks, compose, drop_noise, during, nudge
+from core.reverse import walk
 from core.samplers import ddim, heun
 from core.schedules import make_schedule
-from core.walk import walk
 
 STATE = ("x_t", "mean", "std", "noise", "x_s")
 
@@ -78,12 +78,12 @@ def test_edits_go_in_order(run):
     def double(step):
         return nudge(step.mean)(step)
 
-    first = run(in_order(nudge(1.0), double))[0].mean
-    second = run(in_order(double, nudge(1.0)))[0].mean
+    first = run(compose(nudge(1.0), double))[0].mean
+    second = run(compose(double, nudge(1.0)))[0].mean
     mean = run()[0].mean
     torch.testing.assert_close(first, 2 * (mean + 1))
     torch.testing.assert_close(second, 2 * mean + 1)
-    assert same(run(in_order()), run())
+    assert same(run(compose()), run())
 
 
 @pytest.mark.parametrize("begin, end", [(0.2, 0.8), (1.5, 0.0), (1.0, -0.1)])

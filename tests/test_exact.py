@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 import torch
 
-from core.datasets import load
+from core.data.datasets import load
 from core.denoisers import exact as module
 from core.denoisers.exact import Exact
 from core.schedules import make_schedule

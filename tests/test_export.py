@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from core.export import Stopped, estimate, export, playlist, read_recipe, to_bytes
-from core.gif import GifWriter
-from core.render import Film
+from core.drawing.export import Stopped, estimate, export, playlist, read_recipe, to_bytes
+from core.drawing.gif import GifWriter
+from core.drawing.renderer import Renderer
 from core.scene import Panel, Scene
 
 ABOUT = {"data": "dino", "seed": 7, "note": 'x̂ = "a"; b\\c #1', "steps": np.int64(100), "long": "η" * 400}
@@ -40,7 +40,7 @@ def read_back(path) -> tuple[list[np.ndarray], list[int]]:
 def test_every_frame_read_back_is_pixel_by_pixel_the_frame_that_was_drawn(tmp_path, suffix, theme, captions):
     look = {"theme": theme, "captions": captions, **SMALL}
     path = export(film_scene(), tmp_path / f"film.{suffix}", **look)
-    film, (shown, _) = Film(film_scene(), **look), read_back(path)
+    film, (shown, _) = Renderer(film_scene(), **look), read_back(path)
     assert len(shown) == 6
     for rgb, frame in zip(shown, film.frames()):
         assert np.array_equal(rgb, film.palette[frame])
@@ -59,7 +59,7 @@ def test_a_rate_that_hundredths_cannot_hold_does_not_drift(tmp_path):
 def test_every_third_frame_is_kept_and_the_last_one_always(tmp_path):
     assert playlist(film_scene(9), every=3) == [(0, 1), (3, 1), (6, 1), (8, 1)]
     shown, _ = read_back(export(film_scene(9), tmp_path / "film.gif", every=3, **SMALL))
-    film = Film(film_scene(9), **SMALL)
+    film = Renderer(film_scene(9), **SMALL)
     assert np.array_equal(shown[-1], film.palette[next(film.frames([8]))]) and len(shown) == 4
 
 
@@ -137,7 +137,7 @@ def test_an_mp4_has_every_frame_the_held_ones_too_and_even_sides(tmp_path):
     about = next(reader)
     assert frames == 6 + 5 and about["size"] == (50, 50) and about["fps"] == 10 and "yuv420p" in about["pix_fmt"]
     first = np.frombuffer(next(reader), np.uint8).reshape(50, 50, 3)[:49, :49]
-    film = Film(odd, size=49, captions=False)
+    film = Renderer(odd, size=49, captions=False)
     assert np.abs(first.astype(int) - film.palette[next(film.frames([0]))]).mean() < 8  # lossy, but the same picture
     reader.close()
 

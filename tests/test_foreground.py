@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from dashboard.foreground import BACKGROUND, LEVELS, Foreground
-from dashboard.jobs import Pool
+from dashboard.server.foreground import BACKGROUND, LEVELS, Foreground
+from dashboard.server.jobs import Pool
 
 
 class Clock:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from core.datasets import Dataset, load
-from core.gan import GAN, GANConfig, gan_config
-from core.modes import Modes
-from core.recipes import make_denoiser, recipe
-from core.training import TrainingDiverged
+from core.baselines.gan import GAN, GANConfig, gan_config
+from core.data.datasets import Dataset, load
+from core.metrics.coverage import Modes
+from core.training.presets import make_denoiser, preset
+from core.training.trainer import TrainingDiverged
 
 EIGHT = load("gaussians8")
 SMALL = GANConfig(latent=4, width=16, depth=1, steps=70, batch=32)
@@ -127,7 +127,7 @@ def test_steps_are_counted_and_their_losses_kept():
 
 
 def test_both_networks_together_have_as_many_parameters_as_the_denoiser():
-    denoiser = make_denoiser(recipe("fast", EIGHT), EIGHT)
+    denoiser = make_denoiser(preset("fast", EIGHT), EIGHT)
     assert GAN(EIGHT, GANConfig()).parameters == pytest.approx(sum(w.numel() for w in denoiser.parameters()), rel=0.06)
 
 

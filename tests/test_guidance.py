@@ -9,11 +9,12 @@ import torch
 
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
-from core.guidance import CLIPPINGS, clip_x0, condition, reschedule, scale_eps, tell_time
+from core.denoisers.wrappers import CLIPPINGS, clip_x0, reschedule, scale_eps, shift_time
+from core.guidance.classifier_free import condition
 from core.prediction import Prediction
+from core.reverse import walk
 from core.samplers import ddim, make_sampler
 from core.schedules import SCHEDULES, make_schedule
-from core.walk import walk
 
 NOW = torch.tensor(0.6, dtype=torch.float64)
 
@@ -67,7 +68,7 @@ def test_no_clipping_is_the_denoiser_itself(far):
 
 def test_a_told_time_is_what_the_model_hears_and_the_true_one_what_its_answer_is_read_with(schedule, small_denoiser, x):
     denoiser = small_denoiser(schedule, "v", (1, 5, 5))
-    p, heard = tell_time(denoiser, schedule, 0.2)(x, NOW), denoiser(x, torch.tensor(0.8, dtype=torch.float64))
+    p, heard = shift_time(denoiser, schedule, 0.2)(x, NOW), denoiser(x, torch.tensor(0.8, dtype=torch.float64))
     torch.testing.assert_close(p.velocity, heard.velocity)
     alpha, sigma = schedule.at(0.6)
     torch.testing.assert_close(alpha * p.x0 + sigma * p.eps, x, rtol=1e-9, atol=1e-9)
@@ -79,13 +80,13 @@ def test_telling_the_true_time_changes_nothing(schedule, small_denoiser, target,
     x = torch.randn(4, 2, generator=generator, dtype=torch.float64)
     for t in (0.002, 0.5, 0.999):
         t = torch.tensor(t, dtype=torch.float64)
-        p, q = tell_time(denoiser, schedule, 0.0)(x, t), denoiser(x, t)
+        p, q = shift_time(denoiser, schedule, 0.0)(x, t), denoiser(x, t)
         torch.testing.assert_close(p.eps, q.eps, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(p.x0, q.x0, rtol=1e-9, atol=1e-9)
 
 
 def test_a_wrong_time_stays_finite_where_no_signal_is_left(schedule, small_denoiser, generator):
-    told = tell_time(small_denoiser(schedule, "velocity"), schedule, -0.3)
+    told = shift_time(small_denoiser(schedule, "velocity"), schedule, -0.3)
     x = torch.randn(4, 2, generator=generator, dtype=torch.float64)
     p = told(x, torch.tensor(1.0, dtype=torch.float64))
     assert float(p.x0.abs().max()) < 10 and float(p.eps.abs().max()) < 10
@@ -99,7 +100,7 @@ def test_a_told_time_stays_within_the_models_range(schedule):
         return Prediction(x_t, x_t, *schedule(t))
 
     for shift in (1.0, -1.0):
-        tell_time(listening, schedule, shift)(torch.zeros(1, 2), NOW)
+        shift_time(listening, schedule, shift)(torch.zeros(1, 2), NOW)
     assert heard == [1.0, 1 / schedule.T]
 
 
@@ -108,7 +109,7 @@ def test_a_wrong_time_makes_the_exact_denoiser_miss(gaussian, generator):
     x = torch.randn(500, 2, generator=generator, dtype=torch.float64)
     spread = {}
     for shift in (-0.2, 0.0, 0.2):
-        told = tell_time(gaussian(schedule, 0.5), schedule, shift)
+        told = shift_time(gaussian(schedule, 0.5), schedule, shift)
         *_, last = walk(told, ddim(schedule), x, schedule.times(100), generator)
         spread[shift] = float(last.x_s.std())
     assert spread[0.0] == pytest.approx(0.5, rel=0.1)
@@ -242,6 +243,6 @@ def test_what_cannot_be_is_refused_naming_what_can(far, schedule):
         clip_x0(far, "hard")
     assert all(name in str(error.value) for name in ("'hard'", *CLIPPINGS))
     with pytest.raises(ValueError, match=r"shift of the told time is 1.5.*\[-1, 1\]"):
-        tell_time(far, schedule, 1.5)
+        shift_time(far, schedule, 1.5)
     with pytest.raises(ValueError, match="target 'noise'.*eps"):
         Denoiser(torch.nn.Identity(), schedule, "noise")

@@ -12,10 +12,11 @@ from core.denoisers.base import Denoiser
 from core.denoisers.embeddings import null_labels
 from core.denoisers.exact import Exact
 from core.denoisers.mlp import MLP
-from core.guidance import both, classifier_free, condition, reschedule
+from core.denoisers.wrappers import reschedule
+from core.guidance.classifier_free import both, classifier_free, condition
+from core.reverse import start_noise, walk
 from core.samplers import ddim
 from core.schedules import make_schedule
-from core.walk import start_noise, walk
 
 NOW = torch.tensor(0.6, dtype=torch.float64)
 MEANS, H = torch.tensor([[-0.5, 0.1], [0.4, -0.2]], dtype=torch.float64), 0.3

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dashboard.jobs import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Full, Pool, watch
+from dashboard.server.jobs import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, WAITING, Full, Pool, watch
 
 
 def run_async(work):

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.checkpoints import load_pretrained
-from core.datasets import load
+from core.checkpoints.models import load_pretrained
+from core.data.datasets import load
 from core.denoisers.exact import Exact
-from core.guidance import clip_x0
-from core.likelihood import density_grid, log_density
-from core.metrics import draw_samples
+from core.denoisers.wrappers import clip_x0
+from core.metrics.distances import draw_samples
+from core.metrics.likelihood import density_grid, log_density
 from core.schedules import make_schedule
 
 

@@ -9,21 +9,22 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.__main__ import main
-from core.checkpoints import load_checkpoint, load_pretrained, pretrained, save_checkpoint
-from core.datasets import Dataset, load
+from core.checkpoints.models import load_checkpoint, load_pretrained, pretrained, save_checkpoint
+from core.cli.parser import main
+from core.data.datasets import Dataset, load
 from core.denoisers.exact import Exact
 from core.denoisers.linear import linear, wiener
-from core.films import TraceFilm
-from core.films.base import STATE_VIEW, field_points
-from core.films.linear import offer_weights
+from core.denoisers.wrappers import reschedule
 from core.forward import noised
-from core.guidance import classifier_free, condition, reschedule
-from core.metrics import agreement
+from core.guidance.classifier_free import classifier_free, condition
+from core.metrics.distances import agreement
+from core.reverse import start_noise, walk
 from core.samplers import heun
 from core.schedules import make_schedule
 from core.trace import Trace
-from core.walk import start_noise, walk
+from core.views import TraceView
+from core.views.base import STATE_VIEW, field_points
+from core.views.linear import offer_weights
 
 COSINE = make_schedule("cosine")
 DIGITS = load("digits8")
@@ -285,7 +286,7 @@ def film_of(denoiser, data, label=None, schedule=COSINE, steps=12):
     generator, times = torch.Generator().manual_seed(0), schedule.times(steps)
     cond = None if label is None else torch.full((2,), label)
     trace = Trace()
-    film = TraceFilm(trace, times, data, schedule, reschedule(condition(denoiser, cond), denoiser.schedule, schedule))
+    film = TraceView(trace, times, data, schedule, reschedule(condition(denoiser, cond), denoiser.schedule, schedule))
     film.more_charts = []
     offer_weights(film, denoiser, label)
     x = start_noise(schedule, (2, *data.shape), times[0], generator)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.checkpoints import load_pretrained
-from core.datasets import Dataset, load
+from core.checkpoints.models import load_pretrained
+from core.data.datasets import Dataset, load
 from core.denoisers.exact import Exact
-from core.metrics import agreement, draw_samples, nearest_distances, sample_quality, sliced_wasserstein
+from core.metrics.distances import agreement, draw_samples, nearest_distances, sample_quality, sliced_wasserstein
 from core.schedules import make_schedule
 
 

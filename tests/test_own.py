@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard.own import MOST, PREFIX, read_drawing, read_file
+from dashboard.sidebar.own import MOST, PREFIX, read_drawing, read_file
 
 
 def drawn(pixels: np.ndarray) -> str:

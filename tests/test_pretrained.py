@@ -5,12 +5,12 @@ from functools import partial
 import pytest
 import torch
 
-from core.__main__ import make_parser
-from core.checkpoints import load_pretrained, pretrained, pretrained_for, role_of
-from core.consistency import jump
-from core.datasets import load
-from core.metrics import sample_quality
-from core.reflow import few_steps, straightness
+from core.checkpoints.models import load_pretrained, pretrained, pretrained_for, role_of
+from core.cli.parser import make_parser
+from core.data.datasets import load
+from core.metrics.distances import sample_quality
+from core.training.consistency import jump
+from core.training.reflow import few_steps, straightness
 from core.zoo import Entry, check, strangers
 
 CARDS = pretrained()

@@ -8,12 +8,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from core.datasets import load, names
-from dashboard.recipe import (
-    DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Recipe,
-)
-from dashboard.specs import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Weights, Whole
-from dashboard.versus import CHANGES, LETTERS, MOST_FIELDS, ON_THE_WAY, Change, Versus
+from core.data.datasets import load, names
+from core.recipe.recipe import DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Recipe
+from core.recipe.values import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Weights, Whole
+from core.recipe.variants import CHANGES, LETTERS, MOST_FIELDS, ON_THE_WAY, Variant, Variants
 
 
 def some_knots(rng):
@@ -43,7 +41,7 @@ def some_value(spec, rng):
         return rng.choice(["any", "each", "0", "7", "999"])
     if isinstance(spec, Layer):
         return rng.choice(["", "middle", "down.0", "up.1.conv1", "time.2"])
-    if isinstance(spec, Versus):
+    if isinstance(spec, Variants):
         return spec.check([some_change(spec, rng) for _ in range(rng.randint(0, len(LETTERS)))])
     assert isinstance(spec, Keys)
     letters = string.ascii_lowercase + string.digits + "_"
@@ -54,7 +52,7 @@ def some_value(spec, rng):
 def some_change(spec, rng):
     step = rng.choice([None, None, 0, 40, 999])
     names = rng.sample(CHANGES if step is None else ON_THE_WAY, rng.randint(0, MOST_FIELDS))
-    text = spec.write(Change({name: some_value(SPECS[name], rng) for name in names}, step)) if names else ""
+    text = spec.write(Variant({name: some_value(SPECS[name], rng) for name in names}, step)) if names else ""
     return text if len(text) <= 200 else ""  # the longest change that is read
 
 
@@ -209,7 +207,7 @@ def test_runs_of_a_comparison_may_differ_in_schedules_that_were_drawn():
 def test_what_runs_change_is_read_as_it_is_typed_and_written_in_one_form():
     typed, _ = Recipe.from_query("versus=eta:1.0+steps:10,,drop_noise:1-0@40")
     assert typed.versus == ("steps:10+eta:1", "", "drop_noise:on@40")
-    assert typed.changes == {"B": Change({"steps": 10, "eta": 1.0}), "D": Change({"drop_noise": (1.0, 0.0)}, 40)}
+    assert typed.changes == {"B": Variant({"steps": 10, "eta": 1.0}), "D": Variant({"drop_noise": (1.0, 0.0)}, 40)}
     assert typed.to_query() == "versus=steps:10%2Beta:1,,drop_noise:on@40"
     assert Recipe.from_query("versus=steps:10+eta:1,,drop_noise:on@40")[0] == typed, "a plus is a space in an address"
     nothing, complaints = Recipe.from_query("versus=,,")

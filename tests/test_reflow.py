@@ -6,18 +6,18 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.checkpoints import load_training, save_training
-from core.datasets import load
+from core.checkpoints.models import load_training, save_training
+from core.data.datasets import load
 from core.denoisers.exact import Exact
 from core.forward import expand
-from core.metrics import sliced_wasserstein
+from core.metrics.distances import sliced_wasserstein
 from core.prediction import Prediction
-from core.recipes import TrainingConfig, make_denoiser, recipe
-from core.reflow import Pairs, Reflow, couple, reflow_config, straightness
+from core.reverse import walk
 from core.samplers import ddim
 from core.schedules import make_schedule
-from core.training import Trainer
-from core.walk import walk
+from core.training.presets import TrainingConfig, make_denoiser, preset
+from core.training.reflow import Pairs, Reflow, couple, reflow_config, straightness
+from core.training.trainer import Trainer
 
 
 def config(**changes):
@@ -120,7 +120,7 @@ def test_a_flow_of_another_network_and_labels_are_refused():
 
 
 def test_a_round_is_trained_as_its_flow_was_but_for_what_is_said():
-    flow = recipe("flow", load("trex"))
+    flow = preset("flow", load("trex"))
     made = reflow_config(flow.to_dict(), steps=7)
     assert (made.steps, made.time_sampling, made.target, made.width) == (7, "log_normal", "velocity", flow.width)
 
@@ -148,7 +148,7 @@ def test_a_paused_round_goes_on_to_the_last_bit_and_only_as_one(tmp_path):
 def before_and_after():
     """A flow to the moons, and the same after one round; trained for seconds."""
     data = load("moons")
-    trainer = Trainer(data, recipe("flow", data, steps=800))
+    trainer = Trainer(data, preset("flow", data, steps=800))
     for _ in trainer.run():
         pass
     pairs = couple(trainer.ema, 16_384, (2,), steps=15)

@@ -10,9 +10,9 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from diffusers.schedulers import scheduling_ddpm
 
+from core.reverse import walk
 from core.samplers import SAMPLERS, ddim, ddpm, heun, make_sampler, posterior_std
 from core.schedules import Discrete, linear_betas, make_schedule
-from core.walk import walk
 
 VP = ("cosine", "linear", "sigmoid")
 #: our target → what diffusers calls it

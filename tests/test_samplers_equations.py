@@ -9,25 +9,25 @@ import pytest
 import torch
 from torch import nn
 
-from core.datasets import Dataset
+from core.data.datasets import Dataset
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.edits import drop_noise
-from core.films import TraceFilm
-from core.films.equations import EQUATIONS
 from core.forward import expand
 from core.prediction import TARGETS, Prediction, target_of
-from core.samplers import FAILING, SAMPLERS, aside, make_sampler
+from core.reverse import start_noise, walk
+from core.samplers import FAILING, SAMPLERS, derived_generator, make_sampler
 from core.schedules import SCHEDULES, make_schedule
 from core.trace import Trace
-from core.walk import start_noise, walk
-from dashboard.controls import WORDS
+from core.views import TraceView
+from core.views.equations import EQUATIONS
+from dashboard.sidebar.controls import WORDS
 
 ROOT = Path(__file__).parents[1]
 
 
 def filmed(sampler: str, schedule: str, start: float = 1.0, eta: float = 0.6, steps: int = 9, edit=None,
-           every: int = 1) -> TraceFilm:
+           every: int = 1) -> TraceView:
     """A film of a walk from seed 3, with every figure of its trace in double precision."""
     generator = torch.Generator().manual_seed(1)
     data = Dataset("toy", "Toy", "points", 0.4 * torch.randn(30, 2, generator=generator) + 0.2, bandwidth=0.05)
@@ -36,7 +36,7 @@ def filmed(sampler: str, schedule: str, start: float = 1.0, eta: float = 0.6, st
     x = start_noise(schedule, (7, 2), times[0], generator, like=torch.zeros((), dtype=torch.float64))
     rule = make_sampler(sampler, schedule, eta, generator)
     trace = Trace.record(walk(exact, rule, x, times, generator, edit), every=every)
-    film = TraceFilm(trace, times, data, schedule, exact, sampler, eta)
+    film = TraceView(trace, times, data, schedule, exact, sampler, eta)
     film.finish()
     return film
 
@@ -46,7 +46,7 @@ def shown(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"[+-]?\d+\.\d+|\d+(?= times)", text)]
 
 
-def remake(sampler: str, numbers: list[float], film: TraceFilm, k: int, within: torch.Generator,
+def remake(sampler: str, numbers: list[float], film: TraceView, k: int, within: torch.Generator,
            memory: dict) -> torch.Tensor:
     """x_s from the numbers shown, the trace's own quantities, and the network where the formula asks it again."""
     trace, s = film.trace, film.trace.s[k]
@@ -111,7 +111,7 @@ def test_the_numbers_shown_make_the_step(sampler, name, start):
     film = filmed(sampler, name, start)
     scene, trace = film.scene(()), film.trace
     after = torch.cat([trace["x_t"][1:], trace.final[None]])
-    within, memory = aside(torch.Generator().manual_seed(3)), {}
+    within, memory = derived_generator(torch.Generator().manual_seed(3)), {}
     for k in range(len(trace)):
         made = remake(sampler, shown(scene.text(scene.figures[0], k)), film, k, within, memory)
         # Three digits after the point, times quantities of at most 4 or so; each inner step rounds again.

@@ -13,10 +13,12 @@ import torch
 
 from core.denoisers.exact import Exact
 from core.prediction import Prediction
-from core.samplers import (FAILING, SAMPLERS, aside, ascent, ddim, ddpm, ddpm_beta, euler_maruyama, langevin,
-                           make_sampler, predictor_corrector, sde)
+from core.reverse import start_noise, walk
+from core.samplers import (
+    FAILING, SAMPLERS, derived_generator, ascent, ddim, ddpm, ddpm_beta, euler_maruyama, langevin, make_sampler,
+    predictor_corrector, sde,
+)
 from core.schedules import make_schedule
-from core.walk import start_noise, walk
 
 M, C = 0.7, 0.5
 
@@ -212,11 +214,11 @@ def test_a_seed_says_all_and_every_sampler_hears_the_same_noise(name, small_deno
 
 def test_the_noise_within_a_step_is_not_the_walks():
     for seed in (0, 1, 12345):
-        walks, within = torch.Generator().manual_seed(seed), aside(torch.Generator().manual_seed(seed))
+        walks, within = torch.Generator().manual_seed(seed), derived_generator(torch.Generator().manual_seed(seed))
         a, b = (torch.randn(4000, generator=g, dtype=torch.float64) for g in (walks, within))
         for shift in range(-3, 4):
             assert abs(float((a * b.roll(shift)).mean())) < 5 / 4000**0.5
-    assert aside(None).initial_seed() == aside(torch.Generator().manual_seed(0)).initial_seed()
+    assert derived_generator(None).initial_seed() == derived_generator(torch.Generator().manual_seed(0)).initial_seed()
 
 
 # --- roads that fail ----------------------------------------------------------------------------------------------

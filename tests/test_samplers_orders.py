@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from core.denoisers.exact import Exact
+from core.reverse import walk
 from core.samplers import SAMPLERS, ddim, dpmpp_2m, euler, heun, heun_edm, make_sampler
 from core.schedules import make_schedule
-from core.walk import walk
 
 #: rule → the order it claims
 CLAIMS = {ddim: 1, euler: 1, heun: 2, heun_edm: 2, dpmpp_2m: 2}

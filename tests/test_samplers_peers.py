@@ -11,9 +11,9 @@ from diffusers import (DDPMScheduler, DPMSolverMultistepScheduler, EulerDiscrete
 from diffusers.schedulers import (scheduling_ddpm, scheduling_dpmsolver_multistep, scheduling_euler_discrete,
                                   scheduling_flow_match_euler_discrete)
 
+from core.reverse import walk
 from core.samplers import ddim, ddpm_beta, dpmpp_2m, euler, heun_edm
 from core.schedules import make_schedule
-from core.walk import walk
 
 CLOSE = dict(rtol=1e-5, atol=1e-5)
 VP = ("cosine", "linear", "sigmoid")

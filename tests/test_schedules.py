@@ -9,8 +9,10 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 
-from core.schedules import (SCHEDULES, SPACINGS, Discrete, Drawn, Flow, Schedule, VarianceExploding, ZeroTerminalSNR,
-                            linear_betas, make_schedule)
+from core.schedules import (
+    SCHEDULES, SPACINGS, Discrete, Drawn, Flow, Schedule, VarianceExploding, ZeroTerminalSNR, linear_betas,
+    make_schedule,
+)
 
 DISCRETE = ("cosine", "linear", "sigmoid")
 

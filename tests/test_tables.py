@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.own_data import points_from_csv
-from core.tables import read_table
+from core.data.readers import points_from_csv
+from core.data.tables import read_table
 
 TURN = np.linspace(0, 2 * np.pi, 40, endpoint=False)
 RING = np.stack([50 + 10 * np.cos(TURN), 50 + 10 * np.sin(TURN)], -1)  #: 40 to 60 both ways

@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from core.reverse import walk
 from core.samplers import ddim
 from core.schedules import make_schedule
 from core.trace import FORMAT, QUANTITIES, Trace
-from core.walk import walk
 
 
 @pytest.fixture
@@ -242,8 +242,8 @@ def test_the_header_is_plain_json(steps, tmp_path):
 
 
 def test_a_thinned_trace_knows_where_it_arrived_and_shows_that_in_a_notebook(steps, tmp_path):
-    from core.films.bare import bare_scene
-    from core.notebook import gif
+    from core.views.bare import bare_scene
+    from core.views.notebook import gif
 
     walked = list(steps(5))
     trace = Trace.load(Trace.record(walked, every=3).save(tmp_path / "t.safetensors"))

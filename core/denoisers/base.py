@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.denoisers.embeddings import Labels
-from core.forward import expand
-from core.prediction import TARGETS, Prediction
-from core.schedules import Schedule
+from ..forward import expand
+from ..prediction import TARGETS, Prediction
+from ..schedules import Schedule
+from .embeddings import Labels
 
 
 class Denoiser(nn.Module):

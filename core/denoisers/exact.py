@@ -22,12 +22,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from core.buffers import scratch
-from core.datasets import Dataset
-from core.denoisers.embeddings import Labels, label_counts
-from core.forward import expand
-from core.prediction import Prediction
-from core.schedules import Schedule
+from ..buffers import scratch
+from ..data.datasets import Dataset
+from ..forward import expand
+from ..prediction import Prediction
+from ..schedules import Schedule
+from .embeddings import Labels, label_counts
 
 #: Weights held at once, queries × points: 1M float64 are 8 MB, few enough for a cache, enough for a matrix product.
 CHUNK = 1_000_000

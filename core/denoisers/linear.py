@@ -27,10 +27,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.datasets import Dataset
-from core.denoisers.base import Denoiser
-from core.denoisers.embeddings import null_labels
-from core.schedules import Schedule
+from ..data.datasets import Dataset
+from ..schedules import Schedule
+from .base import Denoiser
+from .embeddings import null_labels
 
 
 class Linear(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from core.denoisers.embeddings import LabelEmbedding, Labels, sinusoidal
+from .embeddings import LabelEmbedding, Labels, sinusoidal
 
 
 class MLP(nn.Module):

@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, silu
 
-from core.denoisers.embeddings import LabelEmbedding, Labels, sinusoidal
+from .embeddings import LabelEmbedding, Labels, sinusoidal
 
 
 class Block(nn.Module):

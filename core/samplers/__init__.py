@@ -26,20 +26,21 @@ from collections.abc import Callable
 
 import torch
 
-from core.samplers.ancestral import ddim, ddpm, ddpm_beta, posterior_std, step_std
-from core.samplers.failing import ascent, ascent_adam
-from core.samplers.jumping import renoise
-from core.samplers.multistep import dpmpp_2m
-from core.samplers.ode import euler, heun, heun_edm
-from core.samplers.rule import Denoise, Rule, Update
-from core.samplers.sde import euler_maruyama, langevin, predictor_corrector
-from core.schedules import Schedule
+from ..prediction import Denoise
+from ..schedules import Schedule
+from .ancestral import ddim, ddpm, ddpm_beta, posterior_std, step_std
+from .failing import ascent, ascent_adam
+from .jumping import renoise
+from .multistep import dpmpp_2m
+from .ode import euler, heun, heun_edm
+from .rule import Rule, Update
+from .sde import euler_maruyama, langevin, predictor_corrector
 
 __all__ = ["FAILING", "SAMPLERS", "Denoise", "Rule", "Update", "aside", "ascent", "ascent_adam", "ddim", "ddpm",
            "ddpm_beta", "dpmpp_2m", "euler", "euler_maruyama", "heun", "heun_edm", "langevin", "make_sampler",
            "posterior_std", "predictor_corrector", "renoise", "step_std"]
 
-def aside(generator: torch.Generator | None) -> torch.Generator:
+def derived_generator(generator: torch.Generator | None) -> torch.Generator:
     """A source of noise beside a walk's: seeded from the walk's seed, and unrelated to it. None counts as seed 0.
 
     Were both seeded alike, the noise within a step would be the walk's of the step before, and samples would be wrong.
@@ -78,4 +79,4 @@ def make_sampler(name: str, schedule: Schedule, eta: float = 0.0, generator: tor
     """
     if name not in SAMPLERS:
         raise ValueError(f"sampler {name!r}; there are {', '.join(SAMPLERS)}")
-    return SAMPLERS[name](schedule, eta, aside(generator))
+    return SAMPLERS[name](schedule, eta, derived_generator(generator))

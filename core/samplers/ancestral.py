@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from core.samplers.rule import Rule
-from core.schedules import Schedule
+from ..schedules import Schedule
+from .rule import Rule
 
 
 def step_std(schedule: Schedule, t: Tensor | float, s: Tensor | float) -> float:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.samplers.rule import Rule
-from core.schedules import Schedule
+from ..schedules import Schedule
+from .rule import Rule
 
 
 def ascent(schedule: Schedule, inner: int = 5, size: float = 0.2) -> Rule:

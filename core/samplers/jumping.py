@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.samplers.rule import Rule
-from core.schedules import Schedule
+from ..schedules import Schedule
+from .rule import Rule
 
 
 def renoise(schedule: Schedule) -> Rule:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from core.samplers.rule import Rule
-from core.schedules import Schedule
+from ..schedules import Schedule
+from .rule import Rule
 
 
 def dpmpp_2m(schedule: Schedule) -> Rule:

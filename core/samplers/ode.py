@@ -7,8 +7,8 @@ al. 2022, section 2). An Euler step is the same in both, and it is DDIM. Methods
 
 from __future__ import annotations
 
-from core.samplers.rule import Rule
-from core.schedules import Schedule
+from ..schedules import Schedule
+from .rule import Rule
 
 
 def euler(schedule: Schedule) -> Rule:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from core.prediction import Prediction
+from ..prediction import Denoise, Prediction
 
-Denoise = Callable[[Tensor, Tensor], Prediction]
 Update = Callable[[Denoise, Tensor, Prediction, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 #: (t, s, before) → name: number. `before` is the time at which the step before this one began, None at the first.

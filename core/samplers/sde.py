@@ -11,9 +11,9 @@ import math
 import torch
 from torch import Tensor
 
-from core.samplers.ancestral import posterior_std, step_std
-from core.samplers.rule import Rule
-from core.schedules import Schedule
+from ..schedules import Schedule
+from .ancestral import posterior_std, step_std
+from .rule import Rule
 
 
 def euler_maruyama(schedule: Schedule) -> Rule:

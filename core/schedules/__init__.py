@@ -13,10 +13,9 @@
 
 from __future__ import annotations
 
-from core.schedules.base import RHO, SPACINGS, Schedule
-from core.schedules.curves import Drawn, Flow, VarianceExploding
-from core.schedules.tables import (Discrete, ZeroTerminalSNR, betas_from_alpha_bar, cosine_betas, linear_betas,
-                                   sigmoid_betas)
+from .base import RHO, SPACINGS, Schedule
+from .curves import Drawn, Flow, VarianceExploding
+from .tables import Discrete, ZeroTerminalSNR, betas_from_alpha_bar, cosine_betas, linear_betas, sigmoid_betas
 
 __all__ = ["RHO", "SCHEDULES", "SPACINGS", "Discrete", "Drawn", "Flow", "Schedule", "VarianceExploding",
            "ZeroTerminalSNR", "betas_from_alpha_bar", "cosine_betas", "linear_betas", "make_schedule", "sigmoid_betas"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from core.schedules.base import RHO, Schedule
+from .base import RHO, Schedule
 
 
 class Flow(Schedule):

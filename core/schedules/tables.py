@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from core.schedules.base import Schedule
+from .base import Schedule
 
 
 class Discrete(Schedule):

@@ -7,10 +7,10 @@
 A kind of model is a `Role`, one entry of `ROLES`: everything here goes through it.
 """
 
-from core.zoo.checks import Entry, check, strangers
-from core.zoo.gallery import write_gallery
-from core.zoo.roles import ROLES, Role, figures, role_for
-from core.zoo.sheets import draw_sheet, read_sheet, save_sheet
+from .checks import Entry, check, strangers
+from .gallery import write_gallery
+from .roles import ROLES, Role, figures, role_for
+from .sheets import draw_sheet, read_sheet, save_sheet
 
 __all__ = ["ROLES", "Entry", "Role", "check", "draw_sheet", "figures", "read_sheet", "role_for", "save_sheet",
            "strangers", "write_gallery"]

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from core.checkpoints import FOLDER, read_card, role_of
-from core.datasets import Dataset
-from core.zoo.roles import Card, Role, data_for, figures, role_for
-from core.zoo.sheets import draw_sheet, in_few_colours, read_sheet
+from ..checkpoints.models import FOLDER, read_card, role_of
+from ..data.datasets import Dataset
+from .roles import Card, Role, data_for, figures, role_for
+from .sheets import draw_sheet, in_few_colours, read_sheet
 
 MAX_BYTES, MAX_SHEET_BYTES = 4_000_000, 40_000
 #: Figures are measured again within this share of themselves, or this much: weights are stored in float16, and another

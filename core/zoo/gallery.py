@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.checkpoints import FOLDER
-from core.datasets import load
-from core.files import atomic_write
-from core.zoo.checks import Entry
-from core.zoo.parts import PARTS, parts
-from core.zoo.roles import ROLES, role_name
+from ..checkpoints.models import FOLDER
+from ..data.datasets import load
+from ..files import atomic_write
+from .checks import Entry
+from .parts import PARTS, parts
+from .roles import ROLES, role_name
 
 BEGIN, END = "<!-- gallery: written by `python -m core zoo --renew` -->", "<!-- end of the gallery -->"
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.autoencoder import read_autoencoder
-from core.checkpoints import FOLDER
-from core.classifier_training import load_classifier
-from core.datasets import load
-from core.zoo.checks import MAX_BYTES, Parse, read_command
-from core.zoo.roles import Card
+from ..checkpoints.classifiers import load_classifier
+from ..checkpoints.models import FOLDER
+from ..data.datasets import load
+from ..data.latents import read_autoencoder
+from .checks import MAX_BYTES, Parse, read_command
+from .roles import Card
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
-from core.checkpoints import load_checkpoint, role_of
-from core.consistency import jump
-from core.datasets import Dataset, load
-from core.memory import memory_card
-from core.metrics import agreement, draw_samples, sample_quality
-from core.recipes import TrainingConfig, make_denoiser
-from core.reflow import few_steps, straightness
+from ..checkpoints.models import load_checkpoint, role_of
+from ..data.datasets import Dataset, load
+from ..metrics.distances import agreement, draw_samples, sample_quality
+from ..metrics.memorization import memory_card
+from ..training.consistency import jump
+from ..training.presets import TrainingConfig, make_denoiser
+from ..training.reflow import few_steps, straightness
 
 Card = dict[str, Any]
 

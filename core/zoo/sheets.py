@@ -17,12 +17,12 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from core.datasets import Dataset
-from core.files import atomic_write
-from core.lettering import font
-from core.palettes import LIGHT
-from core.raster import Dots, to_pixels
-from core.zoo.roles import Card, role_for
+from ..data.datasets import Dataset
+from ..drawing.lettering import font
+from ..drawing.palettes import LIGHT
+from ..drawing.raster import Dots, to_pixels
+from ..files import atomic_write
+from .roles import Card, role_for
 
 SEED = 1
 SIDE, VIEW, POINTS = 150, (-1.15, 1.15), 1500  #: of a panel of points: pixels, what it shows, about how many

@@ -155,7 +155,7 @@
   }
   discs.cache = {};
 
-  // A picture in a little of the captions' colour: as much of it as MAP_INK in core/painters.py.
+  // A picture in a little of the captions' colour: as much of it as MAP_INK in core/drawing/painters.py.
   function faint({ shape: [height, width], codes }, look) {
     const buffer = new Buffer(), colour = word(bytes(look.colours.sub), 0);
     buffer.size(width, height);
@@ -176,7 +176,7 @@
     return out;
   }
 
-  // How marks look, in pixels of a panel of that side: the same rules as in core/painters.py.
+  // How marks look, in pixels of a panel of that side: the same rules as in core/drawing/painters.py.
   const dots = (kind, count, side, scale) => {
     const quarter = radius => Math.max(1, Math.round(4 * radius)) / 4;
     if (kind === 'backdrop') return { radius: quarter(Math.max(0.7 * scale, side / 300)), opacity: 0.6 };

@@ -28,8 +28,8 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
+from core.drawing.palettes import THEMES, tables
 from core.files import atomic_write
-from core.palettes import THEMES, tables
 
 HERE = Path(__file__).parent
 SCRIPTS = (

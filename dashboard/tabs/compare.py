@@ -7,11 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from dashboard.actions.compare import branched, compare
-from dashboard.controls import WORDS, Controls
-from dashboard.lab import Lab, plainly
-from dashboard.outfit import without_hidden
-from dashboard.recipe import Recipe
+from core.recipe.recipe import Recipe
+from core.runs.comparison import branched, compare
+from dashboard.server.app_state import AppState, user_error
+from dashboard.sidebar.choices import without_hidden
+from dashboard.sidebar.controls import WORDS, Controls
 from dashboard.stage import Stage
 from dashboard.tabs.stages import QUIET, new_stage, recipe_from
 
@@ -26,20 +26,20 @@ def stage() -> Stage:
                      shown=())
 
 
-def wire_branch(lab: Lab, controls: Controls, token: gr.BrowserState, tabs: gr.Tabs) -> Any:
+def wire_branch(app: AppState, controls: Controls, token: gr.BrowserState, tabs: gr.Tabs) -> Any:
     """Branch here: the sidebar goes back to the walk on the stage; what differed becomes run B from this step on."""
 
     def on_branch(frame: float, token: str, request: gr.Request, *values) -> list:
         try:
-            visitor = lab.visitor(token, request.session_hash)
-            film = lab.reel(visitor, request.session_hash, "denoise").film
+            visitor = app.visitor(token, request.session_hash)
+            film = app.stream(visitor, request.session_hash, "denoise").film
             frame = max(0, min(int(frame or 0), len(film.trace) - 1))
             noisy = bool((film.trace.std[frame:] > 0).any())
             walked, wanted = Recipe.from_dict(film.about), recipe_from(controls, values)
             wanted = without_hidden(wanted, visitor)
             recipe = branched(walked, wanted, frame * film.trace.every, noisy)
         except Exception as error:
-            raise plainly(error) from None
+            raise user_error(error) from None
         return [gr.update(selected="compare"), *controls.show(recipe)]
 
     playhead, outputs = gr.Number(visible=False), [tabs, *controls.inputs]

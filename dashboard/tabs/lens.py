@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.actions.looks import lens
+from core.runs.walks import lens
 from dashboard.stage import Stage
 from dashboard.tabs.stages import new_stage
 

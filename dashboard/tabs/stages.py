@@ -7,15 +7,15 @@ from typing import Any
 
 import gradio as gr
 
-from core.films import Film
-from dashboard.actions.exports import export_reel
-from dashboard.controls import Controls
-from dashboard.lab import Lab, plainly, while_newest
-from dashboard.recipe import Recipe
-from dashboard.reel import play
+from core.recipe.recipe import Recipe
+from core.views import View
+from dashboard.server.app_state import AppState, user_error, while_newest
+from dashboard.server.exports import export_stream
+from dashboard.server.visitors import Visitor
+from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage, export_state
 from dashboard.stage.stage import new_folder
-from dashboard.visitors import Visitor
+from dashboard.stage.stream import play
 
 #: Events of the page are no API; what makes sense without a page is in dashboard/api.py.
 QUIET = dict(show_progress="hidden", api_visibility="private", concurrency_limit=8)
@@ -26,47 +26,47 @@ def new_stage(tab: str, question: str, empty: str, **options) -> Stage:
     return Stage(question, empty=empty, elem_id=f"stage-{tab}", **options)
 
 
-def show(lab: Lab, tab: str, growing: Callable[[Recipe, Visitor], Iterator[Film]], recipe: Recipe, visitor: Visitor,
-         session: str) -> Iterator[dict]:
+def show(app: AppState, tab: str, growing: Callable[[Recipe, Visitor], Iterator[View]], recipe: Recipe,
+         visitor: Visitor, session: str) -> Iterator[dict]:
     """The stage's values while a film is made and kept for its page; a newer run on the same stage ends it."""
-    turn = lab.turns.take(session, tab)
+    turn = app.turns.take(session, tab)
     name, before = f"{tab}/{session}", visitor.trace(f"{tab}/{session}")
     try:
-        films = while_newest(lab, session, tab, turn, growing(recipe, visitor))
-        for reel, value in lab.foreground.each(play(films, recipe.panels, recipe.frame or None, before)):
-            if not lab.turns.holds(session, tab, turn):
+        films = while_newest(app, session, tab, turn, growing(recipe, visitor))
+        for stream, value in app.foreground.each(play(films, recipe.panels, recipe.frame or None, before)):
+            if not app.turns.holds(session, tab, turn):
                 return
-            visitor.keep(name, reel)
+            visitor.keep(name, stream)
             yield value
     except Exception as error:
-        raise plainly(error) from None
+        raise user_error(error) from None
 
 
-def wire_stage(lab: Lab, tab: str, stage: Stage, token: gr.State) -> None:
+def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
     """Chips that want a panel more, the export, the address: what every stage answers to."""
 
     def want(token: str, request: gr.Request, event: gr.EventData) -> Any:
-        reel = lab.reel(lab.visitor(token, request.session_hash), request.session_hash, tab)
+        stream = app.stream(app.visitor(token, request.session_hash), request.session_hash, tab)
         try:
-            with lab.foreground.work():
-                reel.want(str(event._data.get("key", ""))[:40])
-                return reel.value()
+            with app.foreground.work():
+                stream.want(str(event._data.get("key", ""))[:40])
+                return stream.value()
         except ValueError as error:
-            raise plainly(error) from None
+            raise user_error(error) from None
 
     def save(token: str, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
-        visitor = lab.visitor(token, request.session_hash)
+        visitor = app.visitor(token, request.session_hash)
         try:
-            reel = lab.reel(visitor, request.session_hash, tab)
-            name = f"noisescope-{tab}-{reel.film.about.get('data', '')}"
-            for done, path in export_reel(reel, event._data, new_folder(), name):
+            stream = app.stream(visitor, request.session_hash, tab)
+            name = f"noisescope-{tab}-{stream.film.about.get('data', '')}"
+            for done, path in export_stream(stream, event._data, new_folder(), name):
                 yield export_state(done, "ready" if path else f"{100 * done:.0f} %", path)
         except Exception as error:
-            yield export_state(1.0, str(plainly(error).message))
+            yield export_state(1.0, str(user_error(error).message))
 
     def halt(token: str, request: gr.Request) -> Any:
-        lab.turns.take(request.session_hash, tab)
-        return lab.reel(lab.visitor(token, request.session_hash), request.session_hash, tab).value(done=True)
+        app.turns.take(request.session_hash, tab)
+        return app.stream(app.visitor(token, request.session_hash), request.session_hash, tab).value(done=True)
 
     stage.want(want, token, stage, **QUIET)
     stage.export(save, token, stage, **QUIET)
@@ -80,4 +80,4 @@ def recipe_from(controls: Controls, values) -> Recipe:
     try:
         return controls.recipe(values)
     except ValueError as error:
-        raise plainly(error) from None
+        raise user_error(error) from None

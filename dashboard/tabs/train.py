@@ -9,18 +9,18 @@ from typing import Any
 
 import gradio as gr
 
-from dashboard.actions.beside import Beside
-from dashboard.actions.subject import dataset_of
-from dashboard.actions.trainings import Training
-from dashboard.controls import Controls
-from dashboard.jobs import ENDED, PAUSED, Job, watch
-from dashboard.lab import Lab, plainly
-from dashboard.outfit import outfit, using
-from dashboard.recipe import Recipe
-from dashboard.reel import Reel
+from core.recipe.recipe import Recipe
+from core.runs.baseline import BaselineTraining
+from core.runs.resolve import dataset_of
+from core.runs.trainings import Training
+from dashboard.server.app_state import AppState, user_error
+from dashboard.server.jobs import ENDED, PAUSED, Job, watch
+from dashboard.server.visitors import Visitor
+from dashboard.sidebar.choices import outfit, using
+from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage
+from dashboard.stage.stream import SceneStream
 from dashboard.tabs.stages import QUIET, new_stage, recipe_from, wire_stage
-from dashboard.visitors import Visitor
 
 #: Seconds of running after which a training is stopped: a public Space is everybody's.
 LONGEST = 900.0
@@ -53,40 +53,40 @@ def layout(controls: Controls) -> TrainTab:
     return TrainTab(stage, clocks, controls)
 
 
-def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> Any:
+def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> Any:
     """Start, pause, go on, stop, reset; returns the function that finds a training again after a reload."""
     buttons = tab.controls.buttons
 
     async def start(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
-        visitor, recipe = lab.visitor(token, request.session_hash), recipe_from(tab.controls, values)
+        visitor, recipe = app.visitor(token, request.session_hash), recipe_from(tab.controls, values)
         try:
-            training = await asyncio.to_thread(lab.foreground.run, training_of, recipe, visitor)
-            job = lab.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1,
+            training = await asyncio.to_thread(app.foreground.run, training_of, recipe, visitor)
+            job = app.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1,
                                   LONGEST)
             visitor.take_job(job)
             visitor.keep("training", training)
         except Exception as error:
-            raise plainly(error) from None
-        async for answer in follow(lab, visitor, request.session_hash, recipe):
+            raise user_error(error) from None
+        async for answer in follow(app, visitor, request.session_hash, recipe):
             yield answer
 
     async def again(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
-        visitor = lab.visitor(token, request.session_hash)
+        visitor = app.visitor(token, request.session_hash)
         yield [gr.skip()] * len(tab.outputs)  # a generator that yields nothing would empty its outputs
         if visitor.job is not None:
-            async for answer in follow(lab, visitor, request.session_hash, recipe_from(tab.controls, values)):
+            async for answer in follow(app, visitor, request.session_hash, recipe_from(tab.controls, values)):
                 yield answer
 
     def steer(name: str):
         def act(token: str, request: gr.Request) -> None:
-            job = lab.visitor(token, request.session_hash).job
+            job = app.visitor(token, request.session_hash).job
             if job is not None:
                 getattr(job, name)()
         return act
 
     def reset(token: str, request: gr.Request, *values) -> list:
-        visitor = lab.visitor(token, request.session_hash)
-        lab.turns.take(request.session_hash, "train")
+        visitor = app.visitor(token, request.session_hash)
+        app.turns.take(request.session_hash, "train")
         visitor.take_job(None)
         with visitor.lock:
             visitor.denoiser = visitor.card = None
@@ -98,8 +98,8 @@ def wire(lab: Lab, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> 
     for name in ("pause", "resume", "stop"):
         buttons[name].click(steer(name), token, None, **api)
     buttons["reset"].click(reset, inputs, tab.outputs, **api)
-    wire_stage(lab, "train", tab.stage, token)
-    wire_stage(lab, "clocks", tab.clocks, token)
+    wire_stage(app, "train", tab.stage, token)
+    wire_stage(app, "clocks", tab.clocks, token)
     return again
 
 
@@ -107,24 +107,24 @@ def training_of(recipe: Recipe, visitor: Visitor) -> Training:
     """What a recipe trains: a model alone, or, of points, with a GAN beside it."""
     if recipe.beside == "nothing" or dataset_of(recipe, visitor).kind != "points":
         return Training(recipe, visitor)
-    return Beside(recipe, visitor, recipe.beside)
+    return BaselineTraining(recipe, visitor, recipe.beside)
 
 
-async def follow(lab: Lab, visitor: Visitor, session: str, recipe: Recipe) -> AsyncIterator[list]:
+async def follow(app: AppState, visitor: Visitor, session: str, recipe: Recipe) -> AsyncIterator[list]:
     """What the page is told while a training runs, and once more when it has ended."""
     job, training = visitor.job, visitor.trace("training")
-    turn = lab.turns.take(session, "train")
-    reel = Reel(training.film, follow=True)
-    visitor.keep(f"train/{session}", reel)
+    turn = app.turns.take(session, "train")
+    stream = SceneStream(training.film, follow=True)
+    visitor.keep(f"train/{session}", stream)
     shown = buttons_for(job)
     yield [gr.skip(), None, status_of(job), *KEPT, *shown]
     async for _ in watch(job):
-        if not lab.turns.holds(session, "train", turn):
+        if not app.turns.holds(session, "train", turn):
             return
-        value = await asyncio.to_thread(reel.refreshed, False) if training.film.frames else gr.skip()
+        value = await asyncio.to_thread(stream.refreshed, False) if training.film.frames else gr.skip()
         before, shown = shown, buttons_for(job)
         yield [value, gr.skip(), status_of(job), *KEPT, *(shown if shown != before else [gr.skip()] * len(shown))]
-    if not lab.turns.holds(session, "train", turn):
+    if not app.turns.holds(session, "train", turn):
         return
     if job.error:
         gr.Warning(job.error)
@@ -133,10 +133,10 @@ async def follow(lab: Lab, visitor: Visitor, session: str, recipe: Recipe) -> As
         mine = using(recipe, "mine")
         walked = [(getattr(mine, name), getattr(recipe, name)) for name in ("sampler", "steps")]
         settings = [outfit(mine, visitor)[0], *(gr.skip() if new == old else new for new, old in walked)]
-    done = await asyncio.to_thread(reel.refreshed, True) if training.film.frames else gr.skip()
+    done = await asyncio.to_thread(stream.refreshed, True) if training.film.frames else gr.skip()
     yield [done, gr.skip(), status_of(job), *settings, *buttons_for(job)]
     if training.kept:
-        clocks = Reel(await asyncio.to_thread(lab.foreground.run, training.clocks))
+        clocks = SceneStream(await asyncio.to_thread(app.foreground.run, training.clocks))
         visitor.keep(f"clocks/{session}", clocks)
         yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), *KEPT, *[gr.skip()] * 5]
 

@@ -39,7 +39,7 @@ def browser():
 @pytest.fixture(scope="session")
 def url():
     """The dashboard's address: one server for all tests of the page."""
-    from dashboard.serve import serve
+    from dashboard.server.serve import serve
 
     with serve(host="127.0.0.1") as address:
         yield address

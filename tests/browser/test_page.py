@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from core.export import read_recipe
+from core.drawing.export import read_recipe
 
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
 

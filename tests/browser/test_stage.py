@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from core.palettes import table
+from core.drawing.palettes import table
 from core.scene import Chart, Panel, Scene, Series
 from dashboard import theme
 from dashboard.charts import Charts

@@ -1,0 +1,1 @@
+"""What diffusion is held against: a GAN on the same budget, and heat that spreads in a room."""

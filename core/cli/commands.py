@@ -1,0 +1,387 @@
+"""What the commands of `python -m core` do, once their words are read."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..checkpoints.autoencoders import save_autoencoder
+from ..checkpoints.classifiers import save_classifier
+from ..checkpoints.models import load_checkpoint, load_pretrained, pretrained, save_checkpoint
+from ..data.datasets import Dataset, load, names
+from ..data.readers import ALLOWED, read_data
+from ..debug import Run
+from ..denoisers.base import Denoiser
+from ..denoisers.exact import Exact
+from ..denoisers.linear import linear
+from ..denoisers.wrappers import clip_x0
+from ..drawing.export import FORMATS, estimate, export, read_recipe
+from ..files import atomic_write
+from ..prediction import Denoise
+from ..reverse import Step, start_noise, walk
+from ..samplers import make_sampler
+from ..schedules import make_schedule
+from ..trace import Trace
+from ..training.autoencoder import autoencoder_config, make_autoencoder, train_autoencoder
+from ..training.classifier import ClassifierTrainer, classifier_config
+from ..training.consistency import Distillation, distillation_config
+from ..training.devices import best_device
+from ..training.presets import preset
+from ..training.reflow import Reflow, couple, reflow_config
+from ..training.trainer import Trainer
+from ..views import TraceView
+from ..views.decoded import DECODED, offer_decoded
+from ..views.guided import offer_guidance
+from ..zoo.roles import figures
+from .conditioning import guidance_of, words_of
+from .progress import Bar, table
+from .zoo import zoo
+
+#: Bytes a trace may take; beyond it, every k-th step is kept.
+TRACE_BUDGET = 1 << 30
+
+
+def run(options: argparse.Namespace, command: str) -> int | None:
+    """Do what was asked; `command` is the line itself, which goes into what is written. An exit status other than 0."""
+    torch.set_num_threads(getattr(options, "threads", 1))
+    does = {
+        "data": data, "models": models, "zoo": zoo, "train": train, "reflow": reflow, "distil": distil,
+        "linear": solve, "classifier": classifier, "autoencoder": autoencode, "sample": sample, "gif": gif,
+        "recipe": show_recipe, "diagnose": diagnose,
+    }  # fmt: skip
+    return does[options.command](options, command)
+
+
+def data(options: argparse.Namespace, command: str) -> None:
+    if options.data:
+        dataset = data_of(options)
+        shape = f", {'×'.join(map(str, dataset.shape))}" if dataset.kind == "images" else ""
+        print(f"{dataset.title}: {len(dataset) + len(dataset.held_out):,} {dataset.kind}{shape}")
+        return
+    rows = [(d.name, d.title, d.kind, "×".join(map(str, d.shape)), f"{len(d):,}", str(d.classes or ""),
+             d.licence.partition(":")[0])
+            for d in map(load, names())]
+    table(("name", "title", "kind", "shape", "rows", "labels", "licence"), rows)
+
+
+def models(options: argparse.Namespace, command: str) -> None:
+    rows = [(name, card.get("target"), card.get("schedule"), card.get("parameters"), card.get("steps"),
+             card.get("final_loss"), card.get("cpu_seconds"), "yes" if card.get("labels") else "", card.get("role"))
+            for name, card in pretrained().items()]
+    if not rows:
+        print("no pretrained models are here; train one: python -m core train --data trex --save trex.safetensors")
+        return
+    told = [tuple("" if v is None else f"{v:,}" if isinstance(v, int) else str(v) for v in row) for row in rows]
+    table(("name", "target", "schedule", "parameters", "steps", "loss", "CPU s", "labels", "role"), told)
+
+
+def data_of(options: argparse.Namespace) -> Dataset | None:
+    """The data set of --data, of which --rows may take the first only; None if none was named.
+
+    A shipped one by its name, or one's own by its path; how that was read is said. ValueError if it is neither, or if
+    it has not what --columns, --pixels or --colour ask for.
+    """
+    asked = {key: value for key in ("columns", "pixels", "colour") if (value := vars(options).get(key)) is not None}
+    rows = vars(options).get("rows")  # what is made of a trained model has no such option
+    if options.data is None:
+        if rows or asked:
+            raise ValueError(f"--{next(iter(asked), 'rows')} says how to take --data; say which data")
+        return None
+    if options.data in names() or not Path(options.data).exists():
+        if asked:
+            raise ValueError(f"--{next(iter(asked))} is for a file of your own, and {options.data} is none that is "
+                             f"here; give a folder of pictures, or {ALLOWED}")
+        dataset = load(options.data)
+    else:
+        try:
+            dataset = read_data(options.data, **asked)
+        except ValueError as error:
+            raise ValueError(f"{options.data}: {error}") from error
+        for what, how in (*dataset.reading, *(("note", warning) for warning in dataset.warnings)):
+            print(f"{Path(options.data).name}: {what}: {how}", file=sys.stderr)
+    return dataset.first(rows) if rows else dataset
+
+
+def output(name: str, *suffixes: str) -> Path:
+    """A path that can be written, found out before the work. ValueError for another suffix or an impossible place."""
+    path = Path(name)
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"{name} cannot be written; let it end in {', '.join(suffixes)}")
+    if path.is_dir():
+        raise ValueError(f"{name} is a folder; give the name of a file")
+    place = next(p for p in path.absolute().parents if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise ValueError(f"{name} cannot be written: {place} is {'read-only' if place.is_dir() else 'no folder'}")
+    return path
+
+
+def train(options: argparse.Namespace, command: str) -> None:
+    path, dataset = output(options.save, ".safetensors"), data_of(options)
+    device = device_of(options.device, dataset.kind)
+    changes = changes_of(options, target=options.target, schedule=options.schedule, labels=options.labels or None,
+                         without=options.without)
+    card = {"command": command, "recipe": options.recipe}
+    trainer = Trainer(dataset, preset(options.recipe, dataset, **changes), device)
+    if options.rows:
+        card |= {"role": f"rows{options.rows}", "rows": options.rows}
+    elif trainer.config.schedule == "flow":
+        card["role"] = "flow"
+    learn(trainer, path, card, options.note)
+
+
+def changes_of(options: argparse.Namespace, **others) -> dict[str, object]:
+    """What the options change about a recipe; `others` may be None."""
+    own = {"steps": options.steps, "seed": options.seed} | others
+    return dict(map(value_of, options.settings)) | {name: value for name, value in own.items() if value is not None}
+
+
+def reflow(options: argparse.Namespace, command: str) -> None:
+    path = output(options.save, ".safetensors")
+    flow, card, dataset = teacher_of(options)
+    config = reflow_config(card["training"], **changes_of(options))
+    count = options.pairs or (65_536 if dataset.kind == "points" else 4_096)
+    with Bar(count, f"walk {options.model}", "walks") as bar:
+        pairs = couple(flow, count, dataset.shape, seed=config.seed, progress=bar)
+    about = {"command": command, "role": "reflow", "teacher": named(options.model, card), "pairs": count}
+    learn(Reflow(flow, pairs, dataset, config), path, about, options.note)
+
+
+def distil(options: argparse.Namespace, command: str) -> None:
+    path = output(options.save, ".safetensors")
+    teacher, card, dataset = teacher_of(options)
+    config = distillation_config(card["training"], **changes_of(options))
+    about = {"command": command, "role": "consistency", "teacher": named(options.model, card)}
+    learn(Distillation(teacher, dataset, config), path, about, options.note)
+
+
+def solve(options: argparse.Namespace, command: str) -> None:
+    path, dataset = output(options.save, ".safetensors"), data_of(options)
+    began = time.process_time()
+    denoiser = linear(dataset, make_schedule(options.schedule), options.components)
+    seconds = time.process_time() - began
+    card = {"data": dataset.name, "data_hash": dataset.hash, "shape": list(dataset.shape), "licence": dataset.licence,
+            "command": command, "role": "linear", "cpu_seconds": round(seconds, 2)}
+    card |= figures(denoiser, card, dataset) | ({"notes": options.note} if options.note else {})
+    save_checkpoint(path, denoiser, card)
+    print(f"{path}: solved in {seconds:.2f} s of CPU; its card is {path.with_suffix('.json')}")
+
+
+def autoencode(options: argparse.Namespace, command: str) -> None:
+    path, dataset = output(options.save, ".safetensors"), data_of(options)
+    config = autoencoder_config(options.latent, **changes_of(options))
+    autoencoder, began, loss = make_autoencoder(dataset, config), time.thread_time(), 0.0
+    with Bar(config.steps, f"encode {dataset.name}") as bar:
+        for step, value in enumerate(train_autoencoder(autoencoder, dataset.x0, config)):
+            loss += (value - loss) * max(0.02, 1 / (step + 1))
+            bar(step + 1, f"loss {loss:.4g}")
+    seconds = time.thread_time() - began
+    card = {"training": dataclasses.asdict(config), "cpu_seconds": round(seconds, 2), "command": command}
+    save_autoencoder(path, autoencoder, dataset, card | ({"notes": options.note} if options.note else {}))
+    print(f"{path}: {config.steps:,} steps in {seconds:.1f} s of CPU, loss {loss:.4g}; its card is "
+          f"{path.with_suffix('.json')}")
+
+
+def teacher_of(options: argparse.Namespace) -> tuple[Denoiser, dict, Dataset]:
+    """(denoiser, card, data) to make another model of. ValueError if it is not known how or on what it was trained."""
+    denoiser, card, dataset = model_of(options)
+    if "training" not in card:
+        raise ValueError(f"{options.model} is no network with a card that says how it was trained; train one first")
+    if dataset is None:
+        raise ValueError(f"{options.model} was trained on data of somebody's own; give them with --data")
+    return denoiser, card, dataset
+
+
+def named(model: str, card: dict) -> dict[str, str]:
+    """Which model another was made of, for that one's card."""
+    return {"name": Path(model).stem, "sha256": card["sha256"]}
+
+
+def learn(trainer: Trainer, path: Path, card: dict, note: str | None) -> None:
+    """Train to the end, save the model and tell so."""
+    dataset = trainer.dataset
+    with Bar(trainer.config.steps, f"train {dataset.name}") as bar:
+        loss = 0.0
+        for step in trainer.run():
+            # One batch's loss jumps about; an average over some fifty of them can be read.
+            loss += (step.loss - loss) * max(0.02, 1 / (step.index + 1))
+            bar(step.index + 1, f"loss {loss:.4g}")
+    card |= {"data": dataset.name, "line": trainer.config.line}
+    card |= figures(trainer.ema.cpu(), card, dataset)
+    save_checkpoint(path, trainer, card | ({"notes": note} if note else {}))
+    print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4g}; its card is "
+          f"{path.with_suffix('.json')}")
+
+
+def value_of(pair: tuple[str, str]) -> tuple[str, object]:
+    """NAME=VALUE with the value as JSON has it (true, 0.002), or else as a word."""
+    try:
+        return pair[0], json.loads(pair[1])
+    except json.JSONDecodeError:
+        return pair
+
+
+def device_of(name: str, kind: str) -> torch.device:
+    """The device of that name, or for "auto" the one that suits this kind of data. ValueError if it is not here."""
+    if name == "auto":
+        return best_device(kind)
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used here ({reason}); cpu always can") from None
+    return torch.device(name)
+
+
+def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]:
+    """(denoiser, card, data) of --model and --data; data only as far as they are known here."""
+    given = data_of(options)
+    if options.model == "exact":
+        if given is None:
+            raise ValueError("the exact denoiser is one of some data; say which with --data")
+        return Exact.of(given, make_schedule("cosine")), {"data": options.data}, given
+    if options.model in pretrained():
+        denoiser, card = load_pretrained(options.model)
+    elif options.model.endswith(".safetensors"):
+        denoiser, card = load_checkpoint(options.model)
+    else:
+        raise ValueError(f"no model {options.model!r}; pretrained are {', '.join(pretrained()) or 'none'}. Give one of "
+                         "these, a .safetensors file that `train` saved, or exact with --data")
+    dataset = given or (load(card["data"]) if card.get("data") in names() else None)
+    if dataset and not given and "rows" in card:
+        dataset = dataset.first(card["rows"])
+    shape = tuple(card.get("shape") or (dataset.shape if dataset else ()))
+    if dataset and dataset.shape != shape:
+        raise ValueError(f"the model makes samples of shape {shape}, and those of {dataset.name} are {dataset.shape}; "
+                         "give --data what the model was trained on")
+    if not shape:
+        raise ValueError(f"the card of {options.model} does not say of what shape its samples are; say with --data")
+    return denoiser, card | {"shape": shape}, dataset
+
+
+def classifier(options: argparse.Namespace, command: str) -> None:
+    path, dataset = output(options.save, ".safetensors"), data_of(options)
+    trainer = ClassifierTrainer(dataset, classifier_config(dataset, **changes_of(options)))
+    with Bar(trainer.config.steps, f"classify {dataset.name}") as bar:
+        loss = accuracy = 0.0
+        for step in trainer.run():
+            share = max(0.02, 1 / (step.index + 1))
+            loss, accuracy = loss + (step.loss - loss) * share, accuracy + (step.accuracy - accuracy) * share
+            bar(step.index + 1, f"loss {loss:.4g}")
+    save_classifier(path, trainer, {"command": command, "final_loss": round(loss, 6)}
+                    | ({"notes": options.note} if options.note else {}))
+    print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4g}, {accuracy:.0%} right "
+          f"over all noise levels; its card is {path.with_suffix('.json')}")
+
+
+class Walk:
+    """A walk as the options say, on its way; `film` shows as much of it as `trace` has by now."""
+
+    def __init__(self, options: argparse.Namespace, command: str, every: int = 1):
+        denoiser, card, self.dataset = model_of(options)
+        shape = tuple(card.get("shape", self.dataset.shape if self.dataset else ()))
+        count = options.n or (1000 if len(shape) == 1 else 16)
+        self.options, self.schedule = options, denoiser.schedule
+        self.generator = torch.Generator().manual_seed(options.seed)
+        self.times = self.schedule.times(options.steps, options.spacing, self.schedule.start_for(denoiser.target))
+        self.update = make_sampler(options.sampler, self.schedule, options.eta, self.generator)
+        self.guided = self._guidance(denoiser)
+        self.denoise = clip_x0(self.guided(*self.strength) if self.guided else denoiser, options.clip)
+        about = {
+            "data": card.get("data"), "model": options.model, "schedule": self.schedule.name, "T": self.schedule.T,
+            "sampler": options.sampler, "steps": options.steps, "spacing": options.spacing, "eta": options.eta,
+            "clip": options.clip, "label": options.label, "guidance": options.guidance, "between": options.between,
+            "classifier": options.classifier, "samples": count, "seed": options.seed, "command": command,
+        }
+        self.trace = Trace(every=max(every, Trace.fit((count, *shape), options.steps, TRACE_BUDGET)), about=about)
+        self.start = start_noise(self.schedule, (count, *shape), self.times[0], self.generator)
+
+    def _guidance(self, denoiser) -> Callable[..., Denoise] | None:
+        """What leads towards --label, and `strength`: its scale, and the times between which. None without a label."""
+        scale, between = self.options.guidance, self.options.between
+        self.strength = 1.0 if scale is None else scale, between or (1.0, 0.0)
+        if self.options.label is not None:
+            return guidance_of(self.options, denoiser, self.dataset)
+        if scale is not None or between is not None or self.options.classifier:
+            raise ValueError("guidance leads towards a label; say with --label which")
+        return None
+
+    def steps(self) -> Iterator[Step]:
+        """Walk, recording."""
+        with Bar(self.options.steps, f"walk {self.options.model}") as bar:
+            for step in walk(self.denoise, self.update, self.start, self.times, self.generator):
+                self.trace.add(step)
+                bar(step.index + 1)
+                yield step
+
+    def film(self) -> TraceView:
+        """The walk as a film. ValueError if the data that it shows beside it are not known."""
+        if self.dataset is None:
+            raise ValueError(f"{self.options.model} was trained on data of somebody's own; give them with --data")
+        film = TraceView(self.trace, self.times, self.dataset, self.schedule, self.denoise, self.options.sampler,
+                         self.options.eta, about=self.trace.about)
+        if self.dataset.decode is not None:
+            offer_decoded(film, shown=len(self.start) if self.dataset.kind == "images" else DECODED)
+        if self.guided:
+            rows = self.dataset.rows_of(*words_of(self.options)) if self.dataset.conditions else None
+            offer_guidance(film, self.guided(1.0), self.guided(0.0), *self.strength, rows)
+        return film
+
+
+def sample(options: argparse.Namespace, command: str) -> None:
+    path = output(options.out, ".npz", ".png", ".safetensors")
+    kind = path.suffix.lower()
+    asked = Walk(options, command)
+    film = asked.film() if kind == ".png" else None
+    for _ in asked.steps():
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trace = asked.trace
+    if film is not None:
+        film.finish()
+        shown = ("x0",) if asked.dataset.kind == "points" or asked.dataset.decode is None else ()
+        shown += ("decoded_x0",) if asked.dataset.decode is not None else ()
+        export(film.scene(shown, first=film.frames - 1), path, size=512, captions=False)
+    elif kind == ".safetensors":
+        trace.save(path)
+    else:
+        decode = asked.dataset.decode if asked.dataset else None
+        drawn = {} if decode is None else {"decoded": decode(trace.final).numpy()}
+        with atomic_write(path) as part:
+            np.savez_compressed(part, x0=trace.final.numpy(), **drawn, about=np.array(json.dumps(trace.about)))
+    print(f"{path}: {len(trace.final):,} samples, {options.sampler}, {options.steps:,} steps, seed {options.seed}")
+
+
+def gif(options: argparse.Namespace, command: str) -> None:
+    path = output(options.out, *(f".{suffix}" for suffix in FORMATS))
+    asked = Walk(options, command, options.every)
+    film, panels = asked.film(), tuple(options.panels.split(",")) if options.panels else None
+    look = {"fps": options.fps, "pacing": options.pacing, "hold": options.hold, "size": options.size,
+            "theme": options.theme}
+    for step in asked.steps():
+        if step.index == 0:  # whatever is wrong with how it shall look shows in the first frame, and not after the walk
+            estimate(film.scene(panels), path.suffix[1:], **look)
+    film.finish()
+    scene = film.scene(panels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Bar(scene.frames, f"draw {path.name}", "frames") as bar:
+        export(scene, path, progress=lambda drawn, _: bar(drawn), **look)
+    print(f"{path}: {scene.frames} frames, {path.stat().st_size:,} bytes, seed {options.seed}")
+
+
+def show_recipe(options: argparse.Namespace, command: str) -> None:
+    print(json.dumps(read_recipe(options.file), indent=2, ensure_ascii=False))
+
+
+def diagnose(options: argparse.Namespace, command: str) -> int:
+    report = Run.load(options.file).diagnose()
+    print(report.to_json() if options.json else report)
+    return report.exit_code

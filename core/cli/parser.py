@@ -1,0 +1,451 @@
+"""The command line: python -m core …
+
+Only reading the words happens here, so that --help answers at once; `commands` does the work and loads torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+
+DESCRIPTION = """\
+Noisescope on the command line: train small diffusion models, sample from them, and make
+films of how noise becomes data.
+
+  python -m core data                                          what there is to learn from
+  python -m core train --data trex --save trex.safetensors     learn it
+  python -m core gif --model trex.safetensors --out trex.gif   watch it come out of noise
+"""
+
+DATA = """\
+List the data sets that there are, or say how a file of your own is read: which columns are taken,
+what is a header, what is left out. Points come from a table (.csv, .tsv, .txt) or the ink of a
+picture, images from a folder or a .zip.
+"""
+
+DATA_EXAMPLES = """\
+examples:
+  python -m core data
+  python -m core data points.csv
+  python -m core data cities.csv --columns longitude,latitude,country
+"""
+
+TRAIN = """\
+Train a model and save it: weights in FILE.safetensors, and a card FILE.json that says all about it.
+
+The recipe "fast" is what learns soonest on a CPU; "textbook" is DDPM as the papers have it
+(predict eps, linear betas); "flow" is rectified flow. The same seed gives the same model.
+"""
+
+TRAIN_EXAMPLES = """\
+examples:
+  python -m core train --data trex --save runs/trex.safetensors
+  python -m core train --data digits8 --labels --steps 2000 --save runs/digits.safetensors
+  python -m core train --data faces16 --labels --without hat,green --save runs/faces.safetensors
+  python -m core train --data moons --recipe textbook --target v --schedule cosine --save runs/moons.safetensors
+  python -m core train --data digits8 --rows 16 --set width=16 --save runs/memory.safetensors
+  python -m core train --data points.csv --set width=64 --set lr=0.002 --save runs/mine.safetensors
+"""
+
+ZOO = """\
+Check the shipped models: that each card is that of its weights and data, that its settings make
+that network and its command is one that makes it, and that its sample sheet is its own. Exit
+status 1 if anything is wrong.
+"""
+
+ZOO_EXAMPLES = """\
+examples:
+  python -m core zoo
+  python -m core zoo --full trex digits8
+  python -m core zoo --renew trex
+"""
+
+REFLOW = """\
+Straighten a rectified flow: walk it from many noises to where it carries them, and train it
+again on the straight lines between the two. One to four steps then do what took dozens.
+"""
+
+REFLOW_EXAMPLES = """\
+examples:
+  python -m core train --data trex --recipe flow --save runs/flow.safetensors
+  python -m core reflow --model runs/flow.safetensors --save runs/straight.safetensors
+  python -m core sample --model runs/straight.safetensors --steps 1 --out straight.png
+"""
+
+DISTIL = """\
+Distil a trained model into a consistency model, which jumps from noise to the end of its
+teacher's path: a sample is one step.
+"""
+
+DISTIL_EXAMPLES = """\
+examples:
+  python -m core distil --model trex --save runs/jump.safetensors
+  python -m core distil --model moons --steps 2000 --set levels=24 --save runs/moons.safetensors
+  python -m core sample --model runs/jump.safetensors --steps 1 --out jump.png
+"""
+
+LINEAR = """\
+Solve a linear diffusion model and save it: a PCA, and at every noise level the least-squares
+map from noised to clean code with a label's own weights, all in closed form. It takes a
+second, and there is no chance in it. It draws what its labels' means and covariances know.
+"""
+
+LINEAR_EXAMPLES = """\
+examples:
+  python -m core linear --data digits8 --components 30 --save runs/linear.safetensors
+  python -m core sample --model runs/linear.safetensors --label 3 --out threes.png
+"""
+
+CLASSIFIER = """\
+Train a small classifier of noised data, p(label | x_t): what can guide a model that was trained
+without labels. That of points is known in closed form: --classifier exact needs no training.
+"""
+
+CLASSIFIER_EXAMPLES = """\
+examples:
+  python -m core classifier --data digits8 --save runs/tell.safetensors
+  python -m core classifier --data faces16 --set condition=1 --save runs/hair.safetensors
+  python -m core sample --model digits8 --label 7 --classifier runs/tell.safetensors --guidance 8 --out sevens.png
+"""
+
+AUTOENCODER = """\
+Train an autoencoder of pictures and save it, with the latents of the data: weights and latents in
+FILE.safetensors, and a card FILE.json. A diffusion in the latents needs less time; in those of a
+plane, it can be watched. Those that are shipped are the data sets latent_digits and latent_mnist28.
+"""
+
+AUTOENCODER_EXAMPLES = """\
+examples:
+  python -m core autoencoder --data digits8 --latent plane --steps 2000 --save runs/plane.safetensors
+  python -m core autoencoder --data faces16 --latent spatial --set width=48 --save runs/faces.safetensors
+  python -m core gif --model latent_digits --panels walkers,decoded_x0,field --out walkers.gif
+"""
+
+DIAGNOSE = """\
+Examine a run that core.debug.watch recorded, of anybody's program, or a trace of ours: which line of
+its training or sampling does not do what it should. Exit status 0 if it is healthy, 1 if a cause
+was found, 2 if nothing could be seen or read.
+"""
+
+DIAGNOSE_EXAMPLES = """\
+examples:
+  python -m core diagnose run.trace
+  python -m core diagnose run.trace --json
+"""
+
+SAMPLE = """\
+Walk from noise to data and write where the walk arrives. The suffix of --out says as what:
+
+  .npz          x0, float32: points (N, 2), or images (N, C, H, W) in [-1, 1]; and about, JSON; of latents
+                decoded too, the pictures
+  .png          a picture of the samples
+  .safetensors  the trace: every timestep of x_t, x0, eps, mean and noise (core.trace.Trace.load reads it)
+"""
+
+SAMPLE_EXAMPLES = """\
+examples:
+  python -m core sample --model trex --n 1000 --out trex.npz
+  python -m core sample --model digits8 --sampler ddpm --steps 1000 --seed 7 --out digits.png
+  python -m core sample --model digits8 --label 7 --guidance 3 --out sevens.png
+  python -m core sample --model digits8 --label 7 --classifier digits8 --guidance 8 --out sevens.png
+  python -m core sample --model exact --data moons --sampler heun --spacing log_snr --steps 10 --out walk.safetensors
+"""
+
+GIF = """\
+Make a film of a walk from noise to data: panels side by side in step. The suffix of --out
+says as what: .gif, .mp4, .webp, or .png for a strip of stills. The file carries its recipe,
+and the command that makes it again.
+"""
+
+GIF_EXAMPLES = """\
+examples:
+  python -m core gif --model trex --out trex.gif
+  python -m core gif --model trex --panels x_t,field,paths --theme dark --size 240 --out trex.mp4
+  python -m core gif --model digits8 --panels x_t,x0,eps --steps 50 --fps 12 --hold 3 --out digits.gif
+  python -m core gif --model creatures --label cat --guidance 4 --panels x_t,field_pull,p_sharp --out cat.gif
+  python -m core gif --model exact --data spiral --sampler ddpm --steps 500 --every 5 --out spiral.webp
+
+panels:
+  points  x_t, x0, field, paths, density, p_model, eps, removed, added, error, field_exact
+  images  x_t, x0, eps, removed, added, error
+  and with --label: eps_c, eps_u, eps_pull; of points also field_c, field_u, field_pull, p_sharp
+  latents those, and: decoded_x0, decoded_x_t; in a plane walkers
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one line for a mistake instead of the whole usage, and no guessing of shortened options."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str):
+        self.exit(2, f"error: {message}; {self.prog} --help tells more\n")
+
+
+def whole(low: int, high: int):
+    """Reads a whole number from low to high."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def number(text: str) -> float:
+    """Reads a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def columns(text: str) -> list[str]:
+    """Reads X,Y or X,Y,LABEL."""
+    words = text.split(",")
+    if len(words) not in (2, 3) or not all(words):
+        raise argparse.ArgumentTypeError(f"{text!r} is no X,Y, such as longitude,latitude or 2,3; a third is the label")
+    return words
+
+
+def times(text: str) -> tuple[float, float]:
+    """Reads FROM,TO."""
+    words = text.split(",")
+    if len(words) != 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no FROM,TO, such as 0.8,0.2")
+    return number(words[0]), number(words[1])
+
+
+def setting(text: str) -> tuple[str, str]:
+    """Reads NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no NAME=VALUE, such as lr=0.002")
+    return name, value
+
+
+def add_walk(parser: Parser) -> None:
+    """The options of a walk, which `sample` and `gif` share."""
+    parser.add_argument("--model", required=True, metavar="NAME|FILE",
+                        help="a pretrained model (`models` lists them), a .safetensors file that `train` saved, or "
+                        "exact: the perfect denoiser of --data")
+    add_data(parser, "the data the model was trained on; needed for exact, and for models of data of your own")
+    add_rows(parser)
+    parser.add_argument("--sampler", default="ddim", metavar="NAME",
+                        help="without noise: ddim, heun, heun_edm, dpmpp_2m; with it: ddpm (ddim at eta 1), ddpm_beta, "
+                        "euler_maruyama, langevin, predictor_corrector, renoise (of consistency models); failing on "
+                        "purpose: ascent, ascent_adam "
+                        "(default: ddim)")
+    parser.add_argument("--steps", type=whole(1, 10_000), default=100, metavar="N",
+                        help="steps from noise to data, at most the schedule's T (default: 100)")
+    parser.add_argument("--eta", type=number, default=0.0,
+                        help="fresh noise in each ddim step, from 0 (none) to 1 (ancestral DDPM) (default: 0)")
+    parser.add_argument("--spacing", default="uniform", metavar="NAME",
+                        help="where the steps lie: uniform in t, leading (counted from the data's end), log_snr or "
+                        "edm (closer towards the data) (default: uniform)")
+    parser.add_argument("--clip", default="none", metavar="NAME",
+                        help="keep the predicted x0 where data can be: none, static or dynamic (default: none)")
+    parser.add_argument("--label", metavar="LABEL",
+                        help="make this kind only, by name or number, if the model knows labels; of two conditions "
+                        "both, as in hat,green or any,green")
+    parser.add_argument("--guidance", type=number, metavar="SCALE",
+                        help="how strongly to keep to --label: 1 as the model learned it, more is plainer and less "
+                        "varied, 0 forgets it (default: 1)")
+    parser.add_argument("--between", type=times, metavar="FROM,TO",
+                        help="guide only from this time down to that, 1 is noise and 0 is data (default: 1,0)")
+    parser.add_argument("--classifier", metavar="NAME|FILE",
+                        help="guide a model that is told no label by a classifier of noised data: exact (that of "
+                        "--data), digits8, or a .safetensors file that `classifier` saved")
+    parser.add_argument("--n", type=whole(1, 100_000), metavar="N",
+                        help="how many samples (default: 1000 points, or 16 images)")
+    add_common(parser)
+
+
+def add_data(parser: Parser, what: str, required: bool = False, name: str = "--data") -> None:
+    """The data, and how a file of one's own is to be read."""
+    parser.add_argument(name, metavar="NAME|FILE", help=what,
+                        **({"required": required} if name.startswith("-") else {"nargs": "?"}))
+    parser.add_argument("--columns", type=columns, metavar="X,Y",
+                        help="of a table of your own: which columns are x and y, by name or number, and a third that "
+                        "holds labels, as in longitude,latitude or 2,3,4 (default: those whose names say so)")
+    parser.add_argument("--pixels", type=whole(8, 32), metavar="SIDE",
+                        help="of pictures of your own: the side they are reduced to, 8, 16, 28 or 32 (default: 16)")
+    parser.add_argument("--colour", metavar="NAME",
+                        help="of pictures of your own: auto, grey or rgb (default: auto, grey if none has a colour)")
+
+
+def add_rows(parser: Parser) -> None:
+    """Only some of the data."""
+    parser.add_argument("--rows", type=whole(1, 10_000_000), metavar="N",
+                        help="only the first N rows of --data: from few, a network learns copies (default: all)")
+
+
+def add_teacher(parser: Parser, what: str) -> None:
+    """The options of whatever is made of a trained model."""
+    parser.add_argument("--model", required=True, metavar="NAME|FILE",
+                        help=f"{what}: pretrained (`models` lists them), or a .safetensors file that `train` saved")
+    add_data(parser, "the data the model was trained on; needed for models of data of your own")
+
+
+def add_training(parser: Parser) -> None:
+    """The options of everything that trains."""
+    parser.add_argument("--save", required=True, metavar="FILE", help="where to, ending in .safetensors")
+    parser.add_argument("--steps", type=whole(1, 10_000_000), metavar="N",
+                        help="optimizer steps (default: the recipe's)")
+    parser.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE", dest="settings",
+                        help="any other setting of the recipe, such as width, depth, batch or lr; can be given often")
+    parser.add_argument("--note", metavar="TEXT",
+                        help="what its users should know of it, for the card: where it is weak")
+    add_common(parser)
+
+
+def add_common(parser: Parser) -> None:
+    """The options of everything that computes with random numbers."""
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0,
+                        help="where the random numbers start: the same seed gives the same result (default: 0)")
+    add_threads(parser)
+
+
+def add_threads(parser: Parser) -> None:
+    """The option of everything that computes."""
+    parser.add_argument("--threads", type=whole(1, 1024), default=1, metavar="N",
+                        help="threads to compute with; more than one pays off only on idle cores (default: 1)")
+
+
+def make_parser() -> Parser:
+    parser = Parser(prog="python -m core", description=DESCRIPTION,
+                    epilog="python -m core COMMAND --help tells all of it, with examples")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    data = commands.add_parser("data", help="list the data sets, or say how a file is read", description=DATA,
+                               epilog=DATA_EXAMPLES)
+    add_data(data, "a file or folder of your own (default: list what is shipped)", name="data")
+    commands.add_parser("models", help="list the pretrained models",
+                        description="List the pretrained models with what their cards say.")
+
+    zoo = commands.add_parser("zoo", help="check every shipped model against its card", description=ZOO,
+                              epilog=ZOO_EXAMPLES)
+    zoo.add_argument("names", nargs="*", metavar="NAME", help="these models alone (default: all)")
+    zoo.add_argument("--full", action="store_true", help="sample again: sheets and figures must come out as stated")
+    zoo.add_argument("--renew", action="store_true",
+                     help="first measure and draw anew, and write it into cards, sheets and pretrained/README.md")
+    add_threads(zoo)
+    zoo.set_defaults(parse=parser.parse_args)  # the commands on the cards must be some of ours
+
+    train = commands.add_parser("train", help="train a model and save it", description=TRAIN, epilog=TRAIN_EXAMPLES)
+    add_data(train, "a data set (`data` lists them), or your own: points in a table (.csv, .tsv, .txt), a picture "
+             "whose ink becomes points, a folder or a .zip of pictures, a saved .npz", required=True)
+    add_rows(train)
+    train.add_argument("--recipe", default="fast", metavar="NAME",
+                       help="fast, textbook or flow (default: fast)")
+    train.add_argument("--target", metavar="NAME", help="what the network puts out: eps, x0, v, velocity or edm")
+    train.add_argument("--schedule", metavar="NAME", help="cosine, linear, sigmoid, flow, ve (EDM's) or zero_snr")
+    train.add_argument("--labels", action="store_true",
+                       help="learn the data's labels too, so that one can be asked for")
+    train.add_argument("--without", type=lambda text: text.split(","), metavar="A,B",
+                       help="hold out the rows with these labels, one for each of the data's conditions, as in "
+                       "hat,green: does the model make them all the same?")
+    train.add_argument("--device", default="auto", metavar="NAME",
+                       help="cpu, cuda, cuda:1 or mps (default: auto, a GPU for pictures where there is one)")
+    add_training(train)
+
+    reflow = commands.add_parser("reflow", help="straighten a rectified flow, so that few steps suffice",
+                                 description=REFLOW, epilog=REFLOW_EXAMPLES)
+    add_teacher(reflow, "a model of the schedule flow")
+    reflow.add_argument("--pairs", type=whole(1, 10_000_000), metavar="N",
+                        help="noises to walk from (default: 65,536 points, or 4,096 images)")
+    add_training(reflow)
+
+    distil = commands.add_parser("distil", help="make a one-step model of a trained one", description=DISTIL,
+                                 epilog=DISTIL_EXAMPLES)
+    add_teacher(distil, "a model with the target v, velocity or edm")
+    add_training(distil)
+
+    linear = commands.add_parser("linear", help="solve a model of linear parts, in a second", description=LINEAR,
+                                 epilog=LINEAR_EXAMPLES)
+    add_data(linear, "the data, as for `train`", required=True)
+    linear.add_argument("--components", type=whole(1, 1_000_000), metavar="K",
+                        help="principal components that are kept (default: all, which gives the Wiener filter)")
+    linear.add_argument("--schedule", default="cosine", metavar="NAME",
+                        help="the schedule it is walked on unless told otherwise (default: cosine)")
+    linear.add_argument("--save", required=True, metavar="FILE", help="where to, ending in .safetensors")
+    linear.add_argument("--note", metavar="TEXT",
+                        help="what its users should know of it, for the card: where it is weak")
+    add_threads(linear)
+
+    classifier = commands.add_parser("classifier", help="train a classifier of noised data, to guide with",
+                                     description=CLASSIFIER, epilog=CLASSIFIER_EXAMPLES)
+    add_data(classifier, "data with labels, as for `train`", required=True)
+    add_training(classifier)
+
+    autoencoder = commands.add_parser("autoencoder", help="learn latents of pictures, in which to diffuse",
+                                      description=AUTOENCODER, epilog=AUTOENCODER_EXAMPLES)
+    add_data(autoencoder, "pictures, as for `train`", required=True)
+    autoencoder.add_argument("--latent", default="plane", metavar="NAME",
+                             help="plane: two numbers a picture; spatial: a quarter of the side, three channels "
+                             "(default: plane)")
+    add_training(autoencoder)
+
+    sample = commands.add_parser("sample", help="make samples with a model", description=SAMPLE,
+                                 epilog=SAMPLE_EXAMPLES)
+    add_walk(sample)
+    sample.add_argument("--out", required=True, metavar="FILE", help="where to, ending in .npz, .png or .safetensors")
+
+    gif = commands.add_parser("gif", help="make a film of how noise becomes data", description=GIF,
+                              epilog=GIF_EXAMPLES)
+    add_walk(gif)
+    gif.add_argument("--out", required=True, metavar="FILE", help="where to, ending in .gif, .mp4, .webp or .png")
+    gif.add_argument("--panels", metavar="A,B,…", help="which panels, in this order (default: the usual ones)")
+    gif.add_argument("--size", type=whole(16, 2048), default=224, metavar="PIXELS",
+                     help="a panel's side (default: 224)")
+    gif.add_argument("--fps", type=number, default=25.0,
+                     help="frames a second, 1 to 60; a GIF's at most 50 (default: 25)")
+    gif.add_argument("--every", type=whole(1, 10_000), default=1, metavar="K",
+                     help="show every K-th step (default: 1)")
+    gif.add_argument("--pacing", default="frame", metavar="NAME",
+                     help="frame: each step as long as any other; t or log_snr: film time runs evenly in that "
+                     "(default: frame)")
+    gif.add_argument("--hold", type=number, default=1.5, metavar="SECONDS",
+                     help="how much longer the last frame stands (default: 1.5)")
+    gif.add_argument("--theme", default="light", metavar="NAME", help="light or dark (default: light)")
+
+    diagnose = commands.add_parser("diagnose", help="name the faulty line of a recorded run", description=DIAGNOSE,
+                                   epilog=DIAGNOSE_EXAMPLES)
+    diagnose.add_argument("file", metavar="FILE", help="what run.save(FILE) or `sample --out FILE.safetensors` wrote")
+    diagnose.add_argument("--json", action="store_true", help="the report as JSON")
+
+    recipe = commands.add_parser("recipe", help="print the recipe in a film's file",
+                                 description="Print the recipe that a GIF, MP4, WebP or PNG of ours carries, as JSON.",
+                                 epilog="example:\n  python -m core recipe trex.gif")
+    recipe.add_argument("file", metavar="FILE")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; its exit status: 0, 1 where something broke on the way, 2 for wrong input, 130 for Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    options = make_parser().parse_args(argv)
+    from . import commands
+    from ..training.trainer import TrainingDiverged
+
+    try:
+        return commands.run(options, shlex.join(["python", "-m", "core", *argv])) or 0
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read us has seen enough: python -m core data | head
+        sys.stderr.close()
+        return 0
+    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except (OSError, TrainingDiverged) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1

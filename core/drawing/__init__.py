@@ -1,0 +1,1 @@
+"""From a scene to pixels and files. Nothing here knows of diffusion."""

@@ -1,0 +1,1 @@
+"""How good samples are: distances to data, modes covered, training rows copied, likelihood."""

@@ -1,0 +1,21 @@
+"""A recipe's edits of what a model is told and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..denoisers.wrappers import clip_x0, scale_eps, shift_time
+from ..recipe.recipe import Recipe
+from .conditioning import guided
+from .resolve import ResolvedRun
+
+
+def with_interventions(resolved: ResolvedRun, recipe: Recipe) -> ResolvedRun:
+    """The subject as the recipe walks it: asked for its labels, with its edits of what the model is told and what it
+    says, and with clipping after them."""
+    denoise = guided(resolved, recipe).denoise
+    if recipe.tell:
+        denoise = shift_time(denoise, resolved.schedule, recipe.tell)
+    if recipe.scale_eps != 1:
+        denoise = scale_eps(denoise, recipe.scale_eps)
+    return replace(resolved, denoise=clip_x0(denoise, recipe.clip))

@@ -1,0 +1,209 @@
+"""Train: one training of one's own, with previews of what the same noise becomes as it goes on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from ..data.datasets import Dataset
+from ..denoisers.base import Denoiser
+from ..denoisers.exact import Exact
+from ..forward import noised
+from ..guidance.classifier_free import condition
+from ..probes.noise_error import loss_floor
+from ..recipe.recipe import Recipe
+from ..reverse import walk
+from ..samplers import ddim
+from ..schedules import make_schedule
+from ..trace import Trace
+from ..training.devices import best_device
+from ..training.presets import TrainingConfig, preset as training_recipe
+from ..training.trainer import BUCKETS, Trainer, draw_times, drop_labels
+from ..views import ClocksView, TrainingView
+from ..views.base import FIELD_CELLS, STATE_VIEW, field_points
+from ..views.decoded import offer_decoded
+from ..views.training import LOOK_AT, Preview, Progress
+from .brought import Brought
+from .resolve import dataset_of
+
+PREVIEWS = 40  #: moments of a training at which a preview is taken
+CLOCKS = 6  #: moments at which the weights are kept, to denoise with afterwards
+PREVIEW_STEPS = 20
+PREVIEW_POINTS, PREVIEW_PICTURES = 600, 16
+FLOOR_SAMPLES = {"points": 2000, "images": 64}
+
+
+def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
+    """The training that a recipe describes, on this data. ValueError says what cannot be."""
+    changes = dict(schedule=recipe.schedule, T=recipe.T, seed=recipe.seed, weighting=recipe.weighting)
+    for name in ("target", "time_sampling"):
+        if getattr(recipe, name) != "auto":
+            changes[name] = getattr(recipe, name)
+    if recipe.labels == "learn" and dataset.conditions:  # the switch stays as it is when data without labels are picked
+        changes["labels"] = True
+    if recipe.train_steps is not None:
+        changes["steps"] = recipe.train_steps
+    if recipe.batch is not None:
+        changes["batch"] = recipe.batch
+    config = training_recipe(recipe.recipe, dataset)
+    changes["warmup"] = min(config.warmup, changes.get("steps", config.steps) // 4)
+    return training_recipe(recipe.recipe, dataset, **changes)
+
+
+def moments(steps: int, count: int) -> list[int]:
+    """Steps at which to look: 0 and the last among them, closer together at the start, where more happens."""
+    return sorted({round(steps * (i / (count - 1)) ** 2) for i in range(count)})
+
+
+#: Floors that were worked out, for as long as their data are there.
+_floors: WeakKeyDictionary[Dataset, dict[tuple, torch.Tensor]] = WeakKeyDictionary()
+
+
+def floor_by_bucket(dataset: Dataset, config: TrainingConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """(centres, floor), (BUCKETS,) each: the exact denoiser's mean (ε̂ − ε)² in each interval of t.
+
+    A mean over the times that this training draws there, as the losses are that it is held against: within the first
+    interval alone the floor varies several times over. A training that learns labels is held against the exact denoiser
+    that is told them as often.
+    """
+    known = _floors.setdefault(dataset, {})
+    key = (config.schedule, config.T, config.time_sampling, config.level_mean, config.level_std, config.labels)
+    if key not in known:
+        schedule, generator = make_schedule(config.schedule, config.T), torch.Generator().manual_seed(0)
+        exact, count = Exact.of(dataset, schedule), FLOOR_SAMPLES[dataset.kind]
+        times = _bucket_times(dataset, config, count, generator)
+        x0, labels = dataset.draw(count, generator)
+        told = condition(exact, drop_labels(labels, dataset.classes, generator) if config.labels else None)
+        known[key] = loss_floor(told, schedule, lambda *_: (x0, labels), times, count, generator)
+    return bucket_centres(), known[key]
+
+
+def bucket_centres() -> torch.Tensor:
+    """(BUCKETS,), float64."""
+    return (torch.arange(BUCKETS, dtype=torch.float64) + 0.5) / BUCKETS
+
+
+def _bucket_times(dataset: Dataset, config: TrainingConfig, count: int, generator: torch.Generator) -> torch.Tensor:
+    """(BUCKETS, count): times of the training sorted by interval; even ones where it draws next to none."""
+    drawn = draw_times(100_000, config, make_schedule(config.schedule, config.T), dataset.std, generator)
+    bucket = (drawn * BUCKETS).long().clamp(max=BUCKETS - 1)
+    rows = []
+    for k in range(BUCKETS):
+        mine = drawn[bucket == k]
+        if not len(mine):
+            mine = (k + (torch.arange(count, dtype=torch.float64) + 0.5) / count) / BUCKETS
+        rows.append(mine[torch.randint(len(mine), (count,), generator=generator)])
+    return torch.stack(rows)
+
+
+class Training:
+    """One training: `run()` is what a job steps through; `film` grows while it does; `clocks()` afterwards.
+
+    The trainer is built in `run`, on the thread that trains: the first optimizer of a process takes seconds to import.
+    """
+
+    def __init__(self, recipe: Recipe, brought: Brought | None = None):
+        self.recipe, self.dataset, self.brought = recipe, dataset_of(recipe, brought), brought
+        self._whole = dataset_of(recipe.with_(rows=None), brought).hash
+        self.config = config_of(recipe, self.dataset)
+        self.moments = moments(self.config.steps, PREVIEWS)
+        self.keep_at = set(moments(self.config.steps, CLOCKS))
+        self.kept: dict[int, Denoiser] = {}
+        self.trainer: Trainer | None = None
+        floor = floor_by_bucket(self.dataset, self.config)
+        self.film = TrainingView(self.dataset, self.config, self.moments, floor, about=recipe.to_dict())
+        if self.dataset.decode is not None:
+            offer_decoded(self.film)
+        self._prepare_previews()
+
+    def _prepare_previews(self) -> None:
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        count = PREVIEW_POINTS if self.dataset.kind == "points" else PREVIEW_PICTURES
+        self._noise = torch.randn((count, *self.dataset.x0.shape[1:]), generator=generator)
+        self._x0 = self.dataset.draw(count, generator)[0]
+        self._eps = torch.randn(self._x0.shape, generator=generator)
+
+    def run(self) -> Iterator[None]:
+        """Train to the end, a step at a time, taking previews at the film's moments. The model is then the caller's.
+
+        So it is when the training is stopped on the way; but not when they have let go of it.
+        """
+        self.trainer = trainer = Trainer(self.dataset, self.config, best_device(self.dataset.kind))
+        self._look(0)
+        try:
+            yield
+            for step in trainer.run():
+                self._look(step.index + 1)
+                yield
+        except GeneratorExit:
+            if self.brought is not None and self.brought.wants_training and trainer.step:
+                self.give(self.brought)
+            raise
+        if self.brought is not None:
+            self.give(self.brought)
+
+    def _look(self, step: int) -> None:
+        if step in self.keep_at:
+            self.kept[step] = self._averaged()
+        if step in self.moments:
+            self.film.add(self._preview(step))
+
+    def _averaged(self) -> Denoiser:
+        """A copy of the averaged weights as they are now, on the CPU: whoever looks does so there."""
+        return copy.deepcopy(self.trainer.ema).eval().cpu()
+
+    @torch.no_grad()
+    def _preview(self, step: int) -> Preview:
+        denoiser = self.trainer.ema if self.trainer.device.type == "cpu" else self._averaged()
+        trace = self._walk(denoiser, PREVIEW_STEPS, keep=("x_t",))
+        at = torch.tensor(LOOK_AT, dtype=torch.float64)
+        guess = denoiser(noised(denoiser.schedule, self._x0, at, self._eps).x_t, at).x0
+        field = None
+        if self.dataset.kind == "points":
+            field = -denoiser(field_points(STATE_VIEW), at).eps.reshape(FIELD_CELLS, FIELD_CELLS, 2)
+        return Preview(step, trace.final, guess, field)
+
+    def _walk(self, denoiser: Denoiser, steps: int, keep=("x_t", "x0")) -> Trace:
+        schedule = denoiser.schedule
+        times = schedule.times(steps, start=schedule.start_for(denoiser.target))
+        x = schedule.at(times[0])[1] * self._noise
+        return Trace.record(walk(denoiser, ddim(schedule), x, times, torch.Generator().manual_seed(0)), keep=keep)
+
+    def progress(self, seconds: float) -> Progress:
+        """The numbers of this moment; also given to the film, whose charts show them."""
+        trainer = self.trainer
+        if trainer is None:
+            return Progress(torch.empty(0), torch.empty(0), torch.empty(0), seconds)
+        self.film.progress = Progress(torch.from_numpy(np.array(trainer.losses.loss)), bucket_centres(),
+                                      torch.from_numpy(np.array(trainer.losses.eps_mse)), seconds)
+        return self.film.progress
+
+    def give(self, brought: Brought) -> None:
+        """Make what has been learned so far, with averaged weights, the caller's own model."""
+        brought.learned(self._averaged(), {"data": self.recipe.data, "hash": self.dataset.hash, "whole": self._whole,
+                                           "steps": self.trainer.step, "training": self.config.to_dict()})
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weights kept on the way, the network under training and the previews."""
+        networks = [*self.kept.values(), *([self.trainer.denoiser, self.trainer.ema] if self.trainer else [])]
+        weights = sum(w.nbytes for network in networks for w in network.parameters())
+        return weights + self.film.nbytes
+
+    def clocks(self, steps: int = 50) -> ClocksView:
+        """The same noise denoised by the network as it was at the kept moments of its training."""
+        kept = dict(self.kept)
+        if self.trainer.step not in kept:  # stopped on the way: its last state is a moment too
+            kept[self.trainer.step] = self._averaged()
+        kept = dict(list(kept.items())[-CLOCKS:])
+        traces = {step: self._walk(denoiser, steps) for step, denoiser in kept.items()}
+        schedule = self.trainer.denoiser.schedule
+        times = schedule.times(steps, start=schedule.start_for(self.config.target))
+        film = ClocksView(self.dataset, traces, times, schedule, about=self.recipe.to_dict())
+        if self.dataset.decode is not None:
+            offer_decoded(film)
+        return film

@@ -1,0 +1,1 @@
+"""Learning from data: denoisers, their straightened and one-step descendants, classifiers, autoencoders."""

@@ -1,1 +1,0 @@
-"""What a visitor can do, as plain functions and generators over core: nothing here knows of Gradio or of a browser."""

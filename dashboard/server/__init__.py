@@ -1,0 +1,1 @@
+"""What all pages of one server share: who is here, who trains, whose turn it is."""

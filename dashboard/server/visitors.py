@@ -1,0 +1,313 @@
+"""Who is here, and what is theirs: a registry by visitor token.
+
+The page keeps a token and nothing else; models, data, traces and the training live here, bounded, and are freed when
+the visitor leaves. Two visitors can reach the same thing only if they share a token, which is 256 random bits.
+
+    visitors = Visitors()
+    visitors.start()                       # the reaper
+    token = visitors.enter(token_of_page)  # for every page that opens; `leave` for every page that closes
+    visitors.of(token).keep("denoise", trace)
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from typing import Any
+
+from core.runs.brought import Brought
+from dashboard.server.jobs import RUNNING, WAITING, Job
+
+MB = 1_000_000
+
+
+class Busy(RuntimeError):
+    """There is no room for a newcomer; the text says so to them."""
+
+
+class Gone(LookupError):
+    """Nobody with that token is here (any more); the text says what to do."""
+
+
+def size_of(thing: Any) -> int:
+    """Bytes of the arrays and tensors in a trace, a network, a data set, a film or a container of them."""
+    if hasattr(thing, "nbytes"):
+        return int(thing.nbytes)
+    if hasattr(thing, "state_dict"):
+        return size_of(thing.state_dict())
+    if isinstance(thing, bytes | bytearray):
+        return len(thing)
+    if isinstance(thing, dict):
+        return sum(map(size_of, thing.values()))
+    if isinstance(thing, list | tuple):
+        return sum(map(size_of, thing))
+    if is_dataclass(thing):
+        return sum(map(size_of, vars(thing).values()))  # with what it has worked out of its fields and kept
+    return 0
+
+
+class Visitor(Brought):
+    """One visitor's things. Hold `lock` to change several of them together; the registry itself never takes it.
+
+    denoiser, card  the model that they trained, and what is to be known about it
+    data            the data set that they brought
+    job             their training; `take_job` changes it
+    pages, last_seen, left_at   open pages, when one of them was last heard of, and when the last one closed
+    """
+
+    def __init__(self, registry: Visitors, token: str):
+        super().__init__()
+        self.token, self.lock = token, threading.RLock()
+        self.job: Job | None = None
+        self.pages = 0
+        self.last_seen = registry.clock()
+        self.left_at: float | None = None
+        self.gone = False
+        self._registry = registry
+        self._traces: dict[str, Any] = {}  # the oldest first
+        self._inside = threading.Lock()  # held for moments only, and never while anything else is asked for
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by model, data and traces."""
+        with self._inside:
+            things = [self.denoiser, self.data, *self._traces.values()]
+        return sum(map(size_of, things))
+
+    def keep(self, name: str, trace: Any) -> None:
+        """Keep a trace under a name, in place of the one that had it; the oldest go where bytes run out.
+
+        ValueError if the trace alone is larger than what a visitor may hold.
+        """
+        most, size = self._registry.bytes_each, size_of(trace)
+        if size > most:
+            raise ValueError(f"this trace takes {size / MB:,.0f} MB and a visitor may keep {most / MB:,.0f} MB; "
+                             "take fewer samples or fewer steps")
+        with self._inside:
+            if self.gone:
+                raise Gone(GONE)
+            self._traces.pop(name, None)
+            self._traces[name] = trace
+            while sum(map(size_of, self._traces.values())) > most:
+                del self._traces[next(iter(self._traces))]
+        self._registry.make_room(self)
+
+    def trace(self, name: str) -> Any:
+        """The trace of that name, or None: it was never made, or it had to go."""
+        with self._inside:
+            return self._traces.get(name)
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """The names of the traces that are kept, the oldest first."""
+        with self._inside:
+            return tuple(self._traces)
+
+    def drop_oldest(self) -> bool:
+        """Let the oldest trace go, but never the last one; whether there was one to let go."""
+        with self._inside:
+            if len(self._traces) < 2:
+                return False
+            del self._traces[next(iter(self._traces))]
+            return True
+
+    @property
+    def training(self) -> Any:
+        """Their training, under way or over, as long as it is kept."""
+        return self.trace("training")
+
+    @property
+    def wants_training(self) -> bool:
+        """Not once they have let go of its job."""
+        return self.job is not None
+
+    def learned(self, denoiser: Any, card: dict[str, Any]) -> None:
+        """Take a model that was trained for them."""
+        with self.lock:
+            super().learned(denoiser, card)
+
+    def take_job(self, job: Job | None) -> None:
+        """Make this the visitor's job and stop the one before; stops the new one if the visitor is gone by now."""
+        with self._inside:
+            gone, before = self.gone, self.job
+            self.job = None if gone else job
+        for unwanted in (before, job if gone else None):
+            if unwanted is not None and unwanted is not self.job:
+                unwanted.stop()
+        if gone:
+            raise Gone(GONE)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a job of theirs is on its way."""
+        job = self.job
+        return job is not None and job.state in (WAITING, RUNNING)
+
+    def free(self) -> None:
+        """Stop the job and let go of everything. The registry does this when the visitor leaves."""
+        with self._inside:
+            self.gone, job = True, self.job
+            self.denoiser = self.card = self.data = self.job = None
+            self._traces = {}
+        if job is not None:
+            job.stop()
+
+
+GONE = "this page was left alone for so long that what it had made was let go; reload it to go on"
+
+
+class Visitors:
+    """Everyone who is here. Make one for an app, `start` its reaper and `stop` it with the app.
+
+    most          visitors at the same time
+    most_bytes    bytes that all of them hold together; bytes_each: the traces of one
+    grace         seconds from a visitor's last page closing until their things go: a reload comes back in time
+    silent_after  seconds without a word after which a visitor is taken for gone, pages open or not
+    idle_after    seconds without a word after which one without a running job may be sent away if room is needed
+    clock         seconds that only grow
+    """
+
+    def __init__(self, most: int = 64, most_bytes: int = 4000 * MB, bytes_each: int = 256 * MB, grace: float = 20.0,
+                 silent_after: float = 1200.0, idle_after: float = 120.0, clock: Callable[[], float] = time.monotonic):
+        self.most, self.most_bytes, self.bytes_each = most, most_bytes, bytes_each
+        self.grace, self.silent_after, self.idle_after, self.clock = grace, silent_after, idle_after, clock
+        self._here: dict[str, Visitor] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._reaper: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        return len(self._here)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that everybody holds together."""
+        return sum(visitor.nbytes for visitor in self._everybody())
+
+    def enter(self, token: Any = None) -> str:
+        """A page opens. Its visitor's token: the one given if it is known here, else a new one.
+
+        What a browser kept may be old or made up; it is only ever looked up. Raises Busy if there is no room.
+        """
+        with self._lock:
+            visitor = self._here.get(token) if isinstance(token, str) else None
+            if visitor is not None:
+                return self._open_page(visitor)
+        again = "; there is room again as soon as someone leaves, so try again in a few minutes"
+        if not self.make_room():
+            raise Busy(f"the {self.most_bytes / MB:,.0f} MB for visitors are in use and everybody is at work" + again)
+        while True:
+            with self._lock:
+                if len(self._here) < self.most:
+                    visitor = Visitor(self, secrets.token_urlsafe(32))
+                    self._here[visitor.token] = visitor
+                    return self._open_page(visitor)
+            if not self._send_one_away():
+                raise Busy(f"all {self.most} places are taken and everybody is at work" + again)
+
+    def of(self, token: Any) -> Visitor:
+        """The visitor of that token, who has thereby been heard of. Raises Gone if there is none."""
+        with self._lock:
+            visitor = self._here.get(token) if isinstance(token, str) else None
+            if visitor is None:
+                raise Gone(GONE)
+            visitor.last_seen = self.clock()
+            return visitor
+
+    def touch(self, token: Any) -> bool:
+        """A page was heard of; whether its visitor is here.
+
+        Only for what the page itself sends. A stream that the server feeds says nothing about who is at its other end.
+        """
+        try:
+            return bool(self.of(token))
+        except Gone:
+            return False
+
+    def leave(self, token: Any) -> None:
+        """A page closed. After the last one, and a time of grace, the reaper frees what the visitor had."""
+        with self._lock:
+            visitor = self._here.get(token) if isinstance(token, str) else None
+            if visitor is not None and visitor.pages:
+                visitor.pages -= 1
+                if not visitor.pages:
+                    visitor.left_at = self.clock()
+
+    def reap(self, older_than: float | None = None) -> list[str]:
+        """Free those whose grace is over and those silent for more than older_than (silent_after) seconds.
+
+        Returns their tokens.
+        """
+        now, silent = self.clock(), self.silent_after if older_than is None else older_than
+        with self._lock:
+            over = [
+                visitor for visitor in self._here.values()
+                if now - visitor.last_seen > silent
+                or visitor.left_at is not None and now - visitor.left_at > self.grace
+            ]  # fmt: skip
+            for visitor in over:
+                del self._here[visitor.token]
+        for visitor in over:
+            visitor.free()
+        return [visitor.token for visitor in over]
+
+    def make_room(self, keeper: Visitor | None = None) -> bool:
+        """Bring what everybody holds below most_bytes; whether that worked.
+
+        Idle visitors go first, then older traces of the one who has something new to keep.
+        """
+        while self.nbytes > self.most_bytes:
+            if not self._send_one_away(but=keeper, holding=True) and not (keeper and keeper.drop_oldest()):
+                return self.nbytes <= self.most_bytes  # somebody may have gone meanwhile
+        return True
+
+    def start(self, every: float = 2.0) -> None:
+        """Let a reaper thread look after those who left, every so many seconds, until `stop`."""
+        def look_after():
+            while not self._stopping.wait(every):
+                self.reap()
+
+        self._reaper = threading.Thread(target=look_after, name="reaper", daemon=True)
+        self._reaper.start()
+
+    def stop(self) -> None:
+        """Join the reaper and free what everybody has."""
+        self._stopping.set()
+        if self._reaper is not None:
+            self._reaper.join()
+        with self._lock:
+            everybody, self._here = list(self._here.values()), {}
+        for visitor in everybody:
+            visitor.free()
+
+    def _open_page(self, visitor: Visitor) -> str:
+        visitor.pages += 1
+        visitor.left_at, visitor.last_seen = None, self.clock()
+        return visitor.token
+
+    def _everybody(self) -> list[Visitor]:
+        with self._lock:
+            return list(self._here.values())
+
+    def _send_one_away(self, but: Visitor | None = None, holding: bool = False) -> bool:
+        """Free whoever is idle for longest: no page open, or silent without a running job. Whether there was one.
+
+        With `holding`, only someone who holds something.
+        """
+        now = self.clock()
+        with self._lock:
+            idle = [
+                visitor for visitor in self._here.values()
+                if visitor is not but and (visitor.nbytes or not holding)
+                and (not visitor.pages or now - visitor.last_seen > self.idle_after and not visitor.is_working)
+            ]  # fmt: skip
+            if not idle:
+                return False
+            # A page that closed while its job runs may be a reload: it goes last.
+            first = min(idle, key=lambda visitor: (visitor.is_working, visitor.last_seen))
+            del self._here[first.token]
+        first.free()
+        return True

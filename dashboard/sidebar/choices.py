@@ -1,0 +1,108 @@
+"""What the sidebar has to offer for a recipe: which models, labels and layers there are, which groups are of use."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from core.checkpoints.models import pretrained_for
+from core.probes.activations import layers_of
+from core.recipe.models import MEMORY, SHIPPED, SOLVED, WORDS, walked_as
+from core.recipe.recipe import DEFAULTS, Recipe
+from core.runs.resolve import CannotShow, dataset_of, model_choices, network_of, resolve
+from core.views.nearest import memory_cards
+from dashboard.server.visitors import Visitor
+from dashboard.sidebar.controls import label_choices
+
+#: The fields whose choices depend on the data and on what the visitor has; `outfit` gives them in this order.
+OUTFITTED = ("model", "label", "label2", "layer")
+
+
+def best_model(recipe: Recipe, visitor: Visitor | None) -> str:
+    """Which model to use: what was chosen if it is there for this data, else the best that is."""
+    choices = model_choices(recipe, visitor)
+    return recipe.model if recipe.model in choices else choices[0]
+
+
+def using(recipe: Recipe, model: str) -> Recipe:
+    """The recipe with this model. One for few steps that has to go takes its way of walking with it."""
+    if model == recipe.model:
+        return recipe
+    return recipe.with_(model=model, **walked_as(model, recipe.schedule, recipe.sampler, recipe.steps))
+
+
+def outfit(recipe: Recipe, visitor: Visitor | None) -> list:
+    """Updates of the fields OUTFITTED: their choices for these data, and their values where they are among them."""
+    recipe = recipe.with_(model=best_model(recipe, visitor))
+    models = [(WORDS[name], name) for name in model_choices(recipe, visitor)]
+    updates = [gr.update(choices=models, value=recipe.model)]
+    conditions = dataset_of(recipe, visitor).conditions
+    for k, asked in enumerate((recipe.label, recipe.label2)):
+        choices = label_choices(conditions[k][1] if k < len(conditions) else ())
+        updates.append(gr.update(choices=choices, value=_among(asked, choices, "any")))
+    layers = [("none", ""), *((title, name) for name, title in layers_of_model(recipe, visitor).items())]
+    return [*updates, gr.update(choices=layers, value=_among(recipe.layer, layers, ""))]
+
+
+def _among(value: str, choices: list[tuple[str, str]], otherwise: str) -> str:
+    return value if value in (choice for _, choice in choices) else otherwise
+
+
+def layers_of_model(recipe: Recipe, visitor: Visitor | None) -> dict[str, str]:
+    """The layers of a recipe's network that can be looked at: name → in words; none for what is no trained network."""
+    if recipe.model != "mine" and SHIPPED.get(recipe.model) not in pretrained_for(recipe.data):
+        return {}
+    try:
+        return layers_of(network_of(recipe, visitor, dataset_of(recipe, visitor))[0].network)
+    except CannotShow:
+        return {}
+
+
+def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
+    """What holds of a recipe, in the words of `controls.needs`."""
+    try:
+        dataset = dataset_of(recipe, visitor)
+    except CannotShow:
+        return []
+    conditions = dataset.conditions
+    true = {
+        "points": dataset.kind == "points",
+        "labels": bool(conditions),
+        "two": len(conditions) > 1,
+        "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
+        "rows": recipe.model in SOLVED or recipe.rows is not None
+                or recipe.model != MEMORY and bool(memory_cards(recipe.data)),
+        "memory": recipe.model == MEMORY,
+        "mine": recipe.model == "mine",
+        "noised": recipe.forward == "data" or dataset.kind != "points",  # heat in a room asks for no schedule
+        "network": recipe.model in SHIPPED or recipe.model == "mine",
+    }
+    return [fact for fact, holds in true.items() if holds]
+
+
+def can_be_asked(recipe: Recipe, visitor: Visitor | None) -> bool:
+    """Whether a recipe's model can be asked for a label of data that have some, by itself or through a classifier."""
+    if recipe.guide == "classifier":
+        return recipe.model != MEMORY
+    try:
+        subject = resolve(recipe, visitor)
+    except CannotShow:
+        return False
+    return bool(subject.denoise.labels)
+
+
+def without_what_is_not_there(recipe: Recipe, visitor: Visitor | None) -> Recipe:
+    """The recipe with the labels and the layer left out that its data or its model do not have."""
+    conditions, changes = dataset_of(recipe, visitor).conditions, {}
+    for k, name in enumerate(("label", "label2")):
+        asked = getattr(recipe, name)
+        there = k < len(conditions) and (not asked.isdigit() or int(asked) < len(conditions[k][1]))
+        if asked != DEFAULTS[name] and not (there and can_be_asked(recipe, visitor)):
+            changes[name] = DEFAULTS[name]
+    if recipe.layer and recipe.layer not in layers_of_model(recipe, visitor):
+        changes["layer"] = DEFAULTS["layer"]
+    return recipe.with_(**changes)
+
+
+def without_hidden(recipe: Recipe, visitor: Visitor | None) -> Recipe:
+    """The recipe without the layer that a hidden control still holds, where the model has none to look into."""
+    return recipe if not recipe.layer or recipe.layer in layers_of_model(recipe, visitor) else recipe.with_(layer="")

@@ -1,0 +1,242 @@
+"""The sidebar: the recipe as controls. Each field of `Recipe` that can be turned is declared once, with its label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+
+from core.recipe.models import WORDS as MODEL_WORDS
+from core.recipe.recipe import DEFAULTS, SPECS, Recipe
+from core.recipe.values import Choice, Invalid, Label, Layer, Real, Weights, Whole
+from dashboard.sidebar.examples import EXAMPLES
+from dashboard.sidebar.knots import Knots
+from dashboard.sidebar.picker import Picker
+from dashboard.sidebar.variant_rows import VariantRows
+
+#: What people read for the values of a field; the values themselves where nothing is said.
+WORDS = {
+    "model": MODEL_WORDS,
+    "labels": {"ignore": "ignored", "learn": "learned too"},
+    "beside": {"nothing": "nothing", "plain": "a GAN", "tuned": "a tuned GAN"},
+    "guide": {"free": "the network", "classifier": "a classifier"},
+    "weighting": {"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀",
+                  "min_snr": "min-SNR", "edm": "EDM's"},
+    "time_sampling": {"auto": "as the recipe", "uniform": "uniform t", "log_normal": "log-normal"},
+    "forward": {"data": "data in noise", "room": "a warm room"},
+    "schedule": {"linear": "linear β", "flow": "rectified flow", "ve": "VE (EDM)", "zero_snr": "zero SNR"},
+    "target": {"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀",
+               "edm": "EDM's F"},
+    "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM with β", "heun": "Heun",
+                "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM++ 2M", "euler_maruyama": "reverse SDE",
+                "langevin": "Langevin", "predictor_corrector": "PC sampler", "renoise": "jump, renoise",
+                "ascent": "fails: ascent", "ascent_adam": "fails: Adam"},
+    "spacing": {"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR", "edm": "EDM, ρ = 7"},
+}
+#: What a training recipe sets besides itself.
+RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"target": "auto", "schedule": "linear"},
+               "flow": {"target": "auto", "schedule": "flow"}}
+
+#: Tooltips of buttons, by their id.
+BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the data become noise once more",
+           "branch": "Change something in the recipe, then go on from this step: parent and branch are compared",
+           "look": "Hold predicted against true noise once more", "compare": "Walk all runs once more"}
+SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
+#: Fields that are written as text in their control.
+AS_TEXT = ("drop_noise", "guide_when", "versus")
+#: Fields that speak of the next training, or have a handler of their own: what is shown does not change with them.
+NOT_SHOWN = ("data", "model", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels",
+             "beside")
+
+
+class Menu(gr.Dropdown):
+    """A menu that passes on whatever it is sent; the recipe says, in words, what is wrong with a value.
+
+    What some menus offer changes with the data, and an event under way may still carry what was offered before.
+    """
+
+    is_template = True  # Gradio draws it as what it is made from
+
+    def preprocess(self, payload: str | None) -> str | None:
+        return payload
+
+
+@dataclass
+class Controls:
+    """The sidebar's components by the recipe's field, and the buttons of the tabs."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    buttons: dict[str, gr.Button] = field(default_factory=dict)
+    groups: dict[str, gr.Column] = field(default_factory=dict)
+    examples: gr.Dropdown | None = None
+    status: gr.HTML | None = None  #: where a training stands, above its buttons
+
+    @property
+    def inputs(self) -> list:
+        return list(self.fields.values())
+
+    def recipe(self, values: Sequence) -> Recipe:
+        """The recipe that these values of `inputs` make. Invalid names the field, the value and what is allowed."""
+        read = {}
+        for name, value in zip(self.fields, values):
+            if name in ("drop_noise", "guide_when"):
+                try:
+                    value = SPECS[name].parse(str(value or "off"))
+                except ValueError:
+                    raise Invalid(name, value, SPECS[name].allowed) from None
+            elif name == "versus":
+                try:
+                    value = SPECS[name].parse(str(value or ""))
+                except ValueError as wrong:
+                    raise ValueError(f"what B, C or D does differently {wrong}") from None
+            elif isinstance(SPECS[name], Whole) and value in ("", None):
+                value = DEFAULTS[name]
+            read[name] = value
+        return Recipe().with_(**read)
+
+    def show(self, recipe: Recipe) -> list:
+        """The values of `inputs` for a recipe: what a handler returns to set the whole sidebar."""
+        return [SPECS[name].text(value) if name in AS_TEXT else value
+                for name in self.fields for value in [getattr(recipe, name)]]
+
+    def settled(self) -> list:
+        """Events that say: a hand has come to rest on a control that changes what is shown."""
+        events = []
+        for name, component in self.fields.items():
+            if name in NOT_SHOWN:
+                continue
+            if isinstance(component, gr.Number):
+                events += [component.submit, component.blur]
+            elif isinstance(component, gr.Slider):
+                events.append(component.release)
+            else:
+                events.append(component.input)
+        return events
+
+    def add(self, name: str, label: str, **options) -> None:
+        """A control for a field, of the kind that its values ask for."""
+        spec, look = SPECS[name], dict(label=label, elem_id=f"field-{name}", elem_classes=["ns-row"], interactive=True)
+        value = DEFAULTS[name]
+        if isinstance(spec, Choice):
+            words = WORDS.get(name, {})
+            control = Menu([(words.get(c, c), c) for c in spec.choices], value=value, filterable=False, **look,
+                           **options)
+        elif isinstance(spec, Whole):
+            control = gr.Number(value=value, precision=0, placeholder="auto" if spec.unset else None, **look, **options)
+        elif isinstance(spec, Real):
+            control = gr.Slider(spec.low, spec.high, value=value, step=0.01, buttons=[], **look, **options)
+        elif isinstance(spec, Label):
+            control = Menu(label_choices(()), value=value, filterable=False, **look, **options)
+        elif isinstance(spec, Layer):
+            control = Menu([("none", "")], value=value, filterable=False, **look, **options)
+        elif isinstance(spec, Weights):
+            control = gr.Dropdown(["averaged", "raw"], value=value, allow_custom_value=True, **look, **options)
+        else:
+            control = gr.Dropdown(SELECTED_TIMES, value=spec.text(value), allow_custom_value=True, **look, **options)
+        self.fields[name] = control
+
+
+def label_choices(names: Sequence[str]) -> list[tuple[str, str]]:
+    """What can be asked for, of labels with these names: (what people read, value)."""
+    return [("any", "any"), ("each in turn", "each"), *((name, str(k)) for k, name in enumerate(names))]
+
+
+def needs(*facts: str) -> list[str]:
+    """Classes of what is seen only where all of these hold; `Told` says to the page which do."""
+    return [f"ns-needs-{fact}" for fact in facts]
+
+
+def build_controls() -> Controls:
+    """The whole sidebar, inside the block that is open. Groups that belong to one tab carry the class ns-for-<tab>."""
+    c = Controls()
+    with gr.Column(elem_classes=["ns-group"], min_width=0):
+        gr.HTML("<h3>Data</h3>", padding=False)
+        c.fields["data"] = Picker(DEFAULTS["data"], elem_id="field-data")
+        with gr.Column(elem_classes=needs("rows"), min_width=0):
+            c.add("rows", "rows")
+        c.groups["own"] = gr.Accordion("your own data", open=False, elem_classes=["ns-own"])
+    with gr.Column(elem_classes=["ns-group"], min_width=0):
+        gr.HTML("<h3>Model</h3>", padding=False)
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-lens", "ns-for-compare"], min_width=0):
+            c.add("model", "model")
+            with gr.Column(elem_classes=needs("mine"), min_width=0):
+                c.add("weights", "weights")
+        with gr.Column(elem_classes=["ns-for-forward"], min_width=0):
+            with gr.Column(elem_classes=needs("points"), min_width=0):
+                c.add("forward", "forgets")
+        with gr.Column(elem_classes=["ns-unless-memory", *needs("noised")], min_width=0):
+            c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
+            c.add("T", "timesteps T")
+    with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
+        gr.HTML("<h3>Training</h3>", padding=False)
+        c.fields["recipe"] = gr.Radio(list(RECIPE_SETS), value=DEFAULTS["recipe"], label="recipe",
+                                      elem_id="field-recipe", elem_classes=["ns-row", "ns-switch"])
+        c.add("target", "predicts")
+        c.add("weighting", "loss")
+        c.add("time_sampling", "draws t")
+        with gr.Column(elem_classes=needs("labels"), min_width=0):
+            c.add("labels", "labels")
+        with gr.Column(elem_classes=needs("points"), min_width=0):
+            c.add("beside", "beside it")
+        c.add("train_steps", "steps")
+        c.add("batch", "batch")
+    with gr.Column(elem_classes=["ns-group", "ns-for-compare"], min_width=0):
+        gr.HTML("<h3>The same noise, but</h3>", padding=False)
+        c.examples = gr.Dropdown(["your own", *EXAMPLES], value="your own", label="example", filterable=False,
+                                 elem_id="field-example", elem_classes=["ns-row"])
+        c.fields["versus"] = VariantRows(SPECS["versus"].text(DEFAULTS["versus"]), WORDS, elem_id="field-versus")
+    asking = ["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory", *needs("labels")]
+    with gr.Column(elem_classes=asking, min_width=0):
+        gr.HTML("<h3>Guidance</h3>", padding=False)
+        c.add("label", "label")
+        with gr.Column(elem_classes=needs("two"), min_width=0):
+            c.add("label2", "and")
+        with gr.Column(elem_classes=needs("asked"), min_width=0):
+            c.add("guidance", "scale w")
+            c.add("guide", "guided by")
+            c.add("guide_when", "guided at t")
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory"], min_width=0):
+        gr.HTML("<h3>Sampling</h3>", padding=False)
+        c.add("sampler", "sampler")
+        c.add("steps", "steps")
+        c.add("spacing", "times")
+        c.add("eta", "η")
+        c.add("clip", "clip x̂₀")
+    with gr.Column(elem_classes=["ns-group"], min_width=0):
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-forward", "ns-for-compare"], min_width=0):
+            c.add("samples", "samples")
+        with gr.Column(elem_classes=["ns-for-lens"], min_width=0):
+            c.add("lens_samples", "samples")
+        c.add("seed", "seed")
+        c.buttons["dice"] = gr.Button("another seed", size="sm", elem_classes=["ns-dice"])
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens", "ns-for-compare", "ns-unless-memory"],
+                   min_width=0):
+        gr.HTML("<h3>Edit on the way</h3>", padding=False)
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-compare"], min_width=0):
+            c.add("drop_noise", "drop noise")
+            c.add("nudge", "nudge x by")
+        c.add("tell", "tell it t +")
+        c.add("scale_eps", "ε̂ times")
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", *needs("network")], min_width=0):
+        gr.HTML("<h3>Look inside</h3>", padding=False)
+        c.add("layer", "layer")
+    with gr.Row(elem_classes=["ns-actions", "ns-for-denoise"]):
+        c.buttons["denoise"] = gr.Button("Denoise", variant="primary", elem_id="denoise")
+        c.buttons["branch"] = gr.Button("Branch here", elem_id="branch", elem_classes=["ns-unless-memory"])
+    with gr.Row(elem_classes=["ns-actions", "ns-for-compare"]):
+        c.buttons["compare"] = gr.Button("Compare", variant="primary", elem_id="compare")
+    with gr.Row(elem_classes=["ns-actions", "ns-for-forward"]):
+        c.buttons["forward"] = gr.Button("Dissolve", variant="primary", elem_id="dissolve")
+    with gr.Row(elem_classes=["ns-actions", "ns-for-lens"]):
+        c.buttons["lens"] = gr.Button("Look", variant="primary", elem_id="look")
+    with gr.Column(elem_classes=["ns-actions", "ns-for-train"], min_width=0):
+        c.status = gr.HTML("", padding=False, elem_id="training-status")
+        with gr.Row():
+            c.buttons["train"] = gr.Button("Train", variant="primary", elem_id="train")
+            c.buttons["pause"] = gr.Button("Pause", variant="primary", elem_id="pause", visible=False)
+            c.buttons["resume"] = gr.Button("Go on", variant="primary", elem_id="resume", visible=False)
+            c.buttons["stop"] = gr.Button("Stop", elem_id="stop", visible=False)
+            c.buttons["reset"] = gr.Button("Reset", elem_id="reset", visible=False)
+    return c

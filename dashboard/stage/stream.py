@@ -1,0 +1,151 @@
+"""From a film to a stage: each frame of each panel that is looked at is packed and sent once."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from copy import copy
+
+from core.scene import Scene
+from core.views import View
+from dashboard.stage import chunk, film as stage_value, pack
+
+#: Seconds between two looks at a film that grows: quick enough to seem continuous, slow enough to cost little.
+LOOK_EVERY = 0.12
+
+
+class SceneStream:
+    """One film on one stage. `value` is what the stage is given; it grows with the film and with the panels wanted."""
+
+    def __init__(self, film: View, shown: Iterable[str] = (), frame: int | None = None, follow: bool = False,
+                 also: Iterable[str] = ()):
+        self.film, self.follow = film, follow
+        self.name = secrets.token_hex(8)
+        wanted = tuple(key for key in shown if key in film.offers)
+        self.shown = wanted or None  # None leaves the choice to what the visitor had on before
+        self.frame = frame
+        # Panels that were on before are likely on still: they are sent too.
+        self.keys = list(dict.fromkeys((*wanted, *film.default, *(key for key in also if key in film.offers))))
+        self.chunks: list[dict] = []
+        self.latest: list[dict] = []  # charts that a later look replaces
+        self.sent = 0
+        self.done = False  #: whether no more frames will come
+        self._lock = threading.RLock()  # a panel may be wanted while the film streams
+
+    def copy(self) -> SceneStream:
+        """Another reel of the same film, which has sent the same: what is wanted of it is no matter of this one's."""
+        twin = copy(self)
+        twin.keys, twin.chunks, twin.latest = [*self.keys], [*self.chunks], [*self.latest]
+        twin._lock = threading.RLock()
+        return twin
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that keeping it costs (the files of its chunks lie on the disk)."""
+        return self.film.nbytes
+
+    def value(self, done: bool | None = None) -> dict:
+        """The stage's value, with the frames that have come since the last look. done: as it was said last, if None."""
+        offers = [{"key": o.key, "title": o.title, "note": o.note} for o in self.film.offers.values()]
+        with self._lock:
+            self.done = self.done if done is None else done
+            end = self.film.frames
+            if end > self.sent:
+                self.chunks.append(self._pack(tuple(self.keys), self.sent, end))
+                self.sent, self.latest = end, []
+            return stage_value(self.chunks + self.latest, name=self.name, done=self.done, total=self.film.total,
+                               available=offers, frame=self.frame, shown=self.shown, follow=self.follow)
+
+    def refreshed(self, done: bool) -> dict:
+        """The same, with the charts as they are now even if no frame has come: the last frame is sent again."""
+        with self._lock:
+            if self.film.frames == self.sent and self.sent:
+                self.latest = [self._pack((), self.sent - 1, self.sent)]
+            return self.value(done)
+
+    def want(self, key: str) -> None:
+        """Send a panel that was not among those shown, and keep sending it. ValueError if the film has none such."""
+        if key not in self.film.offers:
+            raise ValueError(f"no panel {key!r} here; there are {', '.join(self.film.offers)}")
+        with self._lock:
+            if key in self.keys:
+                return
+            self.keys.append(key)
+            if self.sent:
+                self.chunks.append(self._pack((key,), 0, self.sent))
+
+    def scene(self, keys: Iterable[str]) -> Scene:
+        """The whole film so far with these panels, for an export."""
+        return self.film.scene(tuple(keys) or None, 0, self.film.frames)
+
+    def _pack(self, keys: tuple[str, ...], first: int, end: int) -> dict:
+        if first:  # what stands still went with the first frame, and may cost more than all the others together
+            keys = tuple(key for key in keys if not self.film.offers[key].still)
+        return chunk(pack(self.film.scene(keys, first, end), first=first, total=max(self.film.total, end)))
+
+
+def play(growing: Iterable[View], shown: Iterable[str] = (), frame: int | None = None,
+         before: SceneStream | None = None) -> Iterator[tuple[SceneStream, dict]]:
+    """(the reel, the stage's value) every so often while a film grows; the last value is done.
+
+    before: what the stage showed till now. Its panels are sent too; and the film's own choice is shown, whatever was
+    on, if there is a panel in it that there was not before.
+    """
+    stream, looked = None, 0.0
+    try:
+        for film in growing:
+            if stream is None:
+                new = before is not None and not {*film.default} <= before.film.offers.keys()
+                stream = SceneStream(film, shown or (film.default if new else ()), frame,
+                                     also=before.keys if before else ())
+            now = time.monotonic()
+            if film.frames and now - looked > LOOK_EVERY:
+                looked = now
+                yield stream, stream.value(done=False)
+    finally:
+        if stream is not None:  # also if it broke, or a newer run ended it: whoever wants a panel of it is told so
+            stream.done = True
+    if stream is not None:
+        yield stream, stream.refreshed(done=True)  # the charts may know more by now than when the last frame came
+
+
+class RunTokens:
+    """Whose turn it is on each stage: a new run on a stage ends the one before, at its next step."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._newest: dict[tuple[str, str], int] = {}
+        self._changes: dict[str, int] = {}
+        self._count = itertools.count(1)  # over all stages: a turn once taken never comes back
+
+    def take(self, session: str, tab: str) -> int:
+        """Begin a run; what was running there is no longer the newest."""
+        with self._lock:
+            turn = self._newest[session, tab] = next(self._count)
+            return turn
+
+    def taken(self, session: str, tab: str) -> bool:
+        """Whether this page has begun a run there."""
+        return (session, tab) in self._newest
+
+    def holds(self, session: str, tab: str, turn: int) -> bool:
+        """Whether this run is still the newest there. False too once the page is gone."""
+        return self._newest.get((session, tab)) == turn
+
+    def in_order(self, session: str, number: int) -> bool:
+        """Whether no later change of this page has come to its turn. A page counts its own from 1; 0 is its arrival."""
+        with self._lock:
+            last = self._changes.get(session, 0)
+            if number:
+                self._changes[session] = max(last, number)
+            return number >= last
+
+    def forget(self, session: str) -> None:
+        """The page is gone: whatever runs for it ends."""
+        with self._lock:
+            self._changes.pop(session, None)
+            for key in [key for key in self._newest if key[0] == session]:
+                del self._newest[key]
