@@ -141,7 +141,7 @@ def ode_error(schedule, update, gaussian, times, c: float = 0.5) -> float:
 
 @pytest.mark.parametrize("make, claimed", [(ddim, 1), (heun, 2)])
 def test_the_measured_order_is_the_claimed_one(schedule, make, claimed, gaussian):
-    errors = [ode_error(schedule, make(schedule), gaussian, even_times(schedule, steps)) for steps in (16, 32, 64, 128)]
+    errors = [ode_error(schedule, make(schedule), gaussian, even_times(schedule, steps)) for steps in (64, 128)]
     orders = [math.log2(a / b) for a, b in zip(errors, errors[1:])]
     assert orders[-1] == pytest.approx(claimed, abs=0.1), (errors, orders)
 

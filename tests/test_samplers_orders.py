@@ -45,7 +45,7 @@ def orders(errors: list[float]) -> list[float]:
 @pytest.mark.parametrize("make", CLAIMS, ids=lambda make: make.__name__)
 def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, schedule, gaussian):
     c, errors = 0.5, []
-    for steps in (32, 64, 128):
+    for steps in (64, 128):
         times = inner_times(schedule, steps)
         first, last = schedule.at(times[0]), schedule.at(times[-1])
         # x/√(alpha²c² + sigma²) never changes along the ODE.
@@ -56,20 +56,19 @@ def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, sche
 
 
 @cache
-def three_blobs(name: str) -> tuple:
+def three_blobs() -> tuple:
     """A schedule, a mixture's exact denoiser on it, and where its ODE leads, by far finer steps than are tested."""
-    schedule = make_schedule(name)
+    schedule = make_schedule("flow")
     points = torch.tensor([[0.8, 0.3], [-0.5, 0.6], [-0.1, -0.9]], dtype=torch.float64)
     exact = Exact(points, schedule, bandwidth=0.25)
-    return schedule, exact, arrives(schedule, heun, exact, inner_times(schedule, 2048))
+    return schedule, exact, arrives(schedule, heun, exact, inner_times(schedule, 1024))
 
 
 @pytest.mark.parametrize("make", CLAIMS, ids=lambda make: make.__name__)
-@pytest.mark.parametrize("name", ["cosine", "flow"])
-def test_against_the_exact_denoisers_own_fine_walk_the_measured_order_is_the_claimed_one(make, name):
-    schedule, exact, fine = three_blobs(name)
+def test_against_the_exact_denoisers_own_fine_walk_the_measured_order_is_the_claimed_one(make):
+    schedule, exact, fine = three_blobs()
     errors = [float((arrives(schedule, make, exact, inner_times(schedule, steps)) - fine).square().mean().sqrt())
-              for steps in (64, 128, 256)]
+              for steps in (128, 256)]
     assert orders(errors)[-1] == pytest.approx(CLAIMS[make], abs=0.15), (errors, orders(errors))
 
 
@@ -78,7 +77,7 @@ def test_to_the_data_itself_a_second_order_rule_stays_of_second_order(make, lowe
     # The last step, to sigma = 0, is Euler's, and its error goes with sigma²: even strides of sigma shrink it in time.
     # A multistep rule in log-SNR meets strides of 1, 1/2, 1/3, … there: its error is log N/N², 1.78 from 64 to 128.
     errors = []
-    for steps in (32, 64, 128):
+    for steps in (64, 128):
         r = torch.linspace(0.9, 0, steps + 1, dtype=torch.float64)[:-1]
         times = torch.cat([schedule.t_at(2 * torch.log((1 - r) / r)), r.new_zeros(1)])
         alpha, sigma = schedule.at(times[0])
