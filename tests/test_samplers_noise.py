@@ -160,23 +160,24 @@ def test_several_steps_at_a_level_are_several_times_one(schedule, generator):
     assert float(std) == pytest.approx(math.sqrt(0.2) * schedule.at(s)[1])
 
 
-@pytest.mark.parametrize("size", [0.1, 0.01])
-def test_a_corrected_prediction_comes_to_the_marginals_but_for_the_correctors_factor(size, kind, monkeypatch):
+@pytest.mark.parametrize("name, size", [("linear", 0.1), ("flow", 0.01), ("ve", 0.1)])
+def test_a_corrected_prediction_comes_to_the_marginals_but_for_the_correctors_factor(name, size, monkeypatch):
     monkeypatch.setattr(sde, "_normal", lambda x, generator: torch.zeros_like(x))  # its variance is added by hand
-    rule, left = predictor_corrector(kind, torch.Generator(), size), []
+    schedule = make_schedule(name)
+    rule, left = predictor_corrector(schedule, torch.Generator(), size), []
 
     def hidden(t, s):
-        n, (_, v) = rule.numbers(t, s), marginal(kind, s)
-        return (1 - n["pull"] * kind.at(s)[1] / v) ** 2 * n["inner_std"] ** 2
+        n, (_, v) = rule.numbers(t, s), marginal(schedule, s)
+        return (1 - n["pull"] * schedule.at(s)[1] / v) ** 2 * n["inner_std"] ** 2
 
-    for steps in (500, 2000):
-        rows = moments(kind, rule, even(kind, steps), hidden)
+    for steps in (1000, 4000):
+        rows = moments(schedule, rule, even(schedule, steps), hidden)
         for s, mean, variance in rows:
-            m, v = marginal(kind, s)
+            m, v = marginal(schedule, s)
             assert mean == pytest.approx(m, abs=1e-9)
-            assert v * (1 - 6 / steps) < variance < v * (biased(kind, size)(s) + 6 / steps)
-        left.append(abs(rows[steps // 2][2] / marginal(kind, rows[steps // 2][0])[1]
-                        / biased(kind, size)(rows[steps // 2][0]) - 1))
+            assert v * (1 - 6 / steps) < variance < v * (biased(schedule, size)(s) + 6 / steps)
+        left.append(abs(rows[steps // 2][2] / marginal(schedule, rows[steps // 2][0])[1]
+                        / biased(schedule, size)(rows[steps // 2][0]) - 1))
     assert left[1] < 1e-3 and left[1] < 0.6 * left[0], left
 
 
