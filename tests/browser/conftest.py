@@ -9,7 +9,8 @@ import pytest
 
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
+    # a page of another site may hold one of this machine in a frame
+    "--disable-component-update --disable-sync --disable-features=LocalNetworkAccessChecks"
 ).split()
 
 

@@ -1,0 +1,80 @@
+"""The page where it is not alone: in a frame of another site, as a Space is seen, and under a path of a proxy."""
+
+from __future__ import annotations
+
+import pytest
+
+STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
+
+#: What a browser does in a frame of another site for those who block what other sites keep.
+NO_STORAGE = """
+    if (window !== window.top) {
+        const refuse = { configurable: true, get() { throw new DOMException('Access is denied', 'SecurityError'); } };
+        for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name, refuse);
+    }
+"""
+AROUND = """<!doctype html><title>around</title>
+<script>window.heard = []; addEventListener('message', ({{ data }}) => data.queryString !== undefined && heard.push(data))
+</script><iframe src="{url}" style="width: 1280px; height: 850px; border: 0"></iframe>"""
+
+
+@pytest.fixture
+def framed(browser, url):
+    """(address of the page around, query) → (that page, the frame in it). Storage throws in the frame."""
+    contexts, errors = [], []
+
+    def opened(around: str, query: str):
+        context = browser.new_context(viewport={"width": 1300, "height": 870})
+        context.set_default_timeout(60_000)
+        contexts.append(context)
+        context.add_init_script(NO_STORAGE)
+        html = AROUND.format(url=f"{url}?{query}")
+        context.route(f"{around}**", lambda route: route.fulfill(body=html, content_type="text/html"))
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(around)
+        frame = page.wait_for_selector("iframe").content_frame()
+        frame.wait_for_selector("body.ns-ready")
+        return page, frame
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not errors, f"the page's scripts failed: {errors}"
+
+
+def whole(frame, tab: str) -> None:
+    frame.wait_for_function(f"(() => {{ const s = {STAGE.format(tab)}; "
+                            "return s && s.total > 1 && s.frames === s.total; })()")
+
+
+def test_every_tab_works_in_a_frame_of_another_site_without_storage(framed):
+    page, frame = framed("http://localhost:9/", "steps=10&samples=50&train_steps=20&data=gaussians8&__theme=light")
+    assert frame.evaluate("(() => { try { return localStorage.length >= 0 } catch { return false } })()")
+    whole(frame, "denoise")
+    assert frame.is_visible(".ns-brand") and frame.is_visible("#denoise")
+    for title, tab in (("Forward", "forward"), ("Noise lens", "lens"), ("Compare", "compare")):
+        frame.click(f"button[role=tab]:has-text('{title}')")
+        whole(frame, tab)
+        frame.wait_for_function(f"location.search.includes('tab={tab}')")
+    frame.click("button[role=tab]:has-text('Train')")
+    frame.click("#train")
+    whole(frame, "clocks")
+    assert frame.query_selector("[data-testid=toast-body]") is None
+    assert page.evaluate("heard") == [], "only Hugging Face is told the address"
+
+
+def test_on_hugging_face_the_outer_address_follows_and_is_what_is_copied(framed):
+    page, frame = framed("https://huggingface.co/spaces/me/scope", "steps=10&samples=50&__theme=light")
+    whole(frame, "denoise")
+    frame.fill("#field-seed input", "7")
+    frame.press("#field-seed input", "Enter")
+    page.wait_for_function("heard.length && heard.at(-1).queryString === 'steps=10&samples=50&seed=7'")
+    frame.click("button[role=tab]:has-text('Forward')")
+    page.wait_for_function("heard.at(-1).queryString.endsWith('&tab=forward')")
+    frame.evaluate("Noisescope.space = 'me/scope'")  # the server says so where it is a Space
+    frame.click("[data-ns=copy]")
+    link = "https://huggingface.co/spaces/me/scope?steps=10&samples=50&seed=7&tab=forward"
+    assert frame.input_value(".ns-link input") == link
+    frame.click(".ns-link button")
+    frame.wait_for_selector(".ns-link", state="detached")
