@@ -14,7 +14,9 @@ NO_STORAGE = """
     }
 """
 AROUND = """<!doctype html><title>around</title>
-<script>window.heard = []; addEventListener('message', ({{ data }}) => data.queryString !== undefined && heard.push(data))
+<script>
+    window.heard = [];
+    addEventListener('message', ({{ data }}) => {{ if (data.queryString !== undefined) heard.push(data); }});
 </script><iframe src="{url}" style="width: 1280px; height: 850px; border: 0"></iframe>"""
 
 

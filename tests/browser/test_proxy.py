@@ -1,0 +1,117 @@
+"""The dashboard under a path of its own behind a reverse proxy, as GRADIO_ROOT_PATH promises."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import pytest
+from PIL import Image
+
+STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
+PREFIX = "/tools/scope"
+
+
+@dataclass
+class Proxy:
+    """What nginx does with `location /tools/scope/ { proxy_pass http://…/; }`: the prefix goes, all else is passed on.
+
+    target  address of the application
+    lost    paths that were asked for outside the prefix, where another application would be
+    """
+
+    target: str
+    lost: list[str] = field(default_factory=list)
+
+    async def __call__(self, scope, receive, send):
+        import httpx
+        from starlette.requests import ClientDisconnect, Request
+        from starlette.responses import PlainTextResponse, StreamingResponse
+
+        assert scope["type"] == "http"
+        request = Request(scope, receive)
+        if not request.url.path.startswith(f"{PREFIX}/"):
+            if request.url.path != "/favicon.ico":  # a browser asks every host for one
+                self.lost.append(request.url.path)
+            return await PlainTextResponse("another application", 404)(scope, receive, send)
+        url = f"{self.target.rstrip('/')}{scope['raw_path'].decode().removeprefix(PREFIX)}?{request.url.query}"
+        async with httpx.AsyncClient(timeout=None) as client:
+            async with client.stream(request.method, url, headers=request.headers.raw,
+                                     content=await request.body()) as answer:
+                passed = StreamingResponse(answer.aiter_raw(), answer.status_code)
+                passed.raw_headers = answer.headers.raw
+                with suppress(ClientDisconnect):  # a page that closes
+                    await passed(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def proxy():
+    """(address of a dashboard behind a proxy, the proxy)."""
+    import uvicorn
+
+    from dashboard.serve import serve
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_ROOT_PATH", PREFIX)
+        with serve(host="127.0.0.1") as target:
+            proxy = Proxy(target)
+            server = uvicorn.Server(uvicorn.Config(proxy, port=0, log_level="warning", lifespan="off"))
+            thread = threading.Thread(target=server.run)
+            thread.start()
+            try:
+                while not server.started:
+                    thread.join(0.05)
+                port = server.servers[0].sockets[0].getsockname()[1]
+                yield f"http://127.0.0.1:{port}{PREFIX}/", proxy
+            finally:
+                server.should_exit = server.force_exit = True
+                thread.join()
+
+
+def whole(page, tab: str) -> str:
+    page.wait_for_function(f"(() => {{ const s = {STAGE.format(tab)}; "
+                           "return s && s.total > 1 && s.frames === s.total; })()")
+    return page.evaluate(f"{STAGE.format(tab)}.film.id")
+
+
+def test_everything_of_the_page_stays_below_its_path(open_page, proxy, tmp_path):
+    url, passed = proxy
+    page = open_page(url, query="steps=10&samples=50", accept_downloads=True)
+    first = whole(page, "denoise")
+    page.click(".ns-pick[title='Moons']")
+    page.wait_for_function("location.search.includes('data=moons')")
+    page.wait_for_function(f"{STAGE.format('denoise')}.film.id !== '{first}'")
+    whole(page, "denoise")
+    page.click("#stage-denoise .ns-export > button")
+    with page.expect_download() as download:
+        page.click("#stage-denoise .ns-popover .ns-primary")
+    download.value.save_as(tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as gif:
+        assert gif.n_frames == 11
+    page.click(".ns-own button")
+    with page.expect_file_chooser() as chooser:
+        page.click("#own-file")
+    rows = "\n".join(f"{i % 7},{i % 5}" for i in range(40))
+    chooser.value.set_files({"name": "p.csv", "mimeType": "text/csv", "buffer": f"x,y\n{rows}".encode()})
+    page.wait_for_function("location.search.includes('data=own')")
+    page.reload(wait_until="domcontentloaded")
+    page.wait_for_selector("body.ns-ready")
+    assert page.url.startswith(url)
+    page.click(".ns-name")
+    page.wait_for_url(lambda now: "?" not in now)
+    whole(page, "denoise")
+    assert page.url == url
+    assert passed.lost == []
+
+
+def test_a_program_calls_the_api_below_the_path(proxy):
+    from gradio_client import Client
+
+    url, passed = proxy
+    client = Client(url, verbose=False)
+    try:
+        assert "trex" in str(client.predict(api_name="/datasets"))
+    finally:
+        client.close()
+    assert passed.lost == []
