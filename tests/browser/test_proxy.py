@@ -50,7 +50,7 @@ def proxy():
     """(address of a dashboard behind a proxy, the proxy)."""
     import uvicorn
 
-    from dashboard.serve import serve
+    from dashboard.server.serve import serve
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_ROOT_PATH", PREFIX)
