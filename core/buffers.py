@@ -25,6 +25,7 @@ from torch import Tensor
 LEAST = 1 << 18  #: bytes that are not worth pages of their own: the heap's small blocks do it no harm
 KEPT = 1 << 25  #: bytes that wait, all together, to be lent again
 BLOCK = 1 << 20  #: bytes that a shelf takes at a time
+AT_ONCE = 1_000_000  #: numbers worked on at a time: few enough for a cache, enough for a matrix product
 ALIGNED = 64  #: bytes: where a tensor may begin, as torch's own do
 
 
@@ -77,6 +78,12 @@ class _Lent:
 
 
 _lent = _Lent()
+
+
+def slices(count: int, width: int) -> Iterator[slice]:
+    """`count` rows cut into parts that hold AT_ONCE numbers at most, if each row holds `width`; a row at least."""
+    rows = max(1, AT_ONCE // max(1, width))
+    return (slice(i, min(i + rows, count)) for i in range(0, count, rows))
 
 
 @contextmanager

@@ -87,12 +87,12 @@ def test_a_walk_of_the_exact_denoiser_costs_its_trace_and_little_more():
     script = """
 import re, pathlib, torch
 torch.set_num_threads(1)
-from core.datasets import load
+from core.data.datasets import load
 from core.denoisers.exact import Exact
 from core.samplers import ddim
 from core.schedules import make_schedule
 from core.trace import Trace
-from core.walk import start_noise, walk
+from core.reverse import start_noise, walk
 
 def memory(of):
     return 1024 * int(re.search(of + r":\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1])

@@ -10,8 +10,8 @@ from functools import partial
 import pytest
 import torch
 
+from core import buffers
 from core.data.datasets import load
-from core.denoisers import exact as module
 from core.denoisers.exact import Exact
 from core.schedules import make_schedule
 
@@ -125,7 +125,7 @@ def test_working_in_chunks_changes_nothing(monkeypatch, generator, held):
     t = torch.rand(23, generator=generator, dtype=torch.float64)
     exact = Exact(points, schedule, 0.05)
     whole, density = exact(x, t), exact.log_density(x, t)
-    monkeypatch.setattr(module, "CHUNK", held)
+    monkeypatch.setattr(buffers, "AT_ONCE", held)
     parts = exact(x, t)
     for one, other in ((whole.x0, parts.x0), (whole.eps, parts.eps), (density, exact.log_density(x, t))):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
@@ -217,14 +217,14 @@ def test_every_sample_is_asked_for_its_own_label_also_in_chunks(monkeypatch, lab
     alone = [Exact(points[(cond == label).all(1)], schedule, 0.1)(x[i : i + 1], scalar(0.4)).x0
              for i, label in enumerate(asked)]
     torch.testing.assert_close(whole, torch.cat(alone), rtol=1e-12, atol=1e-12)
-    monkeypatch.setattr(module, "CHUNK", 30)
+    monkeypatch.setattr(buffers, "AT_ONCE", 30)
     again = Exact(points, schedule, 0.1, cond, labels)(x, scalar(0.4), asked).x0
     torch.testing.assert_close(again, whole, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("held", [1, 40, 1_000_000])
 def test_its_derivatives_in_closed_form_are_those_of_small_differences(monkeypatch, labelled, generator, held):
-    monkeypatch.setattr(module, "CHUNK", held)
+    monkeypatch.setattr(buffers, "AT_ONCE", held)
     points, cond, labels = labelled
     exact = Exact(points, make_schedule("cosine"), 0.2, cond, labels)
     x, v = (torch.randn(6, 2, generator=generator, dtype=torch.float64) for _ in range(2))

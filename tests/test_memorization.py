@@ -13,9 +13,9 @@ from core.checkpoints.models import load_checkpoint, load_pretrained, pretrained
 from core.cli import parser as cli
 from core.data.datasets import Dataset, load, save_dataset
 from core.denoisers.exact import Exact
-from core.metrics.distances import draw_samples
+from core.metrics.distances import draw_samples, nearest_rows
 from core.metrics.memorization import (
-    COPY, LEVEL, copied, memorization_rate, distinct, guess_errors, memory_card, memory_figures, nearest_rows, share,
+    COPY, LEVEL, copied, memorization_rate, distinct, guess_errors, memory_card, memory_figures, share,
 )
 from core.prediction import Prediction
 from core.reverse import start_noise, walk

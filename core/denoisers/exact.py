@@ -22,15 +22,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..buffers import scratch
+from ..buffers import scratch, slices
 from ..data.datasets import Dataset
 from ..forward import expand
 from ..prediction import Prediction
 from ..schedules import Schedule
 from .embeddings import Labels, label_counts
-
-#: Weights held at once, queries × points: 1M float64 are 8 MB, few enough for a cache, enough for a matrix product.
-CHUNK = 1_000_000
 
 
 class Exact:
@@ -78,12 +75,10 @@ class Exact:
 
         They are −|x − alpha·y|²/(2·variance) up to a term that all y share.
         """
-        count, points = len(x), len(self.points)
-        rows = min(count, max(1, CHUNK // points))
+        count = len(x)
         unasked, kind = (None, None) if cond is None else self._unasked(cond.expand(count, *cond.shape[1:]))
-        with scratch(rows, points, device=x.device) as room:
-            for part in (slice(i, min(i + rows, count)) for i in range(0, count, rows)):
-                logits = room[: part.stop - part.start]
+        for part in slices(count, len(self.points)):
+            with scratch(part.stop - part.start, len(self.points), device=x.device) as logits:
                 torch.mm(x[part] * (alpha / variance)[part], self._flat.T, out=logits)
                 logits.addcmul_((alpha**2 / variance)[part], self._norms, value=-0.5)
                 if cond is not None:
@@ -124,7 +119,7 @@ class Exact:
             weights = torch.softmax(logits, 1, out=logits)
             with scratch(*weights.shape, device=x.device) as along:
                 torch.mm(v[part], self._flat.T, out=along)
-                along.sub_(torch.linalg.vecdot(weights, along)[:, None]).mul_(weights)
+                along.sub_(torch.einsum("bn,bn->b", weights, along)[:, None]).mul_(weights)
                 torch.mm(along, self._flat, out=change[part])
         return change * (alpha / variance)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..data.datasets import Dataset
+from .distances import nearest_rows
 
 HALVINGS = 4  #: so often data are cut in two
 SMALLEST = 1 / 32  #: share of the data that a mode holds at least
@@ -92,8 +93,7 @@ class Modes:
                              f"(n, 2) with n = {self.least} or more")
         if not samples.isfinite().all():
             raise ValueError("some samples are NaN or infinite; the model that made them has diverged")
-        nearest = [torch.cdist(part, self.rows).min(1) for part in samples.float().split(1024)]
-        distance, row = (torch.cat([n[i] for n in nearest]) for i in (0, 1))
+        distance, row = (near[:, 0] for near in nearest_rows(samples, self.rows))
         near = distance <= NEAR * self.bandwidth
         shares = torch.bincount(self.of_row[row[near]], minlength=self.count).double() / len(samples)
         covered = int((shares >= QUARTER * self.fair).sum())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..buffers import scratch, slices
 from ..data.datasets import Dataset
 from ..denoisers.base import Denoiser
 from ..guidance.classifier_free import condition
@@ -34,14 +35,40 @@ def sliced_wasserstein(a: Tensor, b: Tensor, directions: int = 512, seed: int = 
     return float(((a @ w).sort(0)[0] - (b @ w).sort(0)[0]).abs().mean())
 
 
+def nearest_rows(samples: Tensor, rows: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    """The `count` nearest rows of each sample: distances and indices, both (B, count), nearest first.
+
+    Euclidean distances in the data's units. Who is near is found by inner products, which are fast; how near, by
+    differences, since small distances between large numbers would be lost in rounding. ValueError for a count that the
+    rows do not have.
+    """
+    if not 1 <= count <= len(rows):
+        raise ValueError(f"the {count} nearest of {len(rows)} rows were asked for; it can be 1 to {len(rows)}")
+    rows = rows.flatten(1)
+    samples, half_squares = samples.flatten(1).to(rows), rows.norm(dim=1).square() / 2
+    near = [_nearest(samples[part], rows, half_squares, count) for part in slices(len(samples), len(rows))]
+    distances, indices = (torch.cat(parts) for parts in zip(*near))
+    return distances, indices
+
+
+def _nearest(samples: Tensor, rows: Tensor, half_squares: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """`nearest_rows` of so few samples (b, D) that numbers for all pairs fit a cache."""
+    with scratch(len(samples), len(rows), dtype=rows.dtype, device=rows.device) as far:  # (|x − y|² − |x|²)/2
+        torch.addmm(half_squares, samples, rows.T, alpha=-1, out=far)
+        found = far.topk(min(count + 2, len(rows)), largest=False).indices
+    with scratch(*samples.shape, dtype=rows.dtype, device=rows.device) as apart:
+        distances = torch.stack([torch.index_select(rows, 0, row, out=apart).sub_(samples).norm(dim=1)
+                                 for row in found.T], 1)
+    distances, order = distances.sort(1)
+    return distances[:, :count], found.gather(1, order)[:, :count]
+
+
 def nearest_distances(a: Tensor, b: Tensor) -> Tensor:
     """For each of a the Euclidean distance to the nearest of b, (len(a),), in the data's units.
 
     Its median sees how sharp samples are, and whether they are copies.
     """
-    # Differences, not inner products: small distances between large numbers would be lost in rounding.
-    mode, b = "donot_use_mm_for_euclid_dist", b.flatten(1)
-    return torch.cat([torch.cdist(part.flatten(1), b, compute_mode=mode).min(1)[0] for part in a.split(256)])
+    return nearest_rows(a, b)[0][:, 0]
 
 
 @dataclass(frozen=True)
@@ -92,8 +119,7 @@ def agreement(samples: Tensor, cond: Tensor, dataset: Dataset, skip: int = 0) ->
     With skip = 1 it is the second nearest row, for samples that are rows themselves.
     """
     skip = min(skip, len(dataset) - 1)
-    rows = torch.cat([torch.cdist(part.flatten(1), dataset.x0.flatten(1)).topk(skip + 1, largest=False)[1][:, skip]
-                      for part in samples.split(256)])
+    rows = nearest_rows(samples, dataset.x0, skip + 1)[1][:, skip]
     return float((dataset.cond[rows] == cond).reshape(len(cond), -1).all(1).float().mean())
 
 

@@ -20,7 +20,7 @@ from ..data.datasets import Dataset
 from ..denoisers.base import Denoiser
 from ..denoisers.exact import Exact
 from ..forward import noised
-from .distances import BLOCKS, Estimate, draw_samples, estimated, sliced_wasserstein
+from .distances import BLOCKS, Estimate, draw_samples, estimated, nearest_rows, sliced_wasserstein
 
 LEVEL = 0.5  #: sigma/alpha at which guesses are compared: half as much noise as signal
 COPY = 1 / 3  #: nearer than this share of the way to the second row, a sample is a copy of the nearest
@@ -29,24 +29,6 @@ COPY = 1 / 3  #: nearer than this share of the way to the second row, a sample i
 def distinct(rows: Tensor) -> Tensor:
     """Rows (N, ...) without those that are there already, in the order of their values: at most N."""
     return rows.flatten(1).unique(dim=0).reshape(-1, *rows.shape[1:])
-
-
-def nearest_rows(samples: Tensor, rows: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
-    """The `count` nearest rows of each sample: distances and indices, both (B, count), nearest first.
-
-    Euclidean distances in the data's units. Who is near is found by inner products, which are fast; how near, by
-    differences, since small distances between large numbers would be lost in rounding. ValueError for a count that the
-    rows do not have.
-    """
-    if not 1 <= count <= len(rows):
-        raise ValueError(f"the {count} nearest of {len(rows)} rows were asked for; it can be 1 to {len(rows)}")
-    near, flat = [], rows.flatten(1)
-    for part in samples.flatten(1).to(flat).split(256):
-        found = torch.cdist(part, flat).topk(min(count + 2, len(flat)), largest=False).indices
-        distances, order = (part[:, None] - flat[found]).norm(dim=2).sort(1)
-        near.append((distances[:, :count], found.gather(1, order)[:, :count]))
-    distances, indices = (torch.cat(parts) for parts in zip(*near))
-    return distances, indices
 
 
 def copied(samples: Tensor, rows: Tensor) -> Tensor:

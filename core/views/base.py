@@ -10,6 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..buffers import scratch
 from ..scene import Panel, Scene
 
 #: Half-width of the views of 2-D points: the state is noise of unit size, the guess and the data lie in [-1, 1].
@@ -145,8 +146,10 @@ def density(points: Tensor, bandwidth: float, alpha: Tensor, sigma: Tensor, view
     out = []
     for a, s in zip(alpha.float(), sigma.float()):
         width = torch.sqrt(a**2 * bandwidth**2 + s**2 + (view / DENSITY_CELLS) ** 2)
-        gx, gy = (torch.exp(-((axis[:, None] - a * points[None, :, d]) ** 2) / (2 * width**2)) for d in (0, 1))
-        p = gy @ gx.T
+        with scratch(2, DENSITY_CELLS, len(points), dtype=points.dtype) as g:
+            torch.sub(axis[None, :, None], a * points.T[:, None], out=g)
+            gx, gy = g.square_().mul_(-1 / (2 * width**2)).exp_()
+            p = gy @ gx.T
         out.append(p.flip(0) / p.max())
     return torch.stack(out)
 

@@ -13,8 +13,8 @@ from ..checkpoints.models import load_pretrained, pretrained_for
 from ..data.datasets import Dataset
 from ..denoisers.base import Denoiser
 from ..denoisers.exact import Exact
-from ..metrics.distances import draw_samples
-from ..metrics.memorization import copied, distinct, nearest_rows
+from ..metrics.distances import draw_samples, nearest_rows
+from ..metrics.memorization import copied, distinct
 from ..scene import Scene
 from .base import View, pictures
 from .nearest import memory_cards, memory_charts

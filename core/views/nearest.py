@@ -9,8 +9,8 @@ import torch
 
 from ..checkpoints.models import pretrained
 from ..data.datasets import Dataset
-from ..metrics.distances import Estimate
-from ..metrics.memorization import COPY, LEVEL, distinct, memorization_rate, nearest_rows
+from ..metrics.distances import Estimate, nearest_rows
+from ..metrics.memorization import COPY, LEVEL, distinct, memorization_rate
 from ..scene import Chart, Series
 from .base import DATA_VIEW, pictures
 from .trace import TraceView
