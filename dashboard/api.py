@@ -4,12 +4,17 @@
     client = Client("http://127.0.0.1:7860")
     client.predict("data=trex&steps=50", "x_t,x0", api_name="/gif")
 
-A recipe is a link's query ("data=mnist16&sampler=ddpm&steps=50"): whatever the page shows can be asked for here.
+A recipe is a link's query ("data=mnist16&sampler=ddpm&steps=50"): whatever the page shows can be asked for here. What
+one address may ask for is bounded (`dashboard/server/door.py`), and work that nobody listens to any more is stopped.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData
@@ -18,37 +23,39 @@ from core.checkpoints.models import pretrained, save_checkpoint
 from core.data.datasets import load, names
 from core.drawing.export import export
 from core.recipe.recipe import Recipe
+from core.recipe.values import shown
+from core.runs.resolve import CannotShow
 from core.runs.trainings import Training
 from core.runs.walks import denoise, forward_film, lens
-from dashboard.server.app_state import AppState, user_error
+from core.views import TraceView, View
+from dashboard.server.app_state import AppState
 from dashboard.server.exports import FORMATS, options_of
 from dashboard.stage.stage import new_folder
 from dashboard.tabs.compare import growing as compare
 
-#: One at a time from outside, so that programs leave the machine to people.
-SHARED = dict(concurrency_limit=1, concurrency_id="api")
+#: How many of a kind are under way at a time: what is told at once, what is worked out, what is trained.
+QUICK = dict(concurrency_limit=4, concurrency_id="quick calls")
+WORK = dict(concurrency_limit=2, concurrency_id="calls")
+TRAININGS = dict(concurrency_limit=4, concurrency_id="training calls")
 FILMS = {"denoise": denoise, "lens": lens, "forward": lambda recipe: [forward_film(recipe)], "compare": compare}
+NOBODY = "nobody listened for the answer any more"
 
 
-def _recipe(query: str) -> Recipe:
+def recipe_of(query: Any) -> Recipe:
+    """A link's query as a recipe. ValueError names everything that it cannot be."""
+    if not isinstance(query, str):
+        raise ValueError(f"recipe is {shown(query)}; it can be a link's query as text, as data=trex&steps=50")
     recipe, complaints = Recipe.from_query(query)
     if complaints:
-        raise gr.Error("; ".join(complaints), print_exception=False)
+        raise ValueError("; ".join(re.sub(r"; \S+ is used$", "", complaint) for complaint in complaints))
     return recipe
 
 
-def _film(recipe: Recipe, what: str):
-    if what not in FILMS:
-        raise gr.Error(f"film {what[:20]!r}; there are {', '.join(FILMS)}", print_exception=False)
-    try:
-        *_, film = FILMS[what](recipe)
-    except Exception as error:
-        raise user_error(error) from None
-    return film
-
-
-def _file(path: Path) -> dict:
-    return FileData(path=str(path), orig_name=path.name).model_dump()
+def panels_of(text: Any) -> list[str]:
+    """Names of panels with commas between them, as a list. ValueError for anything else."""
+    if not isinstance(text, str):
+        raise ValueError(f"panels is {shown(text)}; it can be names with commas between them as text, as x_t,x0")
+    return [key for key in text.split(",") if key]
 
 
 def datasets() -> list[dict]:
@@ -62,54 +69,86 @@ def models() -> dict:
     return pretrained()
 
 
-def noise_lens(recipe: str = "") -> dict:
-    """Predicted against true noise over t: lists t, mse, floor (the exact denoiser's mse), cosine and exact_cosine."""
-    film = _film(_recipe(recipe), "lens")
-    numbers = film.shell(0, film.frames).numbers
-    return {name: numbers[name].tolist() for name in ("t", "mse", "floor", "excess", "cosine", "exact_cosine")}
+class Calls:
+    """What a program can ask for."""
 
+    def __init__(self, app: AppState):
+        self.app = app
 
-def trace(recipe: str = "") -> dict:
-    """A walk from noise to data with every timestep, as one safetensors file that `core.trace.Trace.load` reads."""
-    return _file(_film(_recipe(recipe), "denoise").trace.save(new_folder() / "trace.safetensors"))
+    def noise_lens(self, recipe: str = "", request: gr.Request = None) -> dict:
+        """Predicted against true noise over t: lists t, mse, floor (the exact denoiser's mse), cosine, exact_cosine."""
+        film = self._film(recipe_of(recipe), "lens", request)
+        numbers = self.app.foreground.run(film.shell, 0, film.frames).numbers
+        return {name: numbers[name].tolist() for name in ("t", "mse", "floor", "excess", "cosine", "exact_cosine")}
 
+    def trace(self, recipe: str = "", request: gr.Request = None) -> dict:
+        """A walk from noise to data with every timestep, as one safetensors file that core.trace.Trace.load reads."""
+        film = self._film(recipe_of(recipe), "denoise", request)
+        if not isinstance(film, TraceView):
+            raise CannotShow("model=memory walks with many networks, and a trace is the record of one walk; take "
+                             "another model, or ask for it at /gif")
+        return _file(film.trace.save(new_folder() / "trace.safetensors"))
 
-def gif(recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format: str = "gif", size: int = 224,
-        fps: int = 20, every: int = 1) -> dict:
-    """A film of the recipe as a file: film is denoise, lens, forward or compare, format gif, mp4, webp or png.
+    def gif(self, recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format: str = "gif", size: int = 224,
+            fps: int = 20, every: int = 1, request: gr.Request = None) -> dict:
+        """A film of the recipe as a file: film is denoise, lens, forward or compare, format gif, mp4, webp or png.
 
-    Panels by their keys; of another film than denoise give "" for its own choice.
-    """
-    try:
-        wanted = [key for key in panels.split(",") if key]
-        wish = options_of(dict(format=format, size=size, fps=fps, every=every, panels=wanted))
-        if wish["format"] not in FORMATS[:-1]:
-            raise ValueError("format 'trace'; ask for it at /trace")
+        Panels by their keys; of another film than denoise give "" for its own choice.
+        """
+        wish = options_of(dict(format=format, size=size, fps=fps, every=every, panels=panels_of(panels)))
         kind, keys = wish.pop("format"), wish.pop("panels")
-        scene = _film(_recipe(recipe), film).scene(keys or None)
-        return _file(export(scene, new_folder() / f"noisescope.{kind}", **wish))
-    except Exception as error:
-        raise user_error(error) from None
+        if kind not in FORMATS[:-1]:
+            raise ValueError(f"format {kind!r}; ask for it at /trace")
+        made = self._film(recipe_of(recipe), film, request)
+        with self.app.foreground.work() as work:
+            return _file(export(made.scene(keys or None), new_folder() / f"noisescope.{kind}",
+                                progress=lambda *_: work.breathe(), stop=lambda: self._deserted(request), **wish))
+
+    async def train(self, recipe: str = "", request: gr.Request = None) -> list[dict]:
+        """Train by the recipe (data, recipe, target, schedule, train_steps, batch, seed); gives weights and their card.
+
+        Takes its turns with everybody else's training; is stopped after its time, and when nobody listens any more.
+        """
+        wanted, app, owner = recipe_of(recipe), self.app, self.app.door.address_of(request.session_hash)
+        training = await asyncio.to_thread(app.foreground.run, Training, wanted)
+        job = app.pool.submit(training.run, total=training.config.steps + 1, owner=f"calls from {owner}",
+                              cap_seconds=app.door.limits.training_seconds, most_each=app.door.limits.call_trainings)
+        try:
+            while not job.over:
+                await asyncio.sleep(0.1)
+                if self._deserted(request):
+                    raise CannotShow(NOBODY)
+        finally:
+            job.stop(NOBODY)
+        if job.error:
+            raise CannotShow(job.error)
+        path = await asyncio.to_thread(save_checkpoint, new_folder() / "model.safetensors", training.trainer)
+        return [_file(path), _file(path.with_suffix(".json"))]
+
+    def _film(self, recipe: Recipe, what: str, request: gr.Request) -> View:
+        if not isinstance(what, str) or what not in FILMS:
+            raise ValueError(f"film is {shown(what)}; it can be {', '.join(FILMS)}")
+
+        def listened_to() -> Iterator[View]:
+            for film in FILMS[what](recipe):
+                if self._deserted(request):
+                    raise CannotShow(NOBODY)
+                yield film
+
+        *_, film = self.app.foreground.each(listened_to())
+        return film
+
+    def _deserted(self, request: gr.Request) -> bool:
+        return self.app.door.deserted(request.session_hash)
+
+
+def _file(path: Path) -> dict:
+    return FileData(path=str(path), orig_name=path.name).model_dump()
 
 
 def expose(app: AppState) -> None:
-    """Register the functions above, and `train` in the lab's pool, with the blocks that are open."""
-
-    def train(recipe: str = "") -> list[dict]:
-        """Train by the recipe (data, recipe, target, schedule, train_steps, batch, seed); gives weights and their card.
-
-        Takes its turns with everybody else's training, and is stopped after 15 minutes.
-        """
-        try:
-            training = Training(_recipe(recipe))
-            job = app.pool.submit(training.run, total=training.config.steps + 1)
-            job.wait()
-            if job.error:
-                raise ValueError(job.error)
-            path = save_checkpoint(new_folder() / "model.safetensors", training.trainer)
-        except Exception as error:
-            raise user_error(error) from None
-        return [_file(path), _file(path.with_suffix(".json"))]
-
-    for function in (datasets, models, noise_lens, trace, gif, train):
-        gr.api(function, api_name=function.__name__, **SHARED)
+    """Register all of the above with the blocks that are open."""
+    calls = Calls(app)
+    for function, room in ((datasets, QUICK), (models, QUICK), (calls.noise_lens, WORK), (calls.trace, WORK),
+                           (calls.gif, WORK), (calls.train, TRAININGS)):
+        gr.api(function, api_name=function.__name__, **room)

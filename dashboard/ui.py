@@ -17,8 +17,8 @@ from core.recipe.models import USUAL, walked_as
 from core.recipe.recipe import DEFAULTS, HELP, OWN, Recipe
 from core.runs.resolve import dataset_of, model_choices
 from dashboard.api import expose
-from dashboard.blocks import Page
-from dashboard.server.app_state import AppState, user_error
+from dashboard.server.blocks import Page
+from dashboard.server.app_state import AppState, said_with, user_error
 from dashboard.server.visitors import Busy, Visitor
 from dashboard.sidebar.choices import (
     OUTFITTED, best_model, facts, outfit, using, without_hidden, without_what_is_not_there,
@@ -229,7 +229,7 @@ class Sidebar:
             visitor, extra = self.app.visitor(token, request.session_hash), values[: len(more)]
             try:
                 recipe = recipe_from(self.controls, values[len(more):])
-                known = {"event": event._data} if wants_data else {}
+                known = {"event": said_with(event)} if wants_data else {}
                 made = change(recipe, visitor, *extra, **known)
             except Exception as error:
                 raise user_error(error) from None
@@ -359,7 +359,7 @@ def _wire_arrival(app: AppState, page: gr.Blocks, controls: Controls, token, cur
     loaded.success(None, None, None, js="() => document.body.classList.add('ns-ready')", api_visibility="private")
     loaded.success(on_open, [current, view, *inputs], outputs, **QUIET)
     loaded.success(again, inputs, training.outputs, **{**QUIET, "concurrency_limit": None})
-    page.unload(app.depart)
+    page.unload(lambda: None)  # without one Gradio's page keeps no heartbeat, which `AppState.on_page` hears
 
 
 def fit(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, list[str]]:

@@ -5,7 +5,7 @@ import asyncio
 import gradio as gr
 import pytest
 
-from dashboard.blocks import Page
+from dashboard.server.blocks import Page
 
 
 def blocks(kind):

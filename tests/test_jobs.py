@@ -555,3 +555,32 @@ def test_shutdown_ends_those_who_watch():
         return job
 
     assert run_async(look()).state == STOPPED
+
+
+# --- shares ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_owner_has_a_share_of_the_pool_and_one_that_was_stopped_takes_none_of_it(clock):
+    with Pool(workers=0, most=9, most_each=2, clock=clock) as pool:
+        first, _ = (pool.submit(steps(clock), owner="10.0.0.1") for _ in range(2))
+        with pytest.raises(Full, match="2 trainings are under way from your address.*in 15 minutes at the latest"):
+            pool.submit(steps(clock), owner="10.0.0.1")
+        with pytest.raises(Full, match="its share of this server"):
+            pool.submit(steps(clock), owner="10.0.0.1", most_each=1)
+        pool.submit(steps(clock), owner="10.0.0.2")
+        for _ in range(3):
+            pool.submit(steps(clock))  # nobody's in particular
+        first.stop()
+        assert pool.submit(steps(clock), owner="10.0.0.1").state == WAITING
+
+
+def test_where_many_are_watched_they_make_no_more_snapshots_together_than_two_do(clock):
+    made = []
+    for count in (1, 2, 8):
+        with Pool(workers=0, slice_seconds=16 / 1024, show_seconds=0.16, clock=clock) as pool:
+            jobs = [pool.submit(steps(clock), lambda job: None) for _ in range(count)]
+            for job in jobs:
+                job._bells.add(lambda: None)
+            turns(pool, 1000)
+            made.append(sum(job.version for job in jobs))
+    assert made[1] > 1.8 * made[0] and made[2] <= 1.1 * made[1]

@@ -14,6 +14,7 @@ import pytest
 import dashboard.stage.stream
 from core.scene import Chart, Scene, Series
 from core.views import View
+from dashboard.server.door import Door
 from dashboard.server.app_state import while_newest
 from dashboard.server.foreground import Foreground
 from dashboard.stage.stream import RunTokens, SceneStream, play
@@ -328,7 +329,7 @@ def test_what_ran_for_a_page_that_is_gone_never_runs_again():
 
 def test_a_run_stops_asking_for_frames_when_a_newer_one_begins():
     class AppState:
-        turns = RunTokens()
+        turns, door = RunTokens(), Door()
 
     asked = []
 

@@ -52,8 +52,15 @@ def freed(*things):
     return [weakref.ref(thing) for thing in things]
 
 
+def come(visitors, token=None):
+    """A page opens: the token of its visitor."""
+    token = visitors.enter(token)
+    visitors.open_page(token)
+    return token
+
+
 def test_two_visitors_never_see_each_others_things(visitors):
-    ada, ben = (visitors.of(visitors.enter()) for _ in range(2))
+    ada, ben = (visitors.of(come(visitors)) for _ in range(2))
     ada.keep("denoise", View(1))
     ada.denoiser, ada.data = torch.nn.Linear(2, 2), torch.zeros(3)
     ada.take_job(Job())
@@ -66,13 +73,13 @@ def test_two_visitors_never_see_each_others_things(visitors):
 
 
 def test_tokens_are_long_random_and_never_given_twice(visitors):
-    tokens = {Visitors().enter() for _ in range(100)}
+    tokens = {come(Visitors()) for _ in range(100)}
     assert len(tokens) == 100 and all(len(token) >= 43 for token in tokens)
 
 
 @pytest.mark.parametrize("token", [None, "", "x" * 10**6, "../../etc", 7, ["list"], {"a": 1}, b"bytes", "ünïcode\x00"])
 def test_a_token_that_is_unknown_or_no_token_gets_a_new_one(visitors, token):
-    new = visitors.enter(token)
+    new = come(visitors, token)
     assert new != token and visitors.of(new).token == new and len(visitors) == 1
     assert not visitors.touch(token)
     visitors.leave(token)
@@ -81,27 +88,27 @@ def test_a_token_that_is_unknown_or_no_token_gets_a_new_one(visitors, token):
 
 
 def test_a_reload_finds_its_things_again(visitors, clock):
-    token = visitors.enter()
+    token = come(visitors)
     job = Job()
     visitors.of(token).take_job(job)
     visitors.leave(token)
     clock.now += 19
-    assert visitors.reap() == [] and visitors.enter(token) == token
+    assert visitors.reap() == [] and come(visitors, token) == token
     clock.now += 100
     assert visitors.reap() == [] and visitors.of(token).job is job and job.state == RUNNING
 
 
 def test_the_new_page_of_a_reload_may_come_before_the_old_one_goes(visitors, clock):
-    token = visitors.enter()
-    visitors.enter(token)
+    token = come(visitors)
+    come(visitors, token)
     visitors.leave(token)
     clock.now += 100
     assert visitors.reap() == [] and visitors.of(token).pages == 1
 
 
 def test_things_stay_until_the_last_of_several_pages_is_closed(visitors, clock):
-    token = visitors.enter()
-    assert visitors.enter(token) == token
+    token = come(visitors)
+    assert come(visitors, token) == token
     visitors.leave(token)
     clock.now += 60
     assert visitors.reap() == []
@@ -112,7 +119,7 @@ def test_things_stay_until_the_last_of_several_pages_is_closed(visitors, clock):
 
 
 def test_everything_of_a_visitor_who_left_is_freed(visitors, clock):
-    token = visitors.enter()
+    token = come(visitors)
     visitor, film, model, data, job = visitors.of(token), View(1), torch.nn.Linear(2, 2), torch.zeros(9), Job()
     visitor.denoiser, visitor.card, visitor.data = model, {"steps": 1}, data
     visitor.keep("denoise", film)
@@ -128,7 +135,7 @@ def test_everything_of_a_visitor_who_left_is_freed(visitors, clock):
 
 
 def test_what_a_handler_still_holds_of_a_gone_visitor_is_empty_and_takes_nothing(visitors, clock):
-    token = visitors.enter()
+    token = come(visitors)
     visitor = visitors.of(token)
     visitor.keep("denoise", View(1))
     clock.now += 10_000
@@ -143,7 +150,7 @@ def test_what_a_handler_still_holds_of_a_gone_visitor_is_empty_and_takes_nothing
 
 
 def test_the_reaper_stops_the_job_of_a_silent_visitor(visitors, clock):
-    silent, awake = visitors.enter(), visitors.enter()
+    silent, awake = come(visitors), come(visitors)
     with Pool(workers=1) as pool:
         jobs = {token: pool.submit(lambda: iter(int, 1)) for token in (silent, awake)}
         for token, job in jobs.items():
@@ -160,13 +167,13 @@ def test_the_reaper_stops_the_job_of_a_silent_visitor(visitors, clock):
 
 
 def test_how_long_silence_may_last_can_be_said(visitors, clock):
-    token = visitors.enter()
+    token = come(visitors)
     clock.now += 31
     assert visitors.reap(older_than=60) == [] and visitors.reap(older_than=30) == [token]
 
 
 def test_whoever_is_asked_for_has_been_heard_of(visitors, clock):
-    token = visitors.enter()
+    token = come(visitors)
     for _ in range(5):
         clock.now += visitors.silent_after * 0.9
         visitors.of(token)
@@ -174,7 +181,7 @@ def test_whoever_is_asked_for_has_been_heard_of(visitors, clock):
 
 
 def test_a_new_training_stops_the_one_before(visitors):
-    visitor = visitors.of(visitors.enter())
+    visitor = visitors.of(come(visitors))
     first, second = Job(), Job()
     visitor.take_job(first)
     visitor.take_job(first)
@@ -189,7 +196,7 @@ def test_a_new_training_stops_the_one_before(visitors):
 
 
 def test_the_oldest_traces_of_a_visitor_go_where_bytes_run_out(visitors):
-    visitor = visitors.of(visitors.enter())
+    visitor = visitors.of(come(visitors))
     for i in range(5):
         visitor.keep(f"film {i}", View(40))
     assert visitor.traces == ("film 3", "film 4") and visitor.nbytes == 80 * MB
@@ -198,7 +205,7 @@ def test_the_oldest_traces_of_a_visitor_go_where_bytes_run_out(visitors):
 
 
 def test_a_trace_that_grows_is_measured_when_it_is_kept_again(visitors):
-    visitor, film = visitors.of(visitors.enter()), View(1)
+    visitor, film = visitors.of(come(visitors)), View(1)
     visitor.keep("old", View(60))
     visitor.keep("growing", film)
     film.nbytes = 60 * MB
@@ -207,7 +214,7 @@ def test_a_trace_that_grows_is_measured_when_it_is_kept_again(visitors):
 
 
 def test_a_trace_larger_than_all_that_a_visitor_may_keep_is_refused_and_the_others_stay(visitors):
-    visitor = visitors.of(visitors.enter())
+    visitor = visitors.of(come(visitors))
     visitor.keep("small", View(1))
     with pytest.raises(ValueError, match="takes 101 MB and a visitor may keep 100 MB; take fewer"):
         visitor.keep("large", View(101))
@@ -217,42 +224,69 @@ def test_a_trace_larger_than_all_that_a_visitor_may_keep_is_refused_and_the_othe
 def test_a_newcomer_takes_the_place_of_the_one_who_is_idle_for_longest(visitors, clock):
     tokens = []
     for _ in range(3):
-        tokens.append(visitors.enter())
+        tokens.append(come(visitors))
         clock.now += 1
     visitors.of(tokens[1]).take_job(job := Job())
     visitors.touch(tokens[0])
     clock.now += visitors.idle_after + 1
-    visitors.enter()
+    come(visitors)
     assert not visitors.touch(tokens[2]), "silent for longest of those without work"
     assert visitors.touch(tokens[0]) and visitors.touch(tokens[1]) and job.state == RUNNING
 
 
 def test_a_closed_page_makes_room_before_an_open_one(visitors, clock):
-    first, second, third = (visitors.enter() for _ in range(3))
+    first, second, third = (come(visitors) for _ in range(3))
     clock.now += 1
     visitors.touch(second)
     visitors.leave(second)
-    visitors.enter()
+    come(visitors)
     assert not visitors.touch(second) and visitors.touch(first) and visitors.touch(third)
 
 
 def test_where_everybody_is_at_work_a_newcomer_is_told_so_and_a_reload_still_comes_in(visitors, clock):
-    tokens = [visitors.enter() for _ in range(3)]
+    tokens = [come(visitors) for _ in range(3)]
     for token in tokens:
         visitors.of(token).take_job(Job())
     clock.now += visitors.idle_after + 1
-    with pytest.raises(Busy, match="all 3 places are taken.*try again in a few minutes"):
-        visitors.enter()
-    assert visitors.enter(tokens[0]) == tokens[0] and len(visitors) == 3
+    with pytest.raises(Busy, match="all 3 places are taken.*try again when one of their"):
+        come(visitors)
+    assert come(visitors, tokens[0]) == tokens[0] and len(visitors) == 3
     assert all(visitors.of(token).job.state == RUNNING for token in tokens)
+
+
+def test_who_comes_without_a_page_has_no_place_that_another_needs(visitors, clock):
+    here = come(visitors)
+    forged = [visitors.enter() for _ in range(2)]
+    with pytest.raises(Busy, match="all 3 places are taken and everybody is at work; try again in 3 seconds"):
+        visitors.enter()
+    clock.now += visitors.arrival
+    newcomer = come(visitors)
+    assert newcomer in visitors and here in visitors and forged[0] not in visitors
+    clock.now += visitors.grace + 1
+    assert visitors.reap() == forged[1:] and here in visitors
+
+
+def test_one_address_has_its_share_of_the_places_and_no_more(clock):
+    visitors = Visitors(most=9, most_each=2, clock=clock)
+    others = visitors.enter(address="10.0.0.2")
+    for _ in range(2):
+        visitors.open_page(visitors.enter(address="10.0.0.1"))
+    with pytest.raises(Busy, match="2 visitors are here from your address.*try again in 2 minutes"):
+        visitors.enter(address="10.0.0.1")
+    clock.now += visitors.idle_after - 30
+    with pytest.raises(Busy, match="try again in 30 seconds"):
+        visitors.enter(address="10.0.0.1")
+    clock.now += 31
+    assert visitors.enter(address="10.0.0.1") and others in visitors, "the place of an idle one of their own"
+    assert len(visitors) == 3
 
 
 def test_memory_is_taken_from_idle_visitors_first_and_then_from_oneself(clock):
     visitors = Visitors(most=9, most_bytes=150 * MB, bytes_each=100 * MB, clock=clock)
-    empty, idle = visitors.enter(), visitors.enter()
+    empty, idle = come(visitors), come(visitors)
     visitors.of(idle).keep("film", View(90))
     clock.now += visitors.idle_after + 1
-    busy, me = (visitors.of(visitors.enter()) for _ in range(2))
+    busy, me = (visitors.of(come(visitors)) for _ in range(2))
     busy.keep("film", View(90))
     assert not visitors.touch(idle) and visitors.touch(empty), "who holds nothing makes no room by going"
     me.keep("one", View(40))
@@ -262,7 +296,7 @@ def test_memory_is_taken_from_idle_visitors_first_and_then_from_oneself(clock):
 
 def test_nobody_sends_themselves_away_by_keeping_a_trace(clock):
     visitors = Visitors(most_bytes=50 * MB, bytes_each=100 * MB, clock=clock)
-    token = visitors.enter()
+    token = come(visitors)
     me = visitors.of(token)
     visitors.leave(token)
     me.keep("film", View(60))
@@ -271,15 +305,15 @@ def test_nobody_sends_themselves_away_by_keeping_a_trace(clock):
 
 def test_no_newcomer_is_let_in_while_the_memory_is_used_up(clock):
     visitors = Visitors(most_bytes=150 * MB, bytes_each=100 * MB, clock=clock)
-    first, second = visitors.enter(), visitors.enter()
+    first, second = come(visitors), come(visitors)
     for token in (first, second):
         visitors.of(token).keep("film", View(90))
     with pytest.raises(Busy, match="150 MB for visitors are in use.*try again"):
-        visitors.enter()
-    assert visitors.enter(first) == first
+        come(visitors)
+    assert come(visitors, first) == first
     clock.now += visitors.idle_after + 1
     visitors.touch(second)
-    assert visitors.enter() and not visitors.touch(first)
+    assert come(visitors) and not visitors.touch(first)
 
 
 def test_the_size_of_data_counts_what_was_worked_out_of_them_and_is_kept():
@@ -304,26 +338,29 @@ def test_the_size_of_things_counts_their_arrays():
 def test_many_threads_at_once_neither_deadlock_nor_lose_count():
     visitors = Visitors(most=200, most_bytes=100 * MB, bytes_each=10 * MB, grace=0)
     visitors.start(every=0.001)
-    wrong = []
+    wrong, left = [], []
 
     def be_a_visitor():
-        try:
-            for _ in range(30):
-                token = visitors.enter()
+        for _ in range(30):
+            try:
+                token = come(visitors)
                 visitor = visitors.of(token)
                 with visitor.lock:
                     for i in range(4):
                         visitor.keep(f"{i}", View(3))
                 visitor.take_job(Job())
                 visitors.leave(token)
-        except Exception as error:
-            wrong.append(error)
+                left.append(token)
+            except Gone:  # no grace at all: the reaper may come between arrival and page
+                pass
+            except Exception as error:
+                wrong.append(error)
 
     threads = [threading.Thread(target=be_a_visitor, daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert not any(thread.is_alive() for thread in threads) and wrong == []
+    assert not any(thread.is_alive() for thread in threads) and wrong == [] and left
     visitors.stop()
     assert len(visitors) == 0 and visitors.nbytes == 0

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dis
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import gradio as gr
 
+from core.files import NotWritten
 from core.recipe.values import Invalid
 from core.runs.resolve import CannotShow
 from core.training.trainer import warm_up
+from dashboard.server.door import Door, Limits
 from dashboard.server.foreground import Foreground
 from dashboard.server.jobs import Full, Pool
 from dashboard.server.visitors import Busy, Gone, Visitor, Visitors
@@ -19,7 +23,9 @@ from dashboard.stage.stream import RunTokens, SceneStream
 log = logging.getLogger(__name__)
 
 #: What a visitor can be told as it is; anything else is our fault and is logged.
-PLAIN = (CannotShow, Invalid, Full, Busy, Gone, ValueError)
+PLAIN = (CannotShow, Invalid, Full, Busy, Gone)
+ROOT = Path(__file__).parents[2]
+RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 class AppState:
@@ -28,12 +34,16 @@ class AppState:
     `open` starts its threads, `close` joins them.
     """
 
-    def __init__(self):
-        self.foreground = Foreground()
-        self.visitors, self.pool, self.turns = Visitors(), Pool(yields_to=self.foreground), RunTokens()
+    def __init__(self, limits: Limits | None = None):
+        limits = limits or Limits()
+        self.foreground, self.turns = Foreground(), RunTokens()
+        self.door = Door(limits, on_page=self.on_page)
+        self.visitors = Visitors(limits.visitors, most_each=limits.address_visitors)
+        self.pool = Pool(most=limits.trainings, most_each=limits.address_trainings, yields_to=self.foreground)
         self.greeting: SceneStream | None = None  #: what every page opens with; shared, so read only
         self._door = threading.Lock()
         self._tokens: dict[str, str] = {}  # page → visitor, to know who has gone when a page closes
+        self._pages: set[str] = set()  # those whose heartbeat is open
 
     def open(self) -> None:
         """Start the reaper, and import in the background what the first training would otherwise wait for."""
@@ -52,13 +62,30 @@ class AppState:
         """
         with self._door:
             if session not in self._tokens:
-                self._tokens[session] = self.visitors.enter(known)
+                if len(self._tokens) > 4 * self.visitors.most:  # of those who came without a page nobody tells the end
+                    self._tokens = {name: token for name, token in self._tokens.items() if token in self.visitors}
+                self._tokens[session] = self.visitors.enter(known, self.door.address_of(session))
+                if self.door.has_page(session):
+                    self._open_page(session)
             return self._tokens[session]
 
-    def depart(self, request: gr.Request) -> None:
-        """A page closes: what runs for it ends, and its visitor may have gone."""
-        self.turns.forget(request.session_hash)
-        self.visitors.leave(self._tokens.pop(request.session_hash, None))
+    def on_page(self, session: str, here: bool) -> None:
+        """A page's heartbeat begins, or ends: then what runs for it ends, and its visitor may have gone."""
+        with self._door:
+            if here:
+                self._open_page(session)
+                return
+            token = self._tokens.pop(session, None)
+            if session in self._pages:
+                self._pages.remove(session)
+                self.visitors.leave(token)
+        self.turns.forget(session)
+
+    def _open_page(self, session: str) -> None:
+        # Heartbeat and arrival come in either order, and at the same time.
+        if session in self._tokens and session not in self._pages:
+            self._pages.add(session)
+            self.visitors.open_page(self._tokens[session])
 
     def visitor(self, token: str | None, session: str) -> Visitor:
         """The visitor of a page. gr.Error if the page was left alone for too long, or if there is no room."""
@@ -88,17 +115,37 @@ def user_error(error: Exception) -> gr.Error:
     """An exception as what a visitor reads: our own words as they are, anything else without its insides."""
     if isinstance(error, gr.Error):
         return error
-    if isinstance(error, PLAIN):
+    if isinstance(error, PLAIN) or isinstance(error, ValueError) and _in_our_words(error):
         return gr.Error(str(error), print_exception=False)
+    if isinstance(error, NotWritten):
+        return gr.Error(f"{error.why[0].upper()}{error.why[1:]}. What you had is still there; try again in a while.",
+                        print_exception=False)
     log.error("a request failed", exc_info=error)
     return gr.Error("Something went wrong here, and it is not your fault. What you had is still there; try again.",
                     print_exception=False)
 
 
+def _in_our_words(error: Exception) -> bool:
+    """Whether a `raise` of this project made it, and not an operation that failed, here or in a library."""
+    trace = error.__traceback__
+    if trace is None:  # an error that was handed over, not raised
+        return True
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return code.co_code[trace.tb_lasti] == RAISE and Path(code.co_filename).is_relative_to(ROOT)
+
+
+def said_with(event: gr.EventData) -> dict:
+    """What a page said with an event; nothing, if it is not what a page says."""
+    data = getattr(event, "_data", None)
+    return data if isinstance(data, dict) else {}
+
+
 def while_newest(app: AppState, session: str, tab: str, turn: int, films: Iterator) -> Iterator:
     """The films of a run until a newer one begins on the same stage, or its page goes."""
     for film in films:
-        if not app.turns.holds(session, tab, turn):
+        if not app.turns.holds(session, tab, turn) or app.door.deserted(session):
             return
         yield film
 

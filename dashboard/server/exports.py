@@ -39,8 +39,10 @@ def options_of(wish: dict) -> dict:
     if pacing not in ("frame", "t", "log_snr"):
         raise ValueError(f"pacing {str(pacing)[:20]!r}; it can be frame, t or log_snr")
     panels = wish.get("panels") or []
-    if not isinstance(panels, list) or len(panels) > 6 or not all(isinstance(key, str) for key in panels):
-        raise ValueError("panels are up to 6 names")
+    if not isinstance(panels, list) or not all(isinstance(key, str) for key in panels):
+        raise ValueError("panels are a list of names")
+    if len(panels) > 6 or len({*panels}) < len(panels):
+        raise ValueError("panels are up to 6 names, none of them twice")
     theme = "dark" if wish.get("theme") == "dark" else "light"
     return dict(format=kind, pacing=pacing, panels=tuple(panels), theme=theme, **numbers)
 

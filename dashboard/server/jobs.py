@@ -171,24 +171,25 @@ class Pool:
         return len(self._jobs)
 
     def submit(self, make: Callable[[], Iterable], snapshot: Callable[[Job], Any] | None = None,
-               total: int | None = None, cap_seconds: float = 900.0, owner: str = "") -> Job:
+               total: int | None = None, cap_seconds: float = 900.0, owner: str = "",
+               most_each: int | None = None) -> Job:
         """Queue a job. `make` builds its iterator, and `snapshot` what watchers get; both run on a worker thread.
 
         A job is stopped after cap_seconds of running by the clock on the wall. Raises Full if the pool is, or if the
-        owner has their share of it; nobody in particular, "", has no share but the whole.
+        owner has their share of it, `most_each` or that of the pool; for nobody in particular, "", it is the whole.
         """
-        job = Job(self, make, snapshot, total, cap_seconds, owner)
         with self._lock:
             if self._closing:
                 raise Full("the server is shutting down and starts nothing new")
-            theirs = [other for other in self._jobs if owner and other.owner == owner]
-            if len(theirs) >= self.most_each:
+            theirs = [job for job in self._jobs if owner and job.owner == owner and job.state not in ENDED]
+            if len(theirs) >= (most_each or self.most_each):
                 raise Full(f"{len(theirs)} trainings are under way from your address, its share of this server: try "
                            f"again when one of them ends, {self._at_the_latest(theirs)}")
             if len(self._jobs) >= self.most:
                 raise Full(f"{len(self._jobs)} trainings are under way, as many as this server runs at a time; try "
                            f"again when one of them ends, {self._at_the_latest(self._jobs)}, or look at a pretrained "
                            "model meanwhile")
+            job = Job(self, make, snapshot, total, cap_seconds, owner)
             self._jobs.add(job)
             self._queue(job)
         return job

@@ -5,12 +5,13 @@ the visitor leaves. Two visitors can reach the same thing only if they share a t
 
     visitors = Visitors()
     visitors.start()                       # the reaper
-    token = visitors.enter(token_of_page)  # for every page that opens; `leave` for every page that closes
+    token = visitors.enter(token_of_page)  # whoever comes; `open_page` and `leave` for every page that opens and closes
     visitors.of(token).keep("denoise", trace)
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -19,6 +20,7 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from core.runs.brought import Brought
+from dashboard.server.door import in_words
 from dashboard.server.jobs import RUNNING, WAITING, Job
 
 MB = 1_000_000
@@ -55,16 +57,17 @@ class Visitor(Brought):
     denoiser, card  the model that they trained, and what is to be known about it
     data            the data set that they brought
     job             their training; `take_job` changes it
-    pages, last_seen, left_at   open pages, when one of them was last heard of, and when the last one closed
+    pages, last_seen, left_at   open pages, when one of them was last heard of, and since when there is none
+    address                     where they came from
     """
 
-    def __init__(self, registry: Visitors, token: str):
+    def __init__(self, registry: Visitors, token: str, address: str = ""):
         super().__init__()
-        self.token, self.lock = token, threading.RLock()
+        self.token, self.address, self.lock = token, address, threading.RLock()
         self.job: Job | None = None
-        self.pages = 0
+        self.pages, self.expected = 0, True  # expected: to open their first page
         self.last_seen = registry.clock()
-        self.left_at: float | None = None
+        self.left_at: float | None = self.last_seen
         self.gone = False
         self._registry = registry
         self._traces: dict[str, Any] = {}  # the oldest first
@@ -162,18 +165,21 @@ GONE = "this page was left alone for so long that what it had made was let go; r
 class Visitors:
     """Everyone who is here. Make one for an app, `start` its reaper and `stop` it with the app.
 
-    most          visitors at the same time
+    most          visitors at the same time; most_each: of them, from one address
     most_bytes    bytes that all of them hold together; bytes_each: the traces of one
     grace         seconds from a visitor's last page closing until their things go: a reload comes back in time
+    arrival       seconds from coming for which nobody is sent away to make room: their page is about to open
     silent_after  seconds without a word after which a visitor is taken for gone, pages open or not
     idle_after    seconds without a word after which one without a running job may be sent away if room is needed
     clock         seconds that only grow
     """
 
     def __init__(self, most: int = 64, most_bytes: int = 4000 * MB, bytes_each: int = 256 * MB, grace: float = 20.0,
-                 silent_after: float = 1200.0, idle_after: float = 120.0, clock: Callable[[], float] = time.monotonic):
-        self.most, self.most_bytes, self.bytes_each = most, most_bytes, bytes_each
+                 silent_after: float = 1200.0, idle_after: float = 120.0, most_each: int = 40,
+                 arrival: float = 3.0, clock: Callable[[], float] = time.monotonic):
+        self.most, self.most_each, self.most_bytes, self.bytes_each = most, most_each, most_bytes, bytes_each
         self.grace, self.silent_after, self.idle_after, self.clock = grace, silent_after, idle_after, clock
+        self.arrival = arrival
         self._here: dict[str, Visitor] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -182,31 +188,49 @@ class Visitors:
     def __len__(self) -> int:
         return len(self._here)
 
+    def __contains__(self, token: Any) -> bool:
+        return token in self._here
+
     @property
     def nbytes(self) -> int:
         """Bytes that everybody holds together."""
         return sum(visitor.nbytes for visitor in self._everybody())
 
-    def enter(self, token: Any = None) -> str:
-        """A page opens. Its visitor's token: the one given if it is known here, else a new one.
+    def enter(self, token: Any = None, address: str = "") -> str:
+        """Somebody comes. Their token: the one given if it is known here, else a new one.
 
-        What a browser kept may be old or made up; it is only ever looked up. Raises Busy if there is no room.
+        What a browser kept may be old or made up; it is only ever looked up. Until a page of theirs is known to be open
+        (`open_page`) they have what one has who left: a time of grace, and their place as soon as it is needed. Raises
+        Busy if there is no room.
         """
         with self._lock:
             visitor = self._here.get(token) if isinstance(token, str) else None
             if visitor is not None:
-                return self._open_page(visitor)
-        again = "; there is room again as soon as someone leaves, so try again in a few minutes"
+                return self._heard_of(visitor).token
         if not self.make_room():
-            raise Busy(f"the {self.most_bytes / MB:,.0f} MB for visitors are in use and everybody is at work" + again)
+            raise Busy(f"the {self.most_bytes / MB:,.0f} MB for visitors are in use and everybody is at work; try "
+                       f"again {self._when_idle()}")
         while True:
             with self._lock:
-                if len(self._here) < self.most:
-                    visitor = Visitor(self, secrets.token_urlsafe(32))
+                theirs = [visitor for visitor in self._here.values() if address and visitor.address == address]
+                if len(self._here) < self.most and len(theirs) < self.most_each:
+                    visitor = Visitor(self, secrets.token_urlsafe(32), address)
                     self._here[visitor.token] = visitor
-                    return self._open_page(visitor)
-            if not self._send_one_away():
-                raise Busy(f"all {self.most} places are taken and everybody is at work" + again)
+                    return visitor.token
+            crowd = len(theirs) >= self.most_each
+            if not self._send_one_away(of=theirs if crowd else None):
+                raise Busy((f"{len(theirs)} visitors are here from your address, its share of the {self.most} places"
+                            if crowd else f"all {self.most} places are taken")
+                           + f" and everybody is at work; try again {self._when_idle(theirs if crowd else None)}")
+
+    def open_page(self, token: Any) -> None:
+        """A page of theirs is open, until `leave`."""
+        with self._lock:
+            visitor = self._here.get(token) if isinstance(token, str) else None
+            if visitor is not None:
+                visitor.pages += 1
+                visitor.left_at, visitor.expected = None, False
+                self._heard_of(visitor)
 
     def of(self, token: Any) -> Visitor:
         """The visitor of that token, who has thereby been heard of. Raises Gone if there is none."""
@@ -228,7 +252,7 @@ class Visitors:
             return False
 
     def leave(self, token: Any) -> None:
-        """A page closed. After the last one, and a time of grace, the reaper frees what the visitor had."""
+        """A page has closed. After the last one, and a time of grace, the reaper frees what the visitor had."""
         with self._lock:
             visitor = self._here.get(token) if isinstance(token, str) else None
             if visitor is not None and visitor.pages:
@@ -283,26 +307,41 @@ class Visitors:
         for visitor in everybody:
             visitor.free()
 
-    def _open_page(self, visitor: Visitor) -> str:
-        visitor.pages += 1
-        visitor.left_at, visitor.last_seen = None, self.clock()
-        return visitor.token
+    def _heard_of(self, visitor: Visitor) -> Visitor:
+        visitor.last_seen = self.clock()
+        if not visitor.pages:
+            visitor.left_at = visitor.last_seen
+        return visitor
+
+    def _when_idle(self, among: list[Visitor] | None = None) -> str:
+        """When the next of them may be sent away, if they do nothing more."""
+        with self._lock:
+            now = self.clock()
+            soonest = min((self._idle_in(visitor, now) for visitor in (among or self._here.values())), default=1.0)
+        return f"in {in_words(max(1.0, soonest))}" if soonest < math.inf else "when one of their trainings has ended"
+
+    def _idle_in(self, visitor: Visitor, now: float) -> float:
+        """Seconds until a visitor may be sent away, if nothing more is heard of them; never while they work."""
+        if not visitor.pages:
+            return self.arrival - (now - visitor.left_at) if visitor.expected else 0.0
+        return math.inf if visitor.is_working else self.idle_after - (now - visitor.last_seen)
 
     def _everybody(self) -> list[Visitor]:
         with self._lock:
             return list(self._here.values())
 
-    def _send_one_away(self, but: Visitor | None = None, holding: bool = False) -> bool:
+    def _send_one_away(self, but: Visitor | None = None, holding: bool = False,
+                       of: list[Visitor] | None = None) -> bool:
         """Free whoever is idle for longest: no page open, or silent without a running job. Whether there was one.
 
-        With `holding`, only someone who holds something.
+        With `holding`, only someone who holds something; with `of`, only one of those.
         """
         now = self.clock()
         with self._lock:
             idle = [
                 visitor for visitor in self._here.values()
-                if visitor is not but and (visitor.nbytes or not holding)
-                and (not visitor.pages or now - visitor.last_seen > self.idle_after and not visitor.is_working)
+                if visitor is not but and (visitor.nbytes or not holding) and (of is None or visitor in of)
+                and self._idle_in(visitor, now) <= 0
             ]  # fmt: skip
             if not idle:
                 return False

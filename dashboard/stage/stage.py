@@ -29,7 +29,7 @@ from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
 from core.drawing.palettes import THEMES, tables
-from core.files import atomic_write
+from core.files import atomic_write, not_written
 
 HERE = Path(__file__).parent
 SCRIPTS = (
@@ -57,7 +57,10 @@ def options(**values) -> str:
 def new_folder() -> Path:
     """A folder in Gradio's cache that nobody can guess: served from there, and cleared away in time."""
     folder = Path(get_upload_folder()) / secrets.token_hex(20)
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise not_written(error, folder) or error from None
     return folder
 
 

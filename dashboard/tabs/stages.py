@@ -9,7 +9,7 @@ import gradio as gr
 
 from core.recipe.recipe import Recipe
 from core.views import View
-from dashboard.server.app_state import AppState, user_error, while_newest
+from dashboard.server.app_state import AppState, said_with, user_error, while_newest
 from dashboard.server.exports import export_stream
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.controls import Controls
@@ -49,7 +49,7 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
         stream = app.stream(app.visitor(token, request.session_hash), request.session_hash, tab)
         try:
             with app.foreground.work():
-                stream.want(str(event._data.get("key", ""))[:40])
+                stream.want(str(said_with(event).get("key", ""))[:40])
                 return stream.value()
         except ValueError as error:
             raise user_error(error) from None
@@ -59,7 +59,7 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
         try:
             stream = app.stream(visitor, request.session_hash, tab)
             name = f"noisescope-{tab}-{stream.film.about.get('data', '')}"
-            for done, path in export_stream(stream, event._data, new_folder(), name):
+            for done, path in export_stream(stream, said_with(event), new_folder(), name):
                 yield export_state(done, "ready" if path else f"{100 * done:.0f} %", path)
         except Exception as error:
             yield export_state(1.0, str(user_error(error).message))

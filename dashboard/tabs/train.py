@@ -22,8 +22,6 @@ from dashboard.stage import Stage
 from dashboard.stage.stream import SceneStream
 from dashboard.tabs.stages import QUIET, new_stage, recipe_from, wire_stage
 
-#: Seconds of running after which a training is stopped: a public Space is everybody's.
-LONGEST = 900.0
 #: Model, sampler and steps stay as they stand.
 KEPT = [gr.skip()] * 3
 
@@ -62,7 +60,7 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
         try:
             training = await asyncio.to_thread(app.foreground.run, training_of, recipe, visitor)
             job = app.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1,
-                                  LONGEST)
+                                  app.door.limits.training_seconds, app.door.address_of(request.session_hash))
             visitor.take_job(job)
             visitor.keep("training", training)
         except Exception as error:

@@ -1,0 +1,179 @@
+"""What programs ask a running server for: shares that nobody can exceed, and answers in words whatever is sent."""
+
+import json
+import re
+import secrets
+import threading
+import time
+
+import httpx
+import pytest
+
+from dashboard.server.door import Limits
+
+#: Words of an error's insides, which no visitor is ever to read.
+INSIDES = ("Error:", "Traceback", " object at 0x", "attribute", "unhashable", "NoneType", "truth value", "Errno",
+           "not iterable", "subscriptable", "recursion", "operand", "something went wrong")
+
+
+@pytest.fixture(scope="module")
+def url():
+    from dashboard.server.serve import serve
+
+    with serve(host="127.0.0.1", limits=Limits(address_calls=3, page_events=3, patience=2)) as address:
+        yield address
+
+
+class Caller:
+    """A program, or with a heartbeat a page, that speaks plain HTTP."""
+
+    def __init__(self, url, heartbeat=False):
+        self.client = httpx.Client(base_url=url, timeout=60)
+        self.functions = {d["api_name"]: d for d in self.client.get("config").json()["dependencies"]}
+        self.arrival = next(d for d in self.functions.values() if [0, "load"] in d["targets"])
+        self.session = secrets.token_hex(8)
+        self.beating = threading.Event()
+        if heartbeat:
+            threading.Thread(target=self._beat, daemon=True).start()
+            assert self.beating.wait(60)
+
+    def _beat(self):
+        with httpx.stream("GET", f"{self.client.base_url}gradio_api/heartbeat/{self.session}", timeout=60) as reply:
+            for _ in reply.iter_raw():
+                self.beating.set()
+                if self.client.is_closed:
+                    return
+
+    def send(self, name, *values, session=None, **more):
+        function = self.arrival if name == "arrive" else self.functions[name]
+        body = {"data": list(values), "fn_index": function["id"], "session_hash": session or self.session, **more}
+        return self.client.post("gradio_api/queue/join", content=json.dumps(body),
+                                headers={"content-type": "application/json"})
+
+    def answers(self, session=None, count=1):
+        """What comes of what a session has sent: (success, output) of each."""
+        found = []
+        query = {"session_hash": session or self.session}
+        with self.client.stream("GET", "gradio_api/queue/data", params=query) as reply:
+            for line in reply.iter_lines():
+                message = json.loads(line[5:]) if line.startswith("data:") else {}
+                if message.get("msg") == "process_completed":
+                    found.append((message["success"], message["output"]))
+                    if len(found) == count:
+                        return found
+        raise AssertionError(f"the stream ended after {found}")
+
+    def ask(self, name, *values, **more):
+        """(success, answer or the words of the error) of one call in a session of its own."""
+        session = secrets.token_hex(8)
+        sent = self.send(name, *values, session=session, **more)
+        if sent.status_code != 200:
+            return False, str(sent.json().get("detail"))
+        ((success, output),) = self.answers(session)
+        return success, output["data"][0] if success else output["error"]
+
+
+@pytest.fixture
+def caller(url):
+    caller = Caller(url)
+    yield caller
+    caller.client.close()
+
+
+def until(true, what):
+    ends = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < ends, f"never came: {what}"
+        time.sleep(0.05)
+
+
+def test_one_address_has_its_share_of_calls_and_the_page_is_open_all_the_while(url, caller):
+    sessions = [secrets.token_hex(8) for _ in range(3)]
+    for session in sessions:
+        assert caller.send("train", "train_steps=200000", session=session).status_code == 200
+    success, words = caller.ask("datasets")
+    assert not success and "3 requests from your address are under way or wait" in words and "try again" in words
+    page = Caller(url, heartbeat=True)
+    page.send("arrive", None)
+    ((success, output),) = page.answers()
+    assert success and isinstance(output["data"][0], str)
+    page.client.close()
+    # Nobody ever listened to those three: they are stopped, and there is room again.
+    until(lambda: caller.ask("datasets")[0], "room, when calls that nobody listens to have been stopped")
+
+
+def test_a_page_has_its_share_of_events_and_is_told_so(url):
+    page = Caller(url, heartbeat=True)
+    for _ in range(4):
+        page.send("again", None, *[None] * 34)
+    answers = page.answers(count=4)
+    page.client.close()
+    assert any("3 things are under way" in output["error"] for success, output in answers if not success)
+
+
+def test_without_a_page_whatever_is_asked_for_counts_as_a_call(caller):
+    sent = [caller.send("arrive", None, session=secrets.token_hex(8)) for _ in range(8)]
+    assert all(reply.status_code == 200 for reply in sent)
+    until(lambda: caller.ask("datasets")[0], "room, when the forged arrivals have been answered")
+
+
+def test_a_training_is_answered_with_weights_and_their_card(caller):
+    success, files = caller.ask("train", "data=gaussians8&train_steps=3")
+    assert success, files
+    assert [file["orig_name"] for file in files] == ["model.safetensors", "model.json"]
+
+
+HOSTILE = (None, 7, -1, 1e308, True, [], ["x"], {}, {"a": 1}, "", "x" * 5000, "data=%00&model=\u202e", [[[[]]]], "NaN")
+PLACES = [("noise_lens", 1, 0), ("trace", 1, 0), ("train", 1, 0), *(("gif", 7, k) for k in range(7))]
+
+
+@pytest.mark.parametrize("name, count, place", PLACES)
+def test_whatever_is_sent_is_answered_in_words(caller, name, count, place):
+    given = ["data=gaussians8&steps=2&train_steps=1&samples=4", "x_t", "denoise", "png", 64, 20, 1][:count]
+    for value in HOSTILE:
+        values = [*given]
+        values[place] = value
+        if not isinstance(value, str) or place:  # an empty query is the whole T-Rex: right, and long
+            success, words = caller.ask(name, *values)
+            assert success or not [inside for inside in INSIDES if inside in words.lower() or inside in words], words
+
+
+@pytest.mark.parametrize(
+    "name, values, words",
+    [
+        ("trace", ["model=memory&data=digits8&samples=4"], "model=memory walks with many networks"),
+        ("noise_lens", [5], "recipe is 5; it can be a link's query"),
+        ("noise_lens", [], "0 values came for 1 inputs"),
+        ("gif", ["steps=2", "x_t,x_t", "denoise", "png", 64, 20, 1], "none of them twice"),
+        ("gif", ["steps=2", "x_t", ["denoise"], "png", 64, 20, 1], "film is .*it can be denoise, lens"),
+        ("gif", ["steps=2", "nope", "denoise", "png", 64, 20, 1], "no panel 'nope' here; there are"),
+        ("trace", ["data=nope"], "data = nope in the link is none of trex, .*[^d]$"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(caller, name, values, words):
+    success, said = caller.ask(name, *values)
+    assert not success
+    assert re.search(words, said), said
+
+
+@pytest.mark.parametrize("event", [None, 3, [], {"key": None}, {"key": {}}, {"name": None}, {"frame": "x"}])
+def test_a_forged_event_is_answered_in_words(url, event):
+    page = Caller(url, heartbeat=True)
+    page.send("arrive", None)
+    page.answers()
+    for name in ("want", "want_1", "halt", "act_3", "act_5"):
+        inputs = [None] * len(page.functions[name]["inputs"])
+        page.send(name, *inputs, event_data=event)
+        ((success, output),) = page.answers()
+        assert success or not [inside for inside in INSIDES if inside in str(output["error"])], output
+    page.client.close()
+
+
+def test_what_is_no_function_and_what_is_no_json_are_refused(caller):
+    assert caller.client.post("gradio_api/queue/join", json={"data": [], "fn_index": 10**9, "session_hash": "x"}
+                              ).status_code == 400
+    assert caller.client.post("gradio_api/queue/join", content=b"{", headers={"content-type": "application/json"}
+                              ).status_code == 422
+    deep = b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    reply = caller.client.post("gradio_api/queue/join", content=deep, headers={"content-type": "application/json"})
+    assert reply.status_code in (400, 422) and "Traceback" not in reply.text
