@@ -26,6 +26,8 @@ def sampling_checks(exam: Exam) -> None:
     if len(exam.walk.calls) < 2:
         exam.not_seen("only one call of sampling was seen", "walk inside the block, with every step")
         return
+    if _one_time(exam):
+        return
     if exam.levels is None:
         _without_training(exam)
     else:
@@ -38,6 +40,24 @@ def sampling_checks(exam: Exam) -> None:
     _step_noise_law(exam)
     _guidance(exam)
     _output(exam)
+
+
+def _one_time(exam: Exam) -> bool:
+    """Whether the network is told the same t all along, though it was trained on many."""
+    asked = [c.t for c in exam.walk.calls]
+    many = exam.levels is not None and len(exam.levels.t) > 3
+    if len(asked) < 4 or len(set(asked)) > 1 or not many or not math.isfinite(asked[0]):
+        return False
+    exam.found(
+        Place.TIME,
+        f"the network is told t = {number(asked[0])} at every step",
+        weight=3,
+        measured="one t",
+        expected="the t of the step",
+        evidence=f"{len(asked)} calls",
+        refute="one step that is repeated on purpose",
+    )
+    return True
 
 
 def _mode(exam: Exam) -> None:
@@ -249,18 +269,6 @@ def _explain(exam: Exam, found: list[Landing]) -> None:
         expected=f"{number(mid.want[0])}·x0 and {number(mid.want[1])} of noise in all at t = {number(mid.s)}",
         evidence=evidence,
     )
-    asked = [c.t for c in walk.calls if math.isfinite(c.t)]
-    # one t all along, or a t that does not belong to the state
-    if len(set(asked)) == 1 and len(walk.calls) > 3:
-        exam.found(
-            Place.TIME,
-            f"the network is told t = {number(asked[0])} at every step",
-            weight=3,
-            measured="one t",
-            expected="the t of the step",
-            evidence=f"{len(asked)} calls",
-        )
-        return
     # taken for another kind of output
     for kind in ("eps", "x0", "v", "velocity", "data − noise", "score"):
         if kind in (L.kind, OPPOSITE.get(L.kind)) or L.family == "VE" and kind in ("v",):
@@ -791,13 +799,12 @@ def _last(exam: Exam) -> None:
     ):
         return
     found = [x for x in endings(exam.walk, L) if x.seen and math.isfinite(x.A) and abs(x.A) > 1e-9]
-    found = [x for x in found if any(t.kind == "x" for t in exam.walk.ends[0].terms) or True]
     if not found:
         return
     sizable = [x for x in found if abs(x.A) > 0.2]
     start = found[0].start
     noisy = [x for x in sizable if x.c > 1e-4 * max(1.0, start[1])]
-    if noisy and noisy[-1] is sizable[-1] and abs(noisy[-1].A - 1) < 0.3:
+    if noisy and noisy[-1] is sizable[-1] and abs(noisy[-1].A - 1) < 0.3 and not _stays_on_the_path(L, noisy[-1]):
         x = noisy[-1]
         exam.found(
             Place.STEP_NOISE,
@@ -824,6 +831,14 @@ def _last(exam: Exam) -> None:
         )
 
 
+def _stays_on_the_path(L: Levels, x: Landing) -> bool:
+    """Whether a last step lands on a level that training has and that is below the one it came from."""
+    ratio = L.sigma / np.maximum(np.abs(L.alpha), 1e-9)
+    before = x.start[1] / max(abs(x.start[0]), 1e-9)
+    level = math.hypot(x.E, x.c) / max(abs(x.A), 1e-9)
+    return ratio.min() * 0.98 <= level < 0.9 * before
+
+
 def _clip(exam: Exam) -> None:
     L, data = exam.levels, exam.identified.get("data")
     if data is None:
@@ -842,8 +857,9 @@ def _clip(exam: Exam) -> None:
     if not found:
         return
     exam.fine(Place.CLIP)
-    of_x0 = [f for f in found if abs(f[2] - 1) < 0.1 and abs(f[3]) < 0.15 and not f[1]["noise"]]
-    others = [f for f in found if f not in of_x0 and math.isfinite(f[2])]
+    known = [f for f in found if math.isfinite(f[2])]
+    of_x0 = [f for f in known if abs(f[2] - 1) < 0.1 and abs(f[3]) < 0.15 and not f[1]["noise"]]
+    others = [f for f in known if not (abs(f[2] - 1) < 0.1 and abs(f[3]) < 0.15 and not f[1]["noise"])]
     share = float(np.mean([f[1]["share"] for f in others])) if others else 0.0
     if others and share > 0.01:
         call, clip, A, E = others[len(others) // 2]

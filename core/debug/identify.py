@@ -136,13 +136,12 @@ def levels_of(run: Run) -> Levels | None:
 
     means = [middle(x) for x in (alpha, sigma)]
     spread = max(float(np.abs(x - np.repeat(m, counts)).max()) for x, m in zip((alpha, sigma), means))
-    with np.errstate(all="ignore"):
-        uv = [
-            np.array([np.nanmedian(g) if np.isfinite(g).any() else np.nan for g in np.split(x, begin[1:])])
-            if np.isfinite(x).any()
-            else np.full(len(unique), np.nan)
-            for x in (u, v)
-        ]
+    uv = []
+    for x in (u, v):
+        known = np.isfinite(x)
+        n = np.add.reduceat(known.astype(np.int64), begin)
+        total = np.add.reduceat(np.where(known, x, 0.0), begin)
+        uv.append(np.where(n > 0, total / np.maximum(n, 1), np.nan))
     levels = Levels(unique, *means, *uv, counts, spread)
     levels.kind = kind_of(levels, run)
     levels.family = family_of(levels)
@@ -169,7 +168,21 @@ def kind_of(levels: Levels, run: Run | None = None) -> str | None:
             off = np.hypot(u - p, v - q) / np.maximum(np.hypot(p, q), 1e-9)
         if np.median(off) < 5e-3 and np.quantile(off, 0.9) < 0.05:
             return name
-    return "other"
+    return "path velocity" if _is_path_velocity(levels) else "other"
+
+
+def _is_path_velocity(levels: Levels) -> bool:
+    """Whether the target is a multiple of d alpha/dt·x0 + d sigma/dt·eps, whatever the path."""
+    known = np.isfinite(levels.u) & np.isfinite(levels.v)
+    t, a, s, u, v = (x[known] for x in (levels.t, levels.alpha, levels.sigma, levels.u, levels.v))
+    if len(t) < 40:
+        return False
+    few = np.unique(np.linspace(0, len(t) - 1, min(len(t), 120)).round().astype(int))
+    with np.errstate(all="ignore"):
+        da, ds = (np.gradient(x[few], t[few])[1:-1] for x in (a, s))
+    inner = few[1:-1]
+    off = np.abs(u[inner] * ds - v[inner] * da) / np.maximum(np.hypot(u[inner], v[inner]) * np.hypot(da, ds), 1e-12)
+    return bool(np.median(off) < 2e-3)
 
 
 def family_of(levels: Levels) -> str | None:

@@ -145,6 +145,11 @@ SILENT = {
 }
 
 
+def version_of(value: Tensor) -> int:
+    """How often a tensor was changed in place; those of inference mode do not count."""
+    return 0 if value.is_inference() else value._version
+
+
 @dataclass(eq=False, slots=True)
 class Node:
     """One tensor of the watched code: the operation that made it, of which nodes and numbers, and its values."""
@@ -163,7 +168,7 @@ class Node:
     @property
     def fresh(self) -> bool:
         """Whether the values are still those of the moment it was made."""
-        return self.value is not None and self.value._version == self.version
+        return self.value is not None and version_of(self.value) == self.version
 
     @property
     def numel(self) -> int:
@@ -251,7 +256,7 @@ class Tape(TorchFunctionMode):
         value = tensor.detach()
         about = any(p.about for p in parents)
         pure = bool(parents) and all(p.pure for p in parents if p.numel > 1) and any(p.pure for p in parents)
-        node = Node(next(self.serial), op, args, value, value._version, **{"about": about, "pure": pure} | more)
+        node = Node(next(self.serial), op, args, value, version_of(value), **{"about": about, "pure": pure} | more)
         key, nodes = id(tensor), self.nodes
 
         def forget(ref, key=key, nodes=nodes):
@@ -273,7 +278,7 @@ class Tape(TorchFunctionMode):
         node = self.node(target)
         if node.fresh:
             node.value = node.value.clone()
-            node.version = node.value._version
+            node.version = version_of(node.value)
         return node
 
     def _counts(self, tensor: Tensor) -> bool:

@@ -387,6 +387,16 @@ class Watch:
         with self.tape.asleep():
             if other is not None and other.about and not said.about:
                 said, other = other, said
+            at = strip(said)
+            sides = [a for a in at.args if isinstance(a, Node)]
+            if (
+                other is None
+                and at.op in ("sum", "reversed")
+                and len(sides) == 2
+                and sides[0].value.shape != sides[1].value.shape
+            ):
+                call.facts |= {"loss": kind, "compared": self._shapes_of_difference(sides)}
+                return
             leaves = terms(said, stop=lambda n: n is x0 or n is eps)
             ours = [(n, f) for n, f in leaves if n is output or n.op == "part" and strip(n.args[0]) is output]
             if not ours:
@@ -397,9 +407,9 @@ class Watch:
             facts["loss"] = kind
             if out is not output:
                 facts["part"] = True
-            if other is None:
-                self._shapes_of_difference(said, output, facts)
-            else:
+            if other is None and len(sides) == 2:
+                facts["compared"] = self._shapes_of_difference(sides)
+            elif other is not None:
                 facts["compared"] = [list(said.value.shape), list(other.value.shape)]
             B = rows_of(out.value)
             if rows_of(said.value) != B or said.numel != out.numel or (other is not None and other.numel != out.numel):
@@ -417,13 +427,10 @@ class Watch:
             self._taught(call, state, x0, eps, y, [(n, -f / ours[0][1]) for n, f in [*rest, *wanted]], B)
             facts["_gap"] = gap.float()
 
-    def _shapes_of_difference(self, said: Node, output: Node, facts: dict) -> None:
-        """The shapes of the two sides of `output − target`."""
-        at = strip(said)
-        sides = [a for a in at.args if isinstance(a, Node)]
-        if at.op in ("sum", "reversed") and len(sides) == 2:
-            first = sides if sides[0].about else sides[::-1]
-            facts["compared"] = [list(n.value.shape) for n in first]
+    def _shapes_of_difference(self, sides: list[Node]) -> list[list[int]]:
+        """The shapes of the two sides of `output − target`, the output's first."""
+        first = sides if sides[0].about else sides[::-1]
+        return [list(node.value.shape) for node in first]
 
     def _taught(self, call: Train, state: Node, x0, eps, y: Tensor, leaves, B: int) -> None:
         """u and v of the target y = u·x0 + v·eps: read off its arithmetic, or by least squares of its values."""
@@ -507,6 +514,8 @@ class Watch:
                 and bool((x.detach()[: len(half.value)] == x.detach()[len(half.value) :]).all())
             ):
                 node, doubled = half, 2
+        elif made is False and len(x) % 2 == 0 and (drawn := self._drawn_half(x)) is not None:
+            node, doubled = drawn, 2
         walk, arrival = self._walk, None
         if walk is not None and (made or self._fits(x, node)):
             arrival = self._arrival(node, x if doubled == 1 else x[: len(x) // 2])
@@ -550,6 +559,14 @@ class Watch:
         self._drawn_before = self.tape.draws
         self.tape.draws = []
         self._training = None
+
+    def _drawn_half(self, x: Tensor) -> Node | None:
+        """The draw that both halves of a start are, where nobody saw them being put together."""
+        half = x.detach()[: len(x) // 2]
+        if not torch.equal(half, x.detach()[len(x) // 2 :]):
+            return None
+        same = (d for d in reversed(self.tape.draws) if d.value is not None and d.value.shape == half.shape)
+        return next((d for d in same if torch.equal(d.value, half)), None)
 
     def _cut(self, node: Node, where) -> None:
         """Make a node a state: what it was made of is forgotten, and what it is a multiple of becomes one of it."""
