@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from .buffers import Shelf
+from .doors.jsons import parse_json
+from .doors.tensors import check_numbers, read_tensors
+from .doors.words import one_line, some
 from .files import atomic_write
 from .reverse import Step
 
@@ -147,28 +150,31 @@ class Trace:
     def load(cls, path: str | os.PathLike) -> Trace:
         """Read a file that `save` wrote. ValueError if it is no trace; nothing in it can run."""
         try:
-            with safe_open(path, "pt") as file:
-                header = file.metadata() or {}
-                if header.get("format") != FORMAT:
-                    raise ValueError(
-                        f"{path} is no Noisescope trace: its format is {header.get('format')!r}, wanted {FORMAT!r}"
-                    )
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except SafetensorError as error:
+            header, tensors = read_tensors(path)
+        except ValueError as error:
             raise ValueError(f"{path} is no safetensors file ({error}); a trace is what Trace.save wrote") from error
+        if header.get("format") != FORMAT:
+            found = one_line(repr(header.get("format")))
+            raise ValueError(f"{path} is no Noisescope trace: its format is {found}, wanted {FORMAT!r}")
         keep = tuple(name for name in QUANTITIES if name in tensors)
-        times = [tensors[name].shape for name in ("t", "s", "std") if name in tensors]
+        times = {name: tensors[name] for name in ("t", "s", "std") if name in tensors}
+        lengths = [value.shape for value in times.values()]
         sample = tensors["final"].shape if "final" in tensors else None
-        whole = keep and len(times) == 3 and sample is not None and len({*times}) == 1 and len(times[0]) == 1
-        if not whole or any(tensors[name].shape != (*times[0], *sample) for name in keep):
-            held = ", ".join(f"{name} {tuple(value.shape)}" for name, value in sorted(tensors.items()))
+        whole = keep and len(times) == 3 and sample is not None and len({*lengths}) == 1 and len(lengths[0]) == 1
+        if not whole or any(tensors[name].shape != (*lengths[0], *sample) for name in keep):
+            held = some([f"{one_line(name)} {tuple(value.shape)}" for name, value in sorted(tensors.items())])
             raise ValueError(f"{path} is not a whole trace; it holds {held or 'nothing'}")
         try:
-            every, end, about = int(header["every"]), float(header["end"]), json.loads(header["about"])
+            check_numbers(times)
+            check_numbers({name: tensors[name] for name in (*keep, "final")}, finite=False)  # a walk may explode
+            every, end = int(header["every"]), float(header["end"])
+            about = parse_json(header["about"], "what it is about")
+            if every < 1 or not math.isfinite(end):
+                raise ValueError(f"every is {every} and end {end}; wanted are 1 or more, and a time")
             if not isinstance(about, dict):
-                raise ValueError(f"about is {header['about']!r}, wanted a JSON object")
+                raise ValueError(f"about is {one_line(header['about'])!r}, wanted a JSON object")
         except (KeyError, ValueError) as error:
-            raise ValueError(f"{path} is no Noisescope trace: in its header, {error!r}") from error
+            raise ValueError(f"{path} is no Noisescope trace: in its header, {one_line(repr(error), 200)}") from error
         trace = cls(keep, every, None, about)
         trace._t, trace._s, trace._std = (tensors[name].tolist() for name in ("t", "s", "std"))
         trace._kept = {name: list(tensors[name]) for name in keep}

@@ -1,15 +1,18 @@
+import hashlib
 import json
 import os
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from core.checkpoints.models import (
-    load_checkpoint, load_pretrained, load_training, pretrained, read_card, save_checkpoint, save_training,
+    TRAINING, load_checkpoint, load_pretrained, load_training, pretrained, read_card, save_checkpoint, save_training,
 )
 from core.data.datasets import Dataset
+from core.doors import jsons
 from core.training.presets import TrainingConfig, make_denoiser
 from core.training.trainer import Trainer
 
@@ -122,15 +125,82 @@ def test_a_file_that_is_no_card_is_refused(saved, text, says):
 
 
 @pytest.mark.parametrize("change, says", [
-    ({"architecture": {"network": "mlp", "width": 32}}, "does not fit its card.*size mismatch"),
+    ({"architecture": {"network": "mlp", "width": 32}}, "its card: 'enter.weight' is 16×147, needed is 32×147"),
     ({"architecture": {"network": "gan"}}, "'gan'"), ({"schedule": "quadratic"}, "'quadratic'"),
-    ({"target": "mu"}, "'mu'"), ({"T": None}, "does not fit its card"),
+    ({"target": "mu"}, "'mu'"), ({"T": None}, "does not fit its card: 'T' is None; it must be a whole number"),
+    ({"schedule": None}, "'schedule' is None; it must be a text"), ({"T": 1e9}, "'T' is 1000000000.0"),
+    ({"schedule": ["cosine"]}, r"'schedule' is \['cosine'\]; it must be a text"), ({"T": True}, "'T' is True"),
+    ({"sigma_data": 0}, "sigma_data is 0; it must be a number above 0"),
+    ({"sigma_data": float("nan")}, "'sigma_data' is nan; it must be a number"), ({"sigma_data": "1"}, "is '1'"),
+    ({"sigma_data": -1.5}, "sigma_data is -1.5"), ({"target": None}, "'target' is None"),
+    ({"labels": 3}, "'labels' is 3, and its network's is 0"), ({"labels": "many"}, "'labels' is 'many'"),
+    ({"labels": False}, "'labels' is False"), ({"labels": [2, 2]}, r"'labels' is \[2, 2\]"),
+    ({"architecture": {"network": "mlp", "width": 16, "labels": -1}}, "'labels' is '-1'; a network's options"),
+    ({"architecture": {"network": "mlp", "width": "wide"}}, "'width' is 'wide'; a network's options are whole numbers"),
+    ({"architecture": {"network": "mlp", "depth": 10**9}}, "'depth' is '1000000000'; .* whole numbers up to 64"),
+    ({"architecture": {"network": "mlp", "width": 8192, "depth": 64}}, "'enter.weight' is 16×147, needed is 8192×"),
+    ({"architecture": {"network": "unet", "width": 12}}, "these options do not make a network of kind 'unet'"),
+    ({"architecture": ["mlp"]}, "'architecture' is .'mlp'.; it must be an object"), ({"architecture": None}, "is None"),
 ])  # fmt: skip
 def test_a_card_that_does_not_fit_the_weights_is_refused(saved, change, says):
     card = read_card(saved.with_suffix(".json"))
     saved.with_suffix(".json").write_text(json.dumps(card | change))
     with pytest.raises(ValueError, match=says):
         load_checkpoint(saved)
+
+
+def test_a_card_without_a_field_names_it(saved):
+    card = read_card(saved.with_suffix(".json"))
+    for name in ("architecture", "schedule", "T", "target", "sigma_data"):
+        rest = {key: value for key, value in card.items() if key != name}
+        saved.with_suffix(".json").write_text(json.dumps(rest))
+        with pytest.raises(ValueError, match=f"does not fit its card: there is no '{name}' in it"):
+            load_checkpoint(saved)
+
+
+def replaced(saved, **tensors) -> None:
+    """Other weights under the card of a model, which is told of them."""
+    path = saved.with_suffix(".json")
+    save_file(load_file(saved) | tensors, saved)
+    path.write_text(json.dumps(read_card(path) | {"sha256": hashlib.sha256(saved.read_bytes()).hexdigest()}))
+
+
+@pytest.mark.parametrize("weight, says", [
+    (torch.full((2,), torch.nan), "'leave.bias' holds NaN or infinity"),
+    (torch.full((2,), torch.inf), "'leave.bias' holds NaN or infinity"),
+    (torch.zeros(2, dtype=torch.int8), "'leave.bias' is int8; it must be one of float16, bfloat16, float32, float64"),
+    (torch.zeros(2, dtype=torch.complex64), "'leave.bias' is complex64"),
+    (torch.zeros(2, dtype=torch.bool), "'leave.bias' is bool"),
+    (torch.zeros(3), "'leave.bias' is 3, needed is 2"), (torch.zeros(2, 1), "'leave.bias' is 2×1, needed is 2"),
+    (torch.zeros(()), "'leave.bias' is one number, needed is 2"),
+])  # fmt: skip
+def test_weights_that_are_no_weights_are_refused_by_name(saved, weight, says):
+    replaced(saved, **{"leave.bias": weight})
+    with pytest.raises(ValueError, match=f"does not fit its card: {says}"):
+        load_checkpoint(saved)
+
+
+def test_weights_that_are_too_many_or_too_few_are_named(saved):
+    replaced(saved, extra=torch.zeros(1))
+    with pytest.raises(ValueError, match="'extra' is 1, needed is nothing of that name"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize("text, says", [
+    ("[" * 1_000_000 + "]" * 1_000_000, "nested 1,000,000 deep; at most 24 is allowed"),
+    ('{"a":' * 300_000 + "1" + "}" * 300_000, "nested 300,000 deep"),
+    ('{"format": "' + "x" * 3_000_000 + '"}', "more than 2,000,000 bytes"),
+    ('{"T": ' + "9" * 100_000 + "}", "is not JSON"),
+])  # fmt: skip
+def test_a_card_is_looked_at_before_it_is_parsed(saved, text, says, monkeypatch):
+    saved.with_suffix(".json").write_text(text)
+    monkeypatch.setattr(jsons.json, "loads", json.loads if "9999" in text else lambda *_: pytest.fail("it was parsed"))
+    with pytest.raises(ValueError, match=says):
+        load_checkpoint(saved)
+
+
+def test_brackets_within_texts_are_no_nesting():
+    assert jsons.parse_json(json.dumps({"note": '[[[[{{"\\' * 1000}), "it")["note"].startswith("[[")
 
 
 def test_an_unknown_pretrained_model_is_answered_with_those_there_are():
@@ -164,6 +234,30 @@ def test_a_training_is_not_resumed_on_other_data_or_from_another_file(tmp_path, 
         load_training(path, DATA)
     with pytest.raises(FileNotFoundError, match="no training at"):
         load_training(tmp_path / "none.safetensors", DATA)
+
+
+@pytest.mark.parametrize("change, says", [
+    ({"config": "[" * 50}, "nested 50 deep"), ({"config": "{}"}, "network"), ({"config": '{"width": 3}'}, "network"),
+    ({"config": '{"network": "mlp", "width": null}'}, "width is None"), ({"data": None}, "trained on data None"),
+])  # fmt: skip
+def test_a_training_whose_header_says_nonsense_is_refused(tmp_path, model, change, says):
+    path = save_training(tmp_path / "paused.safetensors", model)
+    header = {"format": TRAINING, "config": json.dumps(model.config.to_dict()), "data": DATA.hash} | change
+    save_file(load_file(path), path, metadata={name: value for name, value in header.items() if value is not None})
+    with pytest.raises(ValueError, match=says):
+        load_training(path, DATA)
+
+
+@pytest.mark.parametrize("part", ["raw.", "ema.", "adam.exp_avg."])
+def test_a_training_whose_weights_are_no_numbers_is_refused(tmp_path, model, part):
+    path = save_training(tmp_path / "paused.safetensors", model)
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    state = load_file(path)
+    name = next(name for name in state if name.startswith(part))
+    save_file(state | {name: state[name].to(torch.int8)}, path, metadata=header)
+    with pytest.raises(ValueError, match=f"'{name}' is int8"):
+        load_training(path, DATA)
 
 
 def test_a_training_file_is_no_model(tmp_path, model):

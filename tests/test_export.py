@@ -126,6 +126,39 @@ def test_a_gif_of_someone_else_holds_no_recipe(tmp_path):
         read_recipe(tmp_path / "nowhere.gif")
 
 
+def test_a_recipe_is_found_by_what_a_file_is_and_not_by_its_name(tmp_path):
+    for kind in ("gif", "webp", "png", "mp4"):
+        path = export(film_scene(), tmp_path / f"film.{kind}", **SMALL).rename(tmp_path / f"{kind}.bin")
+        assert read_recipe(path)["seed"] == 7
+
+
+@pytest.mark.parametrize("comment, says", [
+    (b"x" * 30_000_000, "more than 2,000,000 bytes"), (b"[" * 500_000, "nested 500,000 deep"),
+    (b'{"made with": "noisescope", "recipe": [1]}', "something else"), (b'{"recipe": {}}', "something else"),
+    (b'["noisescope"]', "something else"), (b'{"made with": "other", "recipe": {}}', "something else"),
+])  # fmt: skip
+def test_a_comment_is_looked_at_before_it_is_parsed(tmp_path, comment, says):
+    with (tmp_path / "a.gif").open("wb") as file:
+        writer = GifWriter(file, 4, 4, np.zeros((2, 3), np.uint8), comment)
+        writer.add(np.zeros((4, 4), np.uint8), 5)
+        writer.close()
+    with pytest.raises(ValueError, match=f"a.gif' holds no recipe.*{says}"):
+        read_recipe(tmp_path / "a.gif")
+
+
+def test_a_film_that_is_cut_short_or_made_of_noise_holds_no_recipe(tmp_path):
+    for kind in ("gif", "webp", "png", "mp4"):
+        path = export(film_scene(), tmp_path / f"film.{kind}", **SMALL)
+        whole = path.read_bytes()
+        for length in (0, 3, 12, 20, 40):
+            path.write_bytes(whole[:length])
+            with pytest.raises(ValueError, match="holds no recipe"):
+                read_recipe(path)
+        path.write_bytes(whole[:12] + np.random.default_rng(0).bytes(10_000))
+        with pytest.raises(ValueError, match="holds no recipe"):
+            read_recipe(path)
+
+
 # The other formats
 
 

@@ -317,7 +317,7 @@ def test_points_come_from_the_first_frame_with_something_in_it(tmp_path):
     Image.new("L", ring.size, 255).save(tmp_path / "a.gif", save_all=True, append_images=[ring, ring.rotate(90)])
     data = points_from_picture(tmp_path / "a.gif")
     torch.testing.assert_close(data.x0, points_from_picture(disc(255, 0, "L")).x0)
-    assert told(data) == {"picture": "200 × 100 pixels", "frame": "2, the first that has something in it"}
+    assert told(data) == {"picture": "200 × 100 pixels", "frame": "2 of 3, the first that has something in it"}
 
 
 def test_what_is_cut_off_and_what_is_enlarged_is_said(tmp_path):
@@ -363,12 +363,35 @@ def test_too_many_pixels_are_refused_before_the_first_is_decoded(tmp_path, monke
     blank = picture("white", (4000, 4000), optimize=True)
     path = zipped(tmp_path, {f"{k}.png": blank for k in range(30)})
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("a picture was decoded"))
-    with pytest.raises(ValueError, match="the pictures have more than 400,000,000 pixels in all"):
+    with pytest.raises(ValueError, match="take as long to decode as 300,000,000 pixels and more; shrink them"):
         images_from_zip(path)
     header = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 99, 0, 0, 54, 40, 20_000_000, 1, 1, 24, *[0] * 6)
     thin = zipped(tmp_path, {f"{k}.bmp": header for k in range(4)})
     with pytest.raises(ValueError, match="20000000 × 1 pixels; at most 20,000,000 are allowed, and 20,000 a side"):
         images_from_zip(thin)
+
+
+def test_every_frame_is_counted_before_the_first_is_decoded(tmp_path, monkeypatch):
+    file, shots = io.BytesIO(), [Image.new("L", (10, 10), 2 * shade) for shade in range(100)]
+    shots[0].save(file, "GIF", save_all=True, append_images=shots[1:])
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("a picture was decoded"))
+    monkeypatch.setattr(own_data, "MAX_ALL_PIXELS", 99 * 100 * 4)
+    with pytest.raises(ValueError, match="take as long to decode as 39,600 pixels and more"):
+        images_from_zip(zipped(tmp_path, {"a.gif": file.getvalue()}))
+    frame = b",\0\0\0\0\1\0\1\0\0\2\2\x44\1\0"
+    many = struct.pack("<6sHHBBB", b"GIF89a", 1, 1, 0, 0, 0) + frame * 50_000 + b";"
+    with pytest.raises(ValueError, match="there are more than 5,000 pictures"):
+        images_from_zip(zipped(tmp_path, {"a.gif": many}))
+
+
+def test_a_gif_with_a_comment_beyond_reason_is_left_out(tmp_path):
+    head = struct.pack("<6sHHBBB", b"GIF89a", 1, 1, 0, 0, 0)
+    gif = head + b"!\xfe" + (b"\xff" + b"x" * 255) * 100_000 + b"\0,\0\0\0\0\1\0\1\0\0\2\2\x44\1\0;"
+    (tmp_path / "a.gif").write_bytes(gif)
+    with pytest.raises(ValueError, match="cannot read 'a.gif': a GIF with more than 1,000,000 bytes of comments"):
+        points_from_picture(tmp_path / "a.gif")
+    data = images_from_zip(zipped(tmp_path, four() | {"a.gif": gif}))
+    assert data.warnings == ("1 files could not be used: a.gif (a GIF with more than 1,000,000 bytes of comments)",)
 
 
 def test_what_a_file_is_decides_its_content_and_every_suffix_that_is_offered_can_be_read(tmp_path):
@@ -417,7 +440,7 @@ def test_too_much_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="there are more than 6 pictures"):
         images_from_zip(zipped(tmp_path, {f"{k}.png": picture() for k in range(7)}))
     monkeypatch.setattr(own_data, "MAX_ALL_PIXELS", 1000)
-    with pytest.raises(ValueError, match="more than 1,000 pixels in all"):
+    with pytest.raises(ValueError, match="take as long to decode as 1,000 pixels and more"):
         images_from_zip(zipped(tmp_path, four()))
 
 

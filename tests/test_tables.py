@@ -156,7 +156,9 @@ def test_columns_are_chosen_by_name_or_number():
         ("day,x\n" + "12.03.2021,5\n" * 12, "no two columns of numbers are there; it begins 'day,x'"),
         ("x,y\n" + "1_000,2_000\n" * 12, "no two columns of numbers are there"),
         (("1," * 300 + "1\n") * 2, "a line has 301 cells; a table has at most 200 columns"),
-        ("1,2\n" * 60_000, "the table has 60,000 lines; at most 50,000 are read, so thin it out"),
+        ("1,2\n" * 30_000, "the table has 30,000 lines; at most 25,000 are read, so thin it out"),
+        (("1," * 99 + "1\n") * 4000, "4,002 lines of 100 cells; at most 300,000 cells are read, so leave out columns"),
+        ("x;y\n" + "1,5x;2,5\n" * 12, "no two columns of numbers are there; it begins 'x;y'"),
     ],
 )
 def test_what_can_be_taken_in_two_ways_is_refused(text, message):

@@ -193,6 +193,11 @@ WHOLE = {"x0": torch.zeros(3, 4, 2), "final": torch.zeros(4, 2)} | TIMES
     (WHOLE, header(about="{"), ("header",)),
     (WHOLE, header(about="[1]"), ("about",)),
     (WHOLE, {"format": FORMAT}, ("every",)),
+    (WHOLE, header(every="0"), ("every is 0",)), (WHOLE, header(end="nan"), ("end nan",)),
+    (WHOLE, header(about="[" * 1000 + "]" * 1000), ("nested 1,000 deep",)),
+    (WHOLE | {"t": torch.full((3,), torch.nan)}, header(), ("'t' holds NaN",)),
+    (WHOLE | {"x0": torch.zeros(3, 4, 2, dtype=torch.int8)}, header(), ("'x0' is int8",)),
+    (WHOLE | {"final": torch.zeros(4, 2, dtype=torch.complex64)}, header(), ("'final' is complex64",)),
 ])
 def test_a_file_that_is_no_whole_trace_is_refused_saying_what_it_is(tmp_path, tensors, about, words):
     path = tmp_path / "other.safetensors"
@@ -200,6 +205,18 @@ def test_a_file_that_is_no_whole_trace_is_refused_saying_what_it_is(tmp_path, te
     with pytest.raises(ValueError) as error:
         Trace.load(path)
     assert all(word in str(error.value) for word in ("other.safetensors", *words)), error.value
+
+
+@pytest.mark.parametrize("length, text, words", [
+    (1 << 60, b"{}", "its header is no safetensors header"), (0, b"{}", "its header is no safetensors header"),
+    (None, b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested 100,000 deep"),
+    (None, b" " * 11_000_000, "more than 10,000,000 bytes"),
+])  # fmt: skip
+def test_a_header_is_looked_at_before_it_is_parsed(tmp_path, length, text, words):
+    path = tmp_path / "t.safetensors"
+    path.write_bytes((len(text) if length is None else length).to_bytes(8, "little") + text)
+    with pytest.raises(ValueError, match=words):
+        Trace.load(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

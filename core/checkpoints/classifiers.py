@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..denoisers.exact import Exact
+from ..doors.jsons import entry
+from ..doors.words import one_line
 from ..guidance.classifier import Classifier, ExactClassifier
 from ..schedules import make_schedule
 from ..training.classifier import MEASURED, NETWORKS, ClassifierTrainer, accuracies
-from ..training.presets import make_network
 from .models import FOLDER, read_model, write_model
 
 #: Shipped classifiers, named by their data; beside the models, as they draw no samples themselves.
@@ -43,12 +45,14 @@ def save_classifier(path: str | Path, trainer: ClassifierTrainer, card: dict[str
 def load_classifier(path: str | Path) -> tuple[Classifier, dict[str, Any]]:
     """The classifier in eval mode, and its card. Raises as `checkpoints.load_checkpoint` does."""
 
-    def build(card: dict[str, Any]) -> Classifier:
-        network = make_network(card["architecture"], kinds=NETWORKS)
-        return Classifier(network, make_schedule(card["schedule"], card["T"]), card["sigma_data"],
-                          torch.tensor(card["prior"]))
+    def build(card: dict[str, Any], network: nn.Module) -> Classifier:
+        schedule = make_schedule(entry(card, "schedule", str), entry(card, "T", int))
+        prior, classes = entry(card, "prior", list), card["architecture"].get("classes")
+        if len(prior) != classes or not all(isinstance(share, float | int) and 0 <= share <= 1 for share in prior):
+            raise ValueError(f"'prior' is {one_line(repr(prior))}; it must be a share for each of {classes} classes")
+        return Classifier(network, schedule, entry(card, "sigma_data", float, least=1e-9), torch.tensor(prior))
 
-    return read_model(path, build)
+    return read_model(path, build, NETWORKS)
 
 
 def classifiers() -> tuple[str, ...]:

@@ -10,24 +10,25 @@ needed to build it again. Nothing in either file can run. Both are written under
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import save_file
+from torch import nn
 
 from ..denoisers.base import Denoiser
+from ..doors.jsons import entry, parse_json, read_json, sha256
+from ..doors.tensors import check_numbers, check_shapes, read_tensors
+from ..doors.words import one_line
 from ..files import atomic_write
 from ..schedules import make_schedule
-from ..training.presets import TrainingConfig, make_network
+from ..training.presets import DENOISERS, TrainingConfig, make_network
 from ..training.trainer import Trainer
 
 FOLDER = Path(__file__).parents[2] / "pretrained"
@@ -71,7 +72,7 @@ def write_model(path: str | os.PathLike, network: nn.Module, card: dict[str, Any
 
     with atomic_write(path) as part:
         save_file(weights, part)
-        about["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
+        about["sha256"] = sha256(part)
     save_card(path.with_suffix(".json"), about)
     return path
 
@@ -90,30 +91,39 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[Denoiser, dict[str, Any]]:
     FileNotFoundError if either file is missing; ValueError if they are no checkpoint, damaged, or of two models.
     """
 
-    def build(card: dict[str, Any]) -> Denoiser:
-        return Denoiser(make_network(card["architecture"]), make_schedule(card["schedule"], card["T"]), card["target"],
-                        card["sigma_data"], card["labels"])
+    def build(card: dict[str, Any], network: nn.Module) -> Denoiser:
+        labels, own = card.get("labels"), card["architecture"].get("labels", 0)
+        if isinstance(labels, bool) or labels != own:
+            raise ValueError(f"'labels' is {one_line(repr(labels))}, and its network's is {own}")
+        schedule = make_schedule(entry(card, "schedule", str), entry(card, "T", int))
+        return Denoiser(network, schedule, entry(card, "target", str), entry(card, "sigma_data", float), labels)
 
     return read_model(path, build)
 
 
-def read_model(path: str | os.PathLike, build: Callable[[dict[str, Any]], nn.Module]) -> tuple[Any, dict[str, Any]]:
-    """The model that `build` makes of a card, its `network` with the weights of the file; and the card.
+def read_model(path: str | os.PathLike, build: Callable[[dict[str, Any], nn.Module], nn.Module],
+               kinds: Mapping[str, type[nn.Module]] = DENOISERS) -> tuple[Any, dict[str, Any]]:
+    """The model that `build` makes of a card and its network, one of `kinds` with the weights of the file; the card.
 
-    In eval mode, float32, without gradients. Raises as `load_checkpoint` does.
+    In eval mode, float32, without gradients. Raises as `load_checkpoint` does, before it has made anything large.
     """
     path = _weights_path(path)
     card = read_card(path.with_suffix(".json"))
     if not path.exists():
         raise FileNotFoundError(f"there is a card but no weights at {path}; both files belong together")
-    if card.get("sha256") != hashlib.sha256(path.read_bytes()).hexdigest():
+    if card.get("sha256") != sha256(path):
         raise ValueError(f"{path} is damaged or not the file its card was written for; train or copy it again")
     try:
-        model = build(card)
-        model.network.load_state_dict({name: weight.float() for name, weight in load_file(path).items()})
-    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split()[:30])
-        raise ValueError(f"{path} does not fit its card: {reason}") from error
+        _, weights = read_tensors(path)
+        check_numbers(weights)
+        architecture = entry(card, "architecture", dict)
+        with torch.device("meta"):  # a card may ask for more weights than there is memory; here they have only a shape
+            check_shapes(weights, make_network(architecture, kinds=kinds).state_dict())
+        network = make_network(architecture, kinds=kinds)
+        network.load_state_dict({name: weight.float() for name, weight in weights.items()})
+        model = build(card, network)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit its card: {one_line(str(error), 200)}") from error
     return model.eval().requires_grad_(False), card
 
 
@@ -122,13 +132,11 @@ def read_card(path: str | os.PathLike) -> dict[str, Any]:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no card at {path}; a model is a .safetensors file and a card beside it")
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no card: it is not JSON ({error})") from error
+    card = read_json(path, f"the card {path}")
     found = card.get("format") if isinstance(card, dict) else None
     if found != MODEL:
-        raise ValueError(f"{path} is no card of a Noisescope model: its format is {found!r}, needed is {MODEL!r}")
+        raise ValueError(f"{path} is no card of a Noisescope model: its format is {one_line(repr(found))}, needed is "
+                         f"{MODEL!r}")
     return card
 
 
@@ -177,18 +185,21 @@ def load_training(path: str | os.PathLike, dataset, device: str | torch.device |
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no training at {path}")
     try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            state: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
+        header, state = read_tensors(path)
+    except ValueError as error:
         raise ValueError(f"{path} is no training: it is not a whole safetensors file ({error})") from error
     if header.get("format") != TRAINING:
         found = header.get("format")
         raise ValueError(f"{path} is no Noisescope training: its format is {found!r}, needed is {TRAINING!r}")
-    if header["data"] != dataset.hash:
-        raise ValueError(f"{path} was trained on data {header['data']}, and {dataset.name} is {dataset.hash}")
-    trainer = Trainer(dataset, TrainingConfig.from_dict(json.loads(header["config"])), device)
-    trainer.load_state_dict(state)
+    if header.get("data") != dataset.hash:
+        raise ValueError(f"{path} was trained on data {header.get('data')}, and {dataset.name} is {dataset.hash}")
+    try:
+        config = TrainingConfig.from_dict(parse_json(header.get("config", ""), "its config"))
+        check_numbers({name: value for name, value in state.items() if name.startswith(("raw.", "ema.", "adam."))})
+        trainer = Trainer(dataset, config, device)
+        trainer.load_state_dict(state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no training that can go on: {one_line(str(error), 200)}") from error
     return trainer
 
 

@@ -13,17 +13,17 @@ is the same on every machine, to the last bit.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from ..doors.jsons import entry, read_json, sha256
+from ..doors.tensors import check_numbers, check_shapes, read_tensors
+from ..doors.words import one_line
 
 FOLDER = Path(__file__).parents[2] / "pretrained" / "autoencoders"
 FORMAT = "noisescope-autoencoder-1"
@@ -136,16 +136,19 @@ def read_autoencoder(path: str | Path) -> Encoded:
         if not part.exists():
             raise FileNotFoundError(f"there is no {part}; an autoencoder is a .safetensors file and a card beside it")
     try:
-        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        if card["format"] != FORMAT:
-            raise ValueError(f"its format is {card['format']!r}, needed is {FORMAT!r}")
-        if card["sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():
+        card = read_json(path.with_suffix(".json"), "its card")
+        if not isinstance(card, dict) or card.get("format") != FORMAT:
+            found = card.get("format") if isinstance(card, dict) else None
+            raise ValueError(f"its format is {one_line(repr(found))}, needed is {FORMAT!r}")
+        if card.get("sha256") != sha256(path):
             raise ValueError("it is damaged, or not the file its card was written for")
-        tensors = load_file(path)
+        _, tensors = read_tensors(path)
         rows = [tensors.pop(part).float() / LEVELS for part in ("x0", "held_out")]
+        check_numbers(tensors)
         with torch.device("meta"):  # no weights are drawn only to be replaced
-            autoencoder = Autoencoder(**card["architecture"])
+            autoencoder = Autoencoder(**entry(card, "architecture", dict))
+        check_shapes(tensors, autoencoder.state_dict())
         autoencoder.load_state_dict({key: weight.float() for key, weight in tensors.items()}, assign=True)
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{path} is no autoencoder that can be read: {' '.join(str(error).split()[:40])}") from error
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} is no autoencoder that can be read: {one_line(str(error), 200)}") from error
     return Encoded(autoencoder.eval().requires_grad_(False), card, *rows)

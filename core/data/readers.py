@@ -19,20 +19,21 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..doors.words import listed, one_line, some
 from .datasets import Dataset, load_dataset, split, unit
 from .pictures import (
-    FORMATS, MAX_PIXELS, decoded, depth, frames, in_bytes, is_animated, is_halved, open_picture, over, square, work,
+    FORMATS, MAX_PIXELS, decoded, depth, frames, in_bytes, is_halved, open_picture, over, square, work,
 )
 from .tables import ADVICE, MAX_LABELS, Column, Table, read_table
-from .words import listed, one_line, some
 from .zips import MAX_ENTRIES, opened_zip
 
 SIZES = (8, 16, 28, 32)
 COLOURS = ("auto", "grey", "rgb")
 POINTS = (10, 20_000)  #: fewest and most points
 PICTURES = (4, 5_000)  #: fewest and most pictures
-MAX_ALL_PIXELS = 400_000_000  #: of all pictures of a set together, to be decoded: some seconds
+MAX_ALL_PIXELS = 300_000_000  #: of all pictures of a set together, to be decoded: some seconds
 FRAMES_PIXELS = 50_000_000  #: decoded in search of a frame that has something in it
+INK_SIDE = 256  #: pixels; finer than a cloud of 20,000 points can show
 _LICENCE = "your own"
 
 
@@ -196,15 +197,17 @@ def points_from_picture(
 
 def _first_ink(path: Path) -> tuple[np.ndarray | None, tuple[tuple[str, str], ...]]:
     """The ink of a file's first frame that has any, None if none has; and how the file was read."""
-    with open_picture(path) as picture:
+    opened, count = open_picture(path)
+    with opened as picture:
         reading = (("picture", f"{picture.width} × {picture.height} pixels"),)
-        if not is_animated(picture):
-            return _ink(next(frames(picture, 1))), reading
-        for number, frame in enumerate(frames(picture, max(1, FRAMES_PIXELS // work(picture, 256))), 1):
+        most = min(count, max(1, FRAMES_PIXELS // work(picture, 1, 256)))
+        for number, frame in enumerate(frames(picture, most), 1):
             ink = _ink(frame)
+            if ink is not None and count > 1:
+                reading += (("frame", f"{number} of {count:,}, the first that has something in it"),)
             if ink is not None:
-                return ink, (*reading, ("frame", f"{number}, the first that has something in it"))
-    return None, reading
+                break
+    return ink, reading
 
 
 def images_from_folder(path: Path | str, size: int = 16, colour: str = "auto", name: str | None = None) -> Dataset:
@@ -250,14 +253,14 @@ class _Set:
     halved: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
-    def take(self, path: PurePosixPath, picture: Image.Image) -> None:
+    def take(self, path: PurePosixPath, picture: Image.Image, count: int) -> None:
         """All frames of a picture that was opened; what it cannot give raises, whatever decoders raise."""
         name, width, height = one_line(path.name), picture.width, picture.height
-        if is_animated(picture):
+        if count > 1:
             self.animated.append(name)
         if is_halved(picture):
             self.halved.append(name)
-        for frame in frames(picture, PICTURES[1] + 1 - len(self.squares) if is_animated(picture) else 1):
+        for frame in frames(picture, count):
             self.squares.append(square(frame, self.size))
             self.folders.append(one_line(path.parent.name.strip(".")) or "(top)")
         shown = f"{name}, {width} × {height}"
@@ -294,27 +297,29 @@ def _images(
     # What file managers leave behind is no picture.
     files = [(path, source) for path, source in files
              if not any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)]
-    pixels = 0
+    pixels = number = 0
     for path, source in files:  # all headers first: too much is refused before the first is decoded
         try:
-            with open_picture(source()) as picture:
-                pixels += work(picture, 4 * size) * (4 if is_animated(picture) else 1)
+            opened, count = open_picture(source())
+            with opened as picture:
+                pixels += work(picture, count, 4 * size)
+            number += count
             pictures.append((path, source))
         except Exception as error:  # decoders raise all sorts of things on broken bytes
             found.unread.append(f"{one_line(path.name)} ({one_line(str(error), 100)})")
         if pixels > MAX_ALL_PIXELS:
-            raise ValueError(f"the pictures have more than {MAX_ALL_PIXELS:,} pixels in all; shrink them or give fewer")
-        if len(pictures) > PICTURES[1]:
+            raise ValueError(f"the pictures take as long to decode as {MAX_ALL_PIXELS:,} pixels and more; shrink them "
+                             "or give fewer")
+        if number > PICTURES[1]:
             raise ValueError(f"there are more than {PICTURES[1]:,} pictures; give at most so many")
     for path, source in pictures:
         try:
-            with open_picture(source()) as picture:
-                work(picture, 4 * size)
-                found.take(path, picture)
+            opened, count = open_picture(source())
+            with opened as picture:
+                work(picture, count, 4 * size)
+                found.take(path, picture, count)
         except Exception as error:
             found.unread.append(f"{one_line(path.name)} ({one_line(str(error), 100)})")
-        if len(found.squares) > PICTURES[1]:
-            raise ValueError(f"there are more than {PICTURES[1]:,} pictures; give at most so many")
     count = len(found.squares)
     warnings = (f"{len(found.unread)} files could not be used: {some(found.unread)}",) if found.unread else ()
     if count < PICTURES[0]:
@@ -345,11 +350,12 @@ def _images(
 
 
 def _ink(picture: Image.Image) -> np.ndarray | None:
-    """How much each pixel of a decoded picture, reduced to 256 × 256 at most, differs from the tone of the edge: (H, W)
+    """How much each pixel of a decoded picture, reduced to INK_SIDE at most, differs from the tone of the edge: (H, W)
     in [0, 1], 0 below a quarter. None if the picture is blank."""
+    share = min(1, INK_SIDE / max(picture.size))
+    small = picture.resize([max(1, round(side * share)) for side in picture.size], Image.Resampling.BOX)
     for ground in ("white", "black"):  # over black there are white strokes on a transparent layer to be seen
-        shown = over(picture, ground)
-        shown.thumbnail((256, 256), Image.Resampling.BOX)  # finer than a cloud of 20,000 points can show
+        shown = over(small, ground)
         grey = np.asarray(shown.convert("L") if shown.mode != "F" else shown, dtype=float)
         grey /= 2 ** depth(grey.max()) - 1
         tone = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .words import one_line, some
+from ..doors.words import one_line, some
 
 MAX_TEXT = 5_000_000  #: bytes of a table
-MAX_LINES, MAX_COLUMNS = 50_000, 200
+MAX_LINES, MAX_COLUMNS, MAX_CELLS = 25_000, 200, 300_000
 MAX_LABELS = 50
 ADVICE = "Give two columns of numbers, x and y, one point a line"
 
@@ -220,6 +220,8 @@ def _text(source: Path | str) -> tuple[str, str]:
     if source.stat().st_size > MAX_TEXT:
         raise ValueError(f"the table has {source.stat().st_size:,} bytes; at most {MAX_TEXT:,} are allowed")
     raw = source.read_bytes()
+    if (lines := raw.count(b"\n")) > 4 * MAX_LINES:  # most of them may be empty or comments, but not as many
+        raise ValueError(f"the table has {lines:,} lines; at most {MAX_LINES:,} are read, so thin it out")
     begins, even, odd = raw[:4], raw[0:1000:2].count(0), raw[1:1000:2].count(0)
     if begins in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         codings = ("UTF-32",)
@@ -242,8 +244,11 @@ def _text(source: Path | str) -> tuple[str, str]:
 def _mark(sample: list[str]) -> str:
     """How cells are parted: so that the largest share of them are numbers, in two columns or more."""
     best, share, why = None, 0.0, None
-    for mark in MARKS:
-        if not any(mark in line for line in sample):
+    filled = [line for line in sample if line.strip()]
+    # What stands in every line parts them, whatever commas and blanks may stand in the cells.
+    certain = [mark for mark in ";\t|" if all(mark in line for line in filled)]
+    for mark in certain or MARKS:
+        if not any(mark in line for line in filled):
             continue
         try:
             cells = _cells(sample, mark)
@@ -273,6 +278,9 @@ def _cells(lines: list[str], mark: str) -> np.ndarray:
         columns = 1 + max(line.count(mark) for line in lines)
     if columns > MAX_COLUMNS:
         raise ValueError(f"a line has {columns:,} cells; a table has at most {MAX_COLUMNS} columns")
+    if columns * len(lines) > MAX_CELLS:
+        raise ValueError(f"the table has {len(lines):,} lines of {columns:,} cells; at most {MAX_CELLS:,} cells are "
+                         "read, so leave out columns or lines")
     try:
         frame = pandas.read_csv(io.StringIO("\n".join(lines)), sep=mark, skipinitialspace=True, engine="python",
                                 header=None, names=range(columns), index_col=False, dtype=object, na_filter=False,

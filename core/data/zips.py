@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from .words import one_line
+from ..doors.words import one_line
 
 MAX_BYTES = 200_000_000  #: of a zip, packed and unpacked
 MAX_ENTRIES = 20_000  #: files in it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +33,9 @@ class Denoiser(nn.Module):
         super().__init__()
         if target not in TARGETS:
             raise ValueError(f"target {target!r}; a network can put out {', '.join(TARGETS)}")
+        if isinstance(sigma_data, bool) or not isinstance(sigma_data, float | int) or not 0 < sigma_data < math.inf:
+            raise ValueError(f"sigma_data is {sigma_data!r}; it must be a number above 0: data of one value all "
+                             "over leave nothing to learn")
         self.network, self.schedule, self.target = network, schedule, target
         self.sigma_data, self.labels = sigma_data, tuple(labels) if isinstance(labels, list) else labels
 

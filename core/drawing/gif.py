@@ -6,6 +6,8 @@ is where the time of the usual writers goes. The format: GIF89a specification, W
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from struct import pack
 from typing import BinaryIO
 
@@ -64,3 +66,54 @@ class GifWriter:
 def _blocks(data: bytes) -> bytes:
     """Data as the format's sub-blocks: each at most 255 bytes, its length before it."""
     return b"".join(bytes([len(part)]) + part for part in (data[i : i + 255] for i in range(0, len(data), 255)))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a GIF holds, as its blocks say: frames, and comments, together."""
+
+    frames: int
+    comment: bytes
+
+
+def contents(file: BinaryIO, most_frames: int, most_comment: int) -> Contents:
+    """Walk through the blocks of an open GIF, of which nothing is decoded; none for what is no GIF.
+
+    Ends where there are more frames or bytes of comment than so many, with one more: a decoder would take minutes to
+    find out, and as long for each comment as it has bytes, squared.
+    """
+    head = file.read(13)
+    frames, comment = 0, bytearray()
+    if head[:6] not in (b"GIF87a", b"GIF89a") or len(head) < 13:
+        return Contents(0, b"")
+    _pass_over_colours(file, head[10])
+    while frames <= most_frames and len(comment) <= most_comment:
+        kind = file.read(1)
+        if kind == b"!":
+            _pass_over_blocks(file, comment if file.read(1) == b"\xfe" else None, most_comment)
+        elif kind == b",":
+            frames += 1
+            place = file.read(9)
+            if len(place) < 9:
+                break
+            _pass_over_colours(file, place[8])
+            file.read(1)
+            _pass_over_blocks(file)
+        else:
+            break
+    return Contents(frames, bytes(comment[: most_comment + 1]))
+
+
+def _pass_over_colours(file: BinaryIO, flags: int) -> None:
+    if flags & 0x80:
+        file.seek(3 << (flags & 7) + 1, os.SEEK_CUR)
+
+
+def _pass_over_blocks(file: BinaryIO, kept: bytearray | None = None, most: int = 0) -> None:
+    """To the end of a chain of blocks, or until more than `most` bytes of them are kept."""
+    while (length := file.read(1)) not in (b"", b"\0"):
+        part = file.read(length[0])
+        if kept is not None:
+            kept += part
+            if len(kept) > most:
+                return

@@ -132,18 +132,29 @@ def make_network(architecture: dict[str, Any], seed: int = 0,
                  kinds: Mapping[str, type[nn.Module]] = DENOISERS) -> nn.Module:
     """The network that says this of itself (network.architecture), its first weights decided by the seed alone.
 
-    ValueError if it is none of these kinds.
+    ValueError if it is none of these kinds, or if its options make none.
     """
     options = dict(architecture)
     kind = options.pop("network", None)
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"network {kind!r}; it can be {', '.join(kinds)}")
+    for name, value in options.items():
+        _check_option(name, value)
     with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             return kinds[kind](**options)
-        except TypeError as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"these options do not make a network of kind {kind!r}: {options} ({error})") from None
+
+
+def _check_option(name: str, value: Any) -> None:
+    """ValueError for an option of a network that is no number, or one that would keep the machine busy for ever."""
+    most = {"depth": 64, "levels": 8, "width": 8192}.get(name, 1_000_000)
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if len(numbers) > 16 or not all(isinstance(each, int) and 0 <= each <= most for each in numbers):
+        raise ValueError(f"{name!r} is {str(value)[:40]!r}; a network's options are whole numbers up to {most:,}, or "
+                         "lists of a few")
 
 
 def make_denoiser(config: TrainingConfig, dataset: Dataset) -> Denoiser:

@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from core.data.datasets import Dataset
 from core.data.readers import READABLE, SIZES, kind_of, points_from_picture, points_from_table, read_data
 from core.data.tables import Table, Unclear, read_table
-from core.data.words import one_line
+from core.doors.words import one_line
 from dashboard.sidebar.controls import Controls, Menu
 from dashboard.sidebar.picker import picture_of
 
