@@ -8,9 +8,9 @@ import signal
 import sys
 
 
-def options(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line. Exits with 2 and one line on bad input."""
-    parser = argparse.ArgumentParser(description="Start the Noisescope dashboard: a microscope for diffusion models.")
+def make_parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        program, description="Start the Noisescope dashboard: a microscope for diffusion models.")
     parser.add_argument("--port", type=int, default=None,
                         help="port to listen on (default: the first free one from 7860)")
     parser.add_argument("--host", default=None,
@@ -19,6 +19,12 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--threads", type=int, default=1,
                         help="threads a network may use (default 1: with any neighbour on the machine more is slower)")
+    return parser
+
+
+def options(argv: list[str] | None = None, program: str = "app.py") -> argparse.Namespace:
+    """The command line. Exits with 2 and one line on bad input."""
+    parser = make_parser(program)
     chosen = parser.parse_args(argv)
     if chosen.port is not None and not 1 <= chosen.port <= 65535:
         parser.error(f"--port {chosen.port}; a port is a number from 1 to 65535")
@@ -27,9 +33,9 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     return chosen
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None, program: str = "app.py") -> None:
     """Serve the dashboard until it is interrupted."""
-    chosen = options(argv)
+    chosen = options(argv, program)
     import torch
 
     from dashboard.server.serve import serve
@@ -40,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
             print(f"Noisescope is at {url}  (Ctrl-C ends it)", flush=True)
             signal.sigwait({signal.SIGINT, signal.SIGTERM})
     except OSError as error:
-        sys.exit(f"app.py: {error}")
+        sys.exit(f"{program}: {error}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from functools import partial
 
 DESCRIPTION = """\
 Noisescope on the command line: train small diffusion models, sample from them, and make
@@ -174,11 +175,21 @@ panels:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, with one line for a mistake instead of the whole usage, and no guessing of shortened options."""
+PROGRAM = "python -m core"
 
-    def __init__(self, **options):
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one line for a mistake instead of the whole usage, and no guessing of shortened options.
+
+    Its help speaks of `program`, by which the command line is called: the examples are written with PROGRAM.
+    """
+
+    def __init__(self, program: str = PROGRAM, **options):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        self.program = program
+
+    def format_help(self) -> str:
+        return super().format_help().replace(PROGRAM, self.program)
 
     def error(self, message: str):
         self.exit(2, f"error: {message}; {self.prog} --help tells more\n")
@@ -319,10 +330,11 @@ def add_threads(parser: Parser) -> None:
                         help="threads to compute with; more than one pays off only on idle cores (default: 1)")
 
 
-def make_parser() -> Parser:
-    parser = Parser(prog="python -m core", description=DESCRIPTION,
-                    epilog="python -m core COMMAND --help tells all of it, with examples")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def make_parser(program: str = PROGRAM) -> Parser:
+    parser = Parser(program, prog=program, description=DESCRIPTION,
+                    epilog=f"{PROGRAM} COMMAND --help tells all of it, with examples")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND",
+                                     parser_class=partial(Parser, program))
 
     data = commands.add_parser("data", help="list the data sets, or say how a file is read", description=DATA,
                                epilog=DATA_EXAMPLES)
@@ -428,15 +440,15 @@ def make_parser() -> Parser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, program: str = PROGRAM) -> int:
     """Run one command; its exit status: 0, 1 where something broke on the way, 2 for wrong input, 130 for Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
-    options = make_parser().parse_args(argv)
+    options = make_parser(program).parse_args(argv)
     from . import commands
     from ..training.trainer import TrainingDiverged
 
     try:
-        return commands.run(options, shlex.join(["python", "-m", "core", *argv])) or 0
+        return commands.run(options, shlex.join([*program.split(), *argv])) or 0
     except KeyboardInterrupt:
         print("\nstopped; nothing was written", file=sys.stderr)
         return 130

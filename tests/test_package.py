@@ -1,0 +1,156 @@
+"""Installed, as people have it: the built wheel in an empty environment, in a project with a core/ of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from hatchling.build import build_wheel
+from packaging.requirements import Requirement
+
+import core
+import noisescope
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+OWN = """\
+import core, dashboard.page
+from core import reverse
+assert (core.NAME, reverse.walk(), dashboard.page.NAME) == ("mine", "my own", "mine"), core
+import noisescope
+import sys
+assert "torch" not in sys.modules, "torch is loaded before it is needed"
+from noisescope import Trace, Step, load_pretrained, watch
+from noisescope.core.data.datasets import load
+denoiser, card = load_pretrained("trex")
+assert Step.__module__ == "noisescope.core.reverse" and card["data"] == load("trex").name
+assert sys.modules["core"] is core and core.NAME == "mine"
+with watch(denoiser.network) as run:
+    pass
+print(noisescope.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder, here = tmp_path_factory.mktemp("wheel"), os.getcwd()
+    os.chdir(ROOT)
+    try:
+        return folder / build_wheel(str(folder))
+    finally:
+        os.chdir(here)
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory) -> Path:
+    """The folder of commands of an environment that holds the wheel; what it needs is borrowed from this one."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    site = Path(subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True,
+                               capture_output=True, text=True).stdout.strip())
+    subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index",
+                    "--no-compile", "--disable-pip-version-check", wheel], check=True)
+    borrowed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (site / "borrowed.pth").write_text("\n".join(borrowed))
+    return folder / "bin"
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """Somebody's project: core/ and dashboard/ are theirs."""
+    for file, text in {"core/__init__.py": "NAME = 'mine'", "core/reverse.py": "def walk(): return 'my own'",
+                       "core/cli.py": "raise SystemExit('not Noisescope')", "app.py": "raise SystemExit('not yours')",
+                       "dashboard/__init__.py": "", "dashboard/page.py": "NAME = 'mine'"}.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    return tmp_path
+
+
+def run(project: Path, *words, **environ) -> subprocess.CompletedProcess:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(words, cwd=project, env={**clean, **environ}, capture_output=True, text=True)
+
+
+def test_the_wheel_claims_no_name_but_its_own(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names} == {"noisescope", f"noisescope-{PROJECT['version']}.dist-info"}
+
+
+def test_the_wheel_holds_every_file_that_is_needed_and_nothing_that_was_left_about(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name.removeprefix("noisescope/") for name in archive.namelist() if name.startswith("noisescope/")}
+    git = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "core", "dashboard",
+                          "pretrained", "app.py"], cwd=ROOT, capture_output=True, text=True)
+    if git.returncode:
+        pytest.skip("this is no git checkout, so there is no list of its files")
+    tracked = {name for name in git.stdout.splitlines() if (ROOT / name).exists()}
+    assert len(tracked) > 100 and tracked <= held, tracked - held
+    assert {Path(name).name for name in held - tracked} <= {"__init__.py", "__main__.py", "py.typed"}
+
+
+def test_it_lives_in_a_project_that_has_a_core_and_a_dashboard_of_its_own(environment, project):
+    done = run(project, environment / "python", "-c", OWN)
+    assert done.returncode == 0, done.stderr
+    assert str(environment.parent) in done.stdout
+
+
+def test_its_command_is_the_command_line_wherever_it_is_given(environment, project):
+    done = run(project, environment / "noisescope", "data", PYTHONPATH=str(project))
+    assert done.returncode == 0 and "digits8" in done.stdout, done.stderr
+    module = run(project, environment / "python", "-m", "noisescope", "sing")
+    assert module.returncode == 2 and "noisescope --help tells more" in module.stderr
+
+
+def test_its_help_lists_the_page_and_the_commands_by_its_own_name(environment, project):
+    done = run(project, environment / "noisescope", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "--port" in done.stdout and "noisescope gif --model trex.safetensors" in done.stdout
+    gif = run(project, environment / "noisescope", "gif", "--help").stdout
+    assert gif.startswith("usage: noisescope gif") and "python -m" not in done.stdout + gif
+
+
+def test_its_command_opens_the_page(environment, project):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    page = subprocess.Popen([environment / "noisescope", "--threads", "1"], cwd=project, env=clean,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said = []
+        for line in page.stdout:
+            said.append(line)
+            if found := re.search(r"is at (http://\S+)", line):
+                break
+        else:
+            pytest.fail("it ended without an address: " + "".join(said))
+        from gradio_client import Client
+
+        names = Client(found[1], verbose=False).predict(api_name="/datasets")
+        assert "trex" in str(names)
+    finally:
+        page.terminate()
+        page.wait()
+
+
+def test_what_it_needs_is_what_it_is_tested_with():
+    pinned = {Requirement(line).name for line in (ROOT / "requirements.txt").read_text().splitlines() if line}
+    wanted = [Requirement(line) for line in PROJECT["dependencies"]]
+    assert {requirement.name for requirement in wanted} == pinned
+    for requirement in wanted:
+        assert requirement.specifier.contains(version(requirement.name)), requirement
+
+
+def test_a_checkout_is_the_same_package():
+    assert set(noisescope.__all__) == {*core.__all__, "watch"}
+    assert all(getattr(noisescope, name) is not None for name in noisescope.__all__)
+    assert Path(noisescope.core.__file__) == ROOT / "core" / "__init__.py"
+    with pytest.raises(AttributeError, match="noisescope has no 'diffuse'; it has .*walk"):
+        noisescope.diffuse  # noqa: B018
