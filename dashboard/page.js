@@ -31,6 +31,8 @@
     if (!value || value.number < answered) return;
     answered = value.number;
     write({ recipe: value.query });
+    N.recipe = value.recipe;
+    N.compare();
     document.body.dataset.has = value.has.join(' ');
   }
 

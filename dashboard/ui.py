@@ -26,6 +26,7 @@ from dashboard.sidebar.choices import (
 from dashboard.sidebar.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.sidebar.own import Own, build_own, choices, read_drawing, read_file, understood
+from dashboard.sidebar.words import uses, words
 from dashboard.stage import Stage, head as stage_head
 from dashboard.stage.stage import options
 from dashboard.stage.stream import SceneStream
@@ -53,7 +54,8 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 
 class PageState(gr.HTML):
     """Value: what the page is to know of the recipe. {"query": as it stands in the address, "has": its `facts`,
-    "number": which change of the page it answers, counted from 1}. An answer to an earlier one than the last is late.
+    "recipe": it in `words`, "number": which change of the page it answers, counted from 1}. An answer to an earlier
+    one than the last is late.
 
     The page watches the value itself. An event that waits for the handler which gave it can be overtaken by the next
     change, and the address would then miss that one.
@@ -64,6 +66,7 @@ class PageState(gr.HTML):
             value,
             html_template="<i></i>",
             js_on_load="document.body.dataset.has ||= props.value.has.join(' ');"
+                       "Noisescope.recipe ||= props.value.recipe;"
                        "watch('value', () => Noisescope.told(props.value));",
             apply_default_css=False,
             **kwargs,
@@ -77,9 +80,10 @@ class PageState(gr.HTML):
 
 
 def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
-    """The value of `Told`. Which tab, panels and frame are in front only the page knows."""
+    """The value of `PageState`. Which tab, panels and frame are in front only the page knows."""
     plain = recipe.with_(tab=DEFAULTS["tab"], panels=(), frame=0)
-    return {"query": plain.to_query(), "has": facts(plain, visitor), "number": number}
+    return {"query": plain.to_query(), "has": facts(plain, visitor), "recipe": words(plain.to_dict()),
+            "number": number}
 
 
 def head() -> str:
@@ -147,7 +151,7 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
         if not app.turns.in_order(session, number):
             yield {current: gr.skip()}
             return
-        recipe = without_hidden(recipe, visitor)
+        recipe = app.recipes[session] = without_hidden(recipe, visitor)
         yield {**settings, current: tab, told: tell(recipe, visitor, number)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(app, tab, LOOKS[tab].growing, recipe, visitor, session):
@@ -203,8 +207,8 @@ def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
     models = [recipe.model, *(change.fields.get("model") for change in recipe.changes.values() if tab == "compare")]
     if stream is None or "mine" in models or recipe.data == OWN:
         return False
-    seen = dict(tab=tab, panels=(), frame=0) | ({} if tab == "compare" else {"versus": ()})
-    return Recipe.from_dict(stream.film.about).with_(**seen) == recipe.with_(**seen)
+    shown = Recipe.from_dict(stream.film.about)
+    return all(getattr(shown, name) == getattr(recipe, name) for name in uses(tab))
 
 
 @dataclass(frozen=True)
@@ -308,8 +312,9 @@ def _wire_settings(sidebar: Sidebar) -> None:
     """Controls that set other controls: a model how it is walked, an example everything, the dice a seed."""
     controls, throw = sidebar.controls, random.SystemRandom()
     fields = controls.fields
-    fields["recipe"].input(lambda name: [RECIPE_SETS[name]["target"], RECIPE_SETS[name]["schedule"]], fields["recipe"],
-                           [fields["target"], fields["schedule"]], **QUIET)
+    def preset(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, dict]:
+        sets = RECIPE_SETS[recipe.recipe]
+        return recipe.with_(**sets), {fields[name]: value for name, value in sets.items()}
 
     def take(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, dict]:
         sets = walked_as(recipe.model, recipe.schedule, recipe.sampler, recipe.steps)
@@ -328,6 +333,7 @@ def _wire_settings(sidebar: Sidebar) -> None:
         recipe = recipe.with_(seed=throw.randrange(100_000))
         return recipe, {fields["seed"]: recipe.seed}
 
+    sidebar.on(fields["recipe"].input, preset, sets=[fields["target"], fields["schedule"]])
     sidebar.on(fields["model"].input, take, sets=[fields[name] for name in (*USUAL, *OUTFITTED)])
     sidebar.on(controls.examples.input, show_example, controls.examples, sets=controls.inputs)
     sidebar.on(controls.buttons["dice"].click, dice, sets=[fields["seed"]])
@@ -351,6 +357,7 @@ def _wire_arrival(app: AppState, page: gr.Blocks, controls: Controls, token, cur
         shown = {"panels": recipe.panels, "frame": recipe.frame,
                  "greeted": not any(not name.startswith("__") for name in request.query_params)}
         read = understood(visitor.data if recipe.data == OWN else None)
+        app.recipes[request.session_hash] = recipe
         return [mine, recipe.tab, tell(recipe, visitor), gr.update(selected=recipe.tab), shown, read,
                 *fitted(controls, recipe, visitor)]
 
@@ -358,7 +365,7 @@ def _wire_arrival(app: AppState, page: gr.Blocks, controls: Controls, token, cur
     # Until the visitor has arrived and the recipe stands in the sidebar, the buttons wait.
     loaded.success(None, None, None, js="() => document.body.classList.add('ns-ready')", api_visibility="private")
     loaded.success(on_open, [current, view, *inputs], outputs, **QUIET)
-    loaded.success(again, inputs, training.outputs, **{**QUIET, "concurrency_limit": None})
+    loaded.success(again, token, training.outputs, **{**QUIET, "concurrency_limit": None})
     page.unload(lambda: None)  # without one Gradio's page keeps no heartbeat, which `AppState.on_page` hears
 
 

@@ -32,7 +32,7 @@ class Growing(View):
     """A film whose frame k shows the number k in each of its panels; it has as many frames as it is told."""
 
     def __init__(self, frames: int = 0):
-        self.offers, self.default, self._frames, self.version = {}, ("a", "b"), frames, 0
+        self.offers, self.default, self._frames, self.version, self.about = {}, ("a", "b"), frames, 0, {}
         look = dict(kind="heat", range=(0.0, 254.0), palette="magnitude")
         for key in ("a", "b", "c"):
             self.offer(key, key.upper(), f"panel {key}", self.maker(ord(key)), **look)

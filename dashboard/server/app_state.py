@@ -11,6 +11,7 @@ from pathlib import Path
 import gradio as gr
 
 from core.files import NotWritten
+from core.recipe.recipe import Recipe
 from core.recipe.values import Invalid
 from core.runs.resolve import CannotShow
 from core.training.trainer import warm_up
@@ -42,6 +43,7 @@ class AppState:
         self.pool = Pool(most=limits.trainings, most_each=limits.address_trainings, yields_to=self.foreground)
         self.greeting: SceneStream | None = None  #: what every page opens with; shared, so read only
         self._door = threading.Lock()
+        self.recipes: dict[str, Recipe] = {}  #: page → what it shows now
         self._tokens: dict[str, str] = {}  # page → visitor, to know who has gone when a page closes
         self._pages: set[str] = set()  # those whose heartbeat is open
 
@@ -64,6 +66,7 @@ class AppState:
             if session not in self._tokens:
                 if len(self._tokens) > 4 * self.visitors.most:  # of those who came without a page nobody tells the end
                     self._tokens = {name: token for name, token in self._tokens.items() if token in self.visitors}
+                    self.recipes = {name: recipe for name, recipe in self.recipes.items() if name in self._tokens}
                 self._tokens[session] = self.visitors.enter(known, self.door.address_of(session))
                 if self.door.has_page(session):
                     self._open_page(session)
@@ -80,6 +83,7 @@ class AppState:
                 self._pages.remove(session)
                 self.visitors.leave(token)
         self.turns.forget(session)
+        self.recipes.pop(session, None)
 
     def _open_page(self, session: str) -> None:
         # Heartbeat and arrival come in either order, and at the same time.

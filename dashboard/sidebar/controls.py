@@ -46,9 +46,8 @@ BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the 
 SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
 #: Fields that are written as text in their control.
 AS_TEXT = ("drop_noise", "guide_when", "versus")
-#: Fields that speak of the next training, or have a handler of their own: what is shown does not change with them.
-NOT_SHOWN = ("data", "model", "recipe", "target", "train_steps", "batch", "weighting", "time_sampling", "labels",
-             "beside")
+#: Fields that have a handler of their own.
+HANDLED = ("data", "model", "recipe")
 
 
 class Menu(gr.Dropdown):
@@ -102,10 +101,10 @@ class Controls:
                 for name in self.fields for value in [getattr(recipe, name)]]
 
     def settled(self) -> list:
-        """Events that say: a hand has come to rest on a control that changes what is shown."""
+        """Events that say: a hand has come to rest on a control."""
         events = []
         for name, component in self.fields.items():
-            if name in NOT_SHOWN:
+            if name in HANDLED:
                 continue
             if isinstance(component, gr.Number):
                 events += [component.submit, component.blur]

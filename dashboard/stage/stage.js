@@ -57,6 +57,7 @@
       this.chips = N.make('div', 'ns-chips', { role: 'group', 'aria-label': 'panels' });
       this.panels = N.make('div', 'ns-panels');
       this.empty = N.make('div', 'ns-empty');
+      this.made = N.make('p', 'ns-made');
       this.note = N.make('span', 'ns-status', { role: 'status' });
       this.halt = N.make('button', 'ns-pill ns-stop', { type: 'button' }, 'stop');
       this.halt.onclick = () => this.trigger('stop', {});
@@ -71,7 +72,7 @@
       this.node = N.make('div', 'ns-stage', { tabindex: -1 },
         N.make('header', 'ns-head', {}, this.question, this.sentence), this.chips,
         N.make('section', 'ns-card ns-screen', {},
-          N.make('div', 'ns-view', {}, this.panels, this.empty), this.transport.node, this.note),
+          N.make('div', 'ns-view', {}, this.panels, this.empty, this.made), this.transport.node, this.note),
         this.below);
       this.question.textContent = this.options.question;
       this.empty.append(N.make('span', '', {}, this.options.empty));
@@ -85,6 +86,7 @@
       // A page opens with a film for everyone; one that a link asks something else of waits for that.
       if (!value || !value.film || (value.greeting && N.linked)) {
         this.film = this.loader.film = null;
+        this.compare();
         this.arrange();
         this.transport.pause();
         this.transport.extent(0, 0);
@@ -94,10 +96,21 @@
       const before = this.film;
       this.film = this.loader.load(value);
       if (before !== this.film) this.begin(before);
+      this.compare();
       this.halt.hidden = value.done !== false;
       this.transport.again.hidden = !this.halt.hidden; // the one takes the other's place
       if (this.film.ready) this.arrived();
       else this.arrange();
+    }
+
+    // What is shown was made by a recipe; where the recipe now says something else, that is said.
+    compare() {
+      const made = (this.film && this.value.made) || {}, now = N.recipe || {};
+      const other = this.options.uses.filter(field => field in made && field in now && made[field] !== now[field]);
+      this.node.classList.toggle('ns-other', other.length > 0);
+      if (!other.length) return;
+      const list = says => other.slice(0, 3).map(field => says[field]).join(', ') + (other.length > 3 ? ', …' : '');
+      this.made.textContent = `Made with ${list(made)}. The recipe now says ${list(now)}. ${this.options.renew}`;
     }
 
     // A new film: chips and playhead stay where they can.
@@ -370,5 +383,6 @@
     if (stage.transport.key(event)) event.preventDefault();
   });
 
+  N.compare = () => stages.forEach(stage => stage.compare());
   N.stage = (element, options, tools) => new Stage(element, options, tools);
 })(window.Noisescope = window.Noisescope || {});

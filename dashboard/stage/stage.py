@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -90,15 +90,17 @@ def film(
     frame: int | None = None,
     shown: Sequence[str] | None = None,
     follow: bool = False,
+    made: Mapping[str, str] | None = None,
 ) -> dict:
     """A stage's value. Keep `name` while chunks are added: another name is another film; by default a new one.
 
     `total` is the number of frames expected, `available` the panels that can be wanted but have not been sent, as
     {"key", "title", "note"}. `frame` and `shown` put playhead and chips where a link says; without them they stay where
-    the visitor has left them. `follow` keeps the playhead on the newest frame until a hand takes it.
+    the visitor has left them. `follow` keeps the playhead on the newest frame until a hand takes it. `made` says what
+    the film was made from, in words by the recipe's field.
     """
     value = {"film": name or secrets.token_hex(8), "chunks": list(chunks), "done": done, "total": total}
-    value |= {"available": list(available), "follow": follow}
+    value |= {"available": list(available), "follow": follow, "made": dict(made or {})}
     if frame is not None:
         value["frame"] = frame
     if shown is not None:
@@ -145,6 +147,8 @@ class Stage(Drawn):
     """The player. `launch(head=head())` must be given for its page.
 
     `question` is the headline, `shown` the panels that are on at first, `empty` what to press while there is no film.
+    `uses` names the fields of the recipe that a film here is made from: where one says something else than it did for
+    the film, the stage says so, and `renew` says what to press.
     `autoplay` plays a new film at once, unless the visitor asked for reduced motion. `gr.update(status=…)` shows a
     line under the transport.
     """
@@ -156,13 +160,16 @@ class Stage(Drawn):
         shown: Sequence[str] = ("x_t", "x0"),
         empty: str = "Nothing here yet.",
         autoplay: bool = True,
+        uses: Sequence[str] = (),
+        renew: str = "",
         value: dict | None = None,
         elem_id: str = "stage",
         export_state: dict | None = None,
         status: str = "",
         **kwargs,
     ) -> None:
-        given = options(question=question, shown=list(shown), empty=empty, autoplay=autoplay)
+        given = options(question=question, shown=list(shown), empty=empty, autoplay=autoplay, uses=list(uses),
+                        renew=renew)
         # An event exists for Gradio if its name stands quoted in the script.
         script = f"""
             const events = ['want', 'shown', 'seek', 'export', 'stop'];

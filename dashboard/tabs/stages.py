@@ -13,6 +13,7 @@ from dashboard.server.app_state import AppState, said_with, user_error, while_ne
 from dashboard.server.exports import export_stream
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.controls import Controls
+from dashboard.sidebar.words import uses
 from dashboard.stage import Stage, export_state
 from dashboard.stage.stage import new_folder
 from dashboard.stage.stream import play
@@ -23,7 +24,7 @@ QUIET = dict(show_progress="hidden", api_visibility="private", concurrency_limit
 
 def new_stage(tab: str, question: str, empty: str, **options) -> Stage:
     """A stage whose id is that of its tab."""
-    return Stage(question, empty=empty, elem_id=f"stage-{tab}", **options)
+    return Stage(question, empty=empty, elem_id=f"stage-{tab}", **{"uses": uses(tab), **options})
 
 
 def show(app: AppState, tab: str, growing: Callable[[Recipe, Visitor], Iterator[View]], recipe: Recipe,

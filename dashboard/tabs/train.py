@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,8 @@ class TrainTab:
 def layout(controls: Controls) -> TrainTab:
     """Two stages: training time, and below it denoising time for the network as it was at some moments."""
     stage = new_stage("train", "What does the network learn, and when?",
-                      "Press Train: the loss and the samples appear while it learns.", shown=(), autoplay=False)
+                      "Press Train: the loss and the samples appear while it learns.", shown=(), autoplay=False,
+                      renew="Press Train for that.")
     clocks = new_stage("clocks", "And at every one of these moments: how was the same noise denoised?",
                        "When a training has ended, the same noise is denoised with the weights of six moments of it.",
                        shown=())
@@ -65,14 +67,14 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
             visitor.keep("training", training)
         except Exception as error:
             raise user_error(error) from None
-        async for answer in follow(app, visitor, request.session_hash, recipe):
+        async for answer in follow(app, visitor, request.session_hash):
             yield answer
 
-    async def again(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
+    async def again(token: str, request: gr.Request) -> AsyncIterator[list]:
         visitor = app.visitor(token, request.session_hash)
         yield [gr.skip()] * len(tab.outputs)  # a generator that yields nothing would empty its outputs
         if visitor.job is not None:
-            async for answer in follow(app, visitor, request.session_hash, recipe_from(tab.controls, values)):
+            async for answer in follow(app, visitor, request.session_hash):
                 yield answer
 
     def steer(name: str):
@@ -108,31 +110,32 @@ def training_of(recipe: Recipe, visitor: Visitor) -> Training:
     return BaselineTraining(recipe, visitor, recipe.beside)
 
 
-async def follow(app: AppState, visitor: Visitor, session: str, recipe: Recipe) -> AsyncIterator[list]:
+async def follow(app: AppState, visitor: Visitor, session: str) -> AsyncIterator[list]:
     """What the page is told while a training runs, and once more when it has ended."""
     job, training = visitor.job, visitor.trace("training")
     turn = app.turns.take(session, "train")
     stream = SceneStream(training.film, follow=True)
     visitor.keep(f"train/{session}", stream)
     shown = buttons_for(job)
-    yield [gr.skip(), None, status_of(job), *KEPT, *shown]
+    yield [gr.skip(), None, status_of(job, training), *KEPT, *shown]
     async for _ in watch(job):
         if not app.turns.holds(session, "train", turn):
             return
         value = await asyncio.to_thread(stream.refreshed, False) if training.film.frames else gr.skip()
         before, shown = shown, buttons_for(job)
-        yield [value, gr.skip(), status_of(job), *KEPT, *(shown if shown != before else [gr.skip()] * len(shown))]
+        buttons = shown if shown != before else [gr.skip()] * len(shown)
+        yield [value, gr.skip(), status_of(job, training), *KEPT, *buttons]
     if not app.turns.holds(session, "train", turn):
         return
     if job.error:
         gr.Warning(job.error)
-    settings = KEPT
-    if visitor.denoiser is not None and visitor.card["data"] == recipe.data:
+    settings, recipe = KEPT, app.recipes.get(session)  # as it is by now: other data may have been chosen meanwhile
+    if recipe is not None and visitor.denoiser is not None and visitor.card["data"] == recipe.data:
         mine = using(recipe, "mine")
         walked = [(getattr(mine, name), getattr(recipe, name)) for name in ("sampler", "steps")]
         settings = [outfit(mine, visitor)[0], *(gr.skip() if new == old else new for new, old in walked)]
     done = await asyncio.to_thread(stream.refreshed, True) if training.film.frames else gr.skip()
-    yield [done, gr.skip(), status_of(job), *settings, *buttons_for(job)]
+    yield [done, gr.skip(), status_of(job, training), *settings, *buttons_for(job)]
     if training.kept:
         clocks = SceneStream(await asyncio.to_thread(app.foreground.run, training.clocks))
         visitor.keep(f"clocks/{session}", clocks)
@@ -146,11 +149,12 @@ def buttons_for(job: Job | None) -> list:
     return [gr.update(visible=v) for v in visible]
 
 
-def status_of(job: Job) -> str:
-    """Where it stands, in numbers alone: safe to be HTML."""
+def status_of(job: Job, training: Training) -> str:
+    """What is trained and where it stands, as HTML."""
     steps, total = min(job.steps_done, job.total - 1), job.total - 1
     words = {"waiting": "waiting for its turn", "running": f"{job.rate:,.0f}/s", "paused": "paused",
              "stopped": "stopped", "finished": f"done in {job.seconds:.1f} s", "failed": "failed"}[job.state]
     left = f" · {job.eta:,.0f} s left" if job.state == "running" and job.eta is not None else ""
-    return (f'<div class="ns-training">step <b>{steps:,}</b> of {total:,} · {words}{left}'
+    title = html.escape(training.dataset.title)
+    return (f'<div class="ns-training">{title}: step <b>{steps:,}</b> of {total:,} · {words}{left}'
             f'<div class="ns-bar"><span style="width:{100 * steps / total:.1f}%"></span></div></div>')

@@ -1,0 +1,45 @@
+"""A recipe in words, field by field: what a film was made from can then be held against what the recipe says now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.data.datasets import load
+from core.recipe.recipe import OWN, SPECS
+from dashboard.sidebar.controls import WORDS
+from dashboard.sidebar.variant_rows import FIRST
+
+#: What the next training is made from, and nothing else.
+TRAINING = ("recipe", "target", "weighting", "time_sampling", "labels", "beside", "train_steps", "batch")
+#: What says how a film is looked at, not what it is made from.
+VIEW = ("tab", "panels", "frame")
+
+LABELS = {
+    **{name: label for name, (label, _) in FIRST.items()},
+    "recipe": "training", "target": "predicts", "weighting": "loss", "time_sampling": "draws t", "labels": "labels",
+    "beside": "beside it", "train_steps": "steps", "batch": "batch", "T": "T", "samples": "samples", "seed": "seed",
+    "lens_samples": "samples", "layer": "layer", "forward": "forgets", "versus": "B, C, D",
+}  # fmt: skip
+
+
+def uses(tab: str) -> tuple[str, ...]:
+    """The fields that what this tab shows is made from."""
+    if tab in ("train", "clocks"):
+        return ("data", "rows", "schedule", "T", "seed", *TRAINING)
+    others = (*TRAINING, *VIEW, *(() if tab == "compare" else ("versus",)))
+    return tuple(name for name in SPECS if name not in others)
+
+
+def words(values: Mapping[str, Any]) -> dict[str, str]:
+    """{field: what it says, for people} of a recipe's fields; those that say how to look are left out."""
+    return {name: _words(name, values[name]) for name in SPECS if name in values and name not in VIEW}
+
+
+def _words(name: str, value: Any) -> str:
+    if name == "data":
+        return "your own data" if value == OWN else load(value).title
+    spec = SPECS[name]
+    value = tuple(value) if isinstance(value, list) else value
+    text = spec.unset if value is None and hasattr(spec, "unset") else spec.text(value)
+    return f"{LABELS[name]} {WORDS.get(name, {}).get(value, text) or 'none'}"

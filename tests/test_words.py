@@ -1,0 +1,30 @@
+"""A recipe in words: what a film was made from, held against what the recipe says now."""
+
+from __future__ import annotations
+
+from core.recipe.recipe import SPECS, TABS, Recipe
+from dashboard.sidebar.words import TRAINING, VIEW, uses, words
+
+
+def test_every_field_that_makes_something_is_said_and_each_value_in_words_of_its_own():
+    said = words(Recipe().to_dict())
+    assert said.keys() == SPECS.keys() - {*VIEW}
+    assert all(isinstance(text, str) and text.strip() for text in said.values())
+    assert said["data"] == "T-Rex" and said["steps"] == "steps 100" and said["sampler"] == "sampler DDIM"
+    assert words(Recipe(data="own", model="exact").to_dict())["data"] == "your own data"
+
+
+def test_two_recipes_differ_in_words_where_they_differ():
+    a = Recipe()
+    changes = dict(data="moons", steps=20, drop_noise=(0.5, 0.0), rows=16, versus=("steps:5",), train_steps=9, eta=0.5)
+    for name, value in changes.items():
+        b = a.with_(**{name: value})
+        differing = {field for field, text in words(a.to_dict()).items() if words(b.to_dict())[field] != text}
+        assert differing == {name}
+
+
+def test_what_a_tab_is_made_from_is_never_how_one_looks_at_it_and_training_is_of_its_own_tab_alone():
+    for tab in TABS:
+        assert "data" in uses(tab) and not {*VIEW} & {*uses(tab)}
+        assert ({*TRAINING} <= {*uses(tab)}) == (tab == "train") and ("versus" in uses(tab)) == (tab == "compare")
+    assert {*SPECS} == {*VIEW}.union(*map(uses, TABS))
