@@ -6,6 +6,12 @@ import argparse
 import os
 import signal
 import sys
+import threading
+import time
+from collections.abc import Iterable
+
+#: Seconds from being asked to end until the process does, whatever is under way.
+PATIENCE = 2.5
 
 
 def make_parser(program: str) -> argparse.ArgumentParser:
@@ -33,8 +39,36 @@ def options(argv: list[str] | None = None, program: str = "app.py") -> argparse.
     return chosen
 
 
+def end_when_asked(numbers: Iterable[str] = ("SIGINT", "SIGTERM", "SIGHUP")) -> None:
+    """Whoever asks the process to end, by Ctrl-C, `docker stop` or a closed terminal, has it end in order, with 0.
+
+    What takes too long for that, as one long step of a training, is left where it stands: only the files still go.
+    """
+    known = [getattr(signal, name) for name in numbers if hasattr(signal, name)]
+
+    def end(*_) -> None:
+        for number in known:
+            signal.signal(number, signal.SIG_IGN)
+        late = threading.Timer(PATIENCE, leave)
+        late.daemon = True
+        late.start()
+        raise SystemExit(0)
+
+    for number in known:
+        signal.signal(number, end)
+
+
+def leave() -> None:
+    """End at once, with the files of this server gone."""
+    from dashboard.server.storage import abandon
+
+    abandon()
+    os._exit(0)
+
+
 def main(argv: list[str] | None = None, program: str = "app.py") -> None:
-    """Serve the dashboard until it is interrupted."""
+    """Serve the dashboard until it is asked to end: with 0 then, and with 1 and why if it ends by itself."""
+    end_when_asked()
     chosen = options(argv, program)
     import torch
 
@@ -44,8 +78,10 @@ def main(argv: list[str] | None = None, program: str = "app.py") -> None:
     try:
         with serve(port=chosen.port, host=chosen.host, share=chosen.share, inbrowser=chosen.open) as url:
             print(f"Noisescope is at {url}  (Ctrl-C ends it)", flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
-    except OSError as error:
+            while url.lives():
+                time.sleep(0.5)
+            sys.exit(f"{program}: a thread of the server has ended by itself; the log above says why. Start it again.")
+    except (OSError, ValueError) as error:
         sys.exit(f"{program}: {error}")
 
 

@@ -34,8 +34,6 @@ from dashboard.tabs import compare, denoise, forward, lens, train
 from dashboard.tabs.stages import QUIET, recipe_from, show, wire_stage
 
 HERE = Path(__file__).parent
-#: Files of frames live this long: (look every, older than), seconds.
-CACHE_LIFE = (600, 3600)
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
 LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare}
 TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare"}
@@ -102,7 +100,7 @@ def head() -> str:
 def build(app: AppState) -> gr.Blocks:
     """The dashboard as Gradio blocks, on what `lab` holds."""
     app.greeting = greet()
-    with Page(title="Noisescope", analytics_enabled=False, fill_width=True, delete_cache=CACHE_LIFE) as page:
+    with Page(title="Noisescope", analytics_enabled=False, fill_width=True) as page:
         token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
         current, told = gr.State("denoise"), PageState(tell(Recipe(), None), padding=False, elem_id="told")
         gr.HTML(BRAND, padding=False, elem_id="brand")

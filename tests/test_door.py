@@ -194,3 +194,20 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_or_where_it_goes_
     status, text = request(guard, "/gradio_api/queue/join", "POST", headers=headers, body=pieces)
     assert status == 413 and "more than 1 MB" in text
     assert request(guard, "/gradio_api/upload", "POST", headers=headers, body=pieces) == (200, "fine")
+
+
+def test_streams_end_in_order_with_the_server():
+    door, said = Door(), []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"data: ALIVE", "more_body": True})
+        asyncio.get_running_loop().run_in_executor(None, door.close)
+        await asyncio.Event().wait()
+
+    async def send(message):
+        said.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/gradio_api/heartbeat/abc", "headers": [], "client": None}
+    asyncio.run(Guard(app, door)(scope, None, send))
+    assert said[-1] == {"type": "http.response.body", "body": b""} and not door.has_page("abc")

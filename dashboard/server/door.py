@@ -10,6 +10,7 @@ open, and work counts as wanted while somebody listens for its answer: what come
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 import re
@@ -97,13 +98,36 @@ class Door:
                  on_page: Callable[[str, bool], None] = lambda session, here: None,
                  clock: Callable[[], float] = time.monotonic):
         self.limits, self.on_page, self.clock = limits, on_page, clock
+        self.closed = False
         self._lock = threading.Lock()
+        self._enders: list[Callable[[], object]] = []  # of the streams that are open
         self._beating: Counter[str] = Counter()
         self._listening: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
         self._left: dict[str, float] = {}  # session → when the last of its streams ended, or something was asked for
         self._from: dict[str, str] = {}  # session → address
         self._owed: dict[str, tuple[float, float]] = {}  # address → (seconds of calls, as of when)
+
+    def close(self) -> None:
+        """The server ends: so do all streams."""
+        with self._lock:
+            self.closed, enders = True, [*self._enders]
+        for end in enders:
+            end()
+
+    @contextmanager
+    def closing(self, end: Callable[[], object]) -> Iterator[None]:
+        """`end` is called if the server ends meanwhile, or at once if it has."""
+        with self._lock:
+            self._enders.append(end)
+            closed = self.closed
+        if closed:
+            end()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._enders.remove(end)
 
     def address(self, client: tuple | None, headers: Mapping[str, str]) -> str:
         """Whose request it is: the other end's address, or its network where one person has many (IPv6, /64).
@@ -239,7 +263,26 @@ class Guard:
                                "server: close some pages", scope, receive, send)
             return
         with self.door.open_stream(address, session, page=heartbeat is not None):
-            await self.app(scope, receive, send)
+            await self._until_closed(scope, receive, send)
+
+    async def _until_closed(self, scope, receive, send) -> None:
+        """A stream, which pages keep open for ever, to its end or to that of the server."""
+        begun = ended = False
+
+        async def told(message: dict) -> None:
+            nonlocal begun, ended
+            begun, ended = True, message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        loop, running = asyncio.get_running_loop(), asyncio.ensure_future(self.app(scope, receive, told))
+        with self.door.closing(lambda: loop.call_soon_threadsafe(running.cancel)):
+            try:
+                await running
+            except asyncio.CancelledError:
+                if not self.door.closed:
+                    raise
+                if begun and not ended:
+                    await send({"type": "http.response.body", "body": b""})
 
     async def _post(self, scope, receive, send, headers) -> None:
         limits = self.door.limits

@@ -154,8 +154,9 @@ class Pool:
         self._ready: deque[Job] = deque()
         self._jobs: set[Job] = set()
         self._closing = False
-        self._threads = [threading.Thread(target=self._work, name=f"worker-{i}", daemon=True) for i in range(workers)]
-        for thread in self._threads:
+        self._workers = [threading.Thread(target=self._work, name=f"worker-{i}", daemon=True) for i in range(workers)]
+        self._threads = [*self._workers]
+        for thread in self._workers:
             thread.start()
         # A thread inside torch's backward when the interpreter exits aborts the process: it has to be joined before.
         atexit.register(self.shutdown)
@@ -207,11 +208,20 @@ class Pool:
         self._threads.append(thread)
         thread.start()
 
-    def shutdown(self) -> None:
-        """Stop all jobs and join all threads; takes as long as the steps under way. May be called again."""
+    @property
+    def lives(self) -> bool:
+        """Whether all of its workers do."""
+        return all(thread.is_alive() for thread in self._workers)
+
+    def halt(self) -> None:
+        """No job takes a further step, and none is begun."""
         with self._lock:
             self._closing = True
             self._lock.notify_all()
+
+    def shutdown(self) -> None:
+        """Stop all jobs and join all threads; takes as long as the steps under way. May be called again."""
+        self.halt()
         for thread in self._threads:
             thread.join()
         for job in list(self._jobs):

@@ -1,16 +1,18 @@
-"""Launching: the page with its lab around it, started and ended as one."""
+"""Launching: the page with all that it stands on, started and ended as one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import gradio as gr
 from starlette.middleware import Middleware
 
+from dashboard.server.app_state import AppState
 from dashboard.server.blocks import FairQueue
 from dashboard.server.door import Guard, Limits
-from dashboard.server.app_state import AppState
+from dashboard.server.storage import Storage
 from dashboard.theme import css, theme
 from dashboard.ui import build, head
 
@@ -20,25 +22,46 @@ MAX_UPLOAD = "60mb"
 THREADS = 256
 
 
+class Address(str):
+    """Where the dashboard is. `lives` says whether the threads that it needs still run."""
+
+    def __new__(cls, text: str, lives: Callable[[], bool]):
+        address = super().__new__(cls, text)
+        address.lives = lives
+        return address
+
+
 @contextmanager
 def serve(port: int | None = None, host: str | None = None, share: bool = False,
-          inbrowser: bool = False, limits: Limits | None = None) -> Iterator[str]:
+          inbrowser: bool = False, limits: Limits | None = None) -> Iterator[Address]:
     """Serve the dashboard while the block lasts; gives its address. OSError if the port is taken.
 
     limits: what a client may have; by default as the environment says. ValueError if it says what cannot be.
     """
-    app = AppState(limits or Limits.of(os.environ))
-    page = build(app)
+    with Storage() as storage:
+        app = AppState(limits or Limits.of(os.environ))
+        page = build(app)
+        storage.keep(chunk["path"] for chunk in app.greeting.chunks)
+        with _launched(app, page, server_name=host, server_port=port, share=share, inbrowser=inbrowser):
+            yield Address(page.local_url, lambda: page.server.thread.is_alive() and app.pool.lives)
+
+
+@contextmanager
+def _launched(app: AppState, page: gr.Blocks, **where) -> Iterator[None]:
     try:
         page.queue(api_open=False)
         page._queue = FairQueue(page, app.door)
         page.launch(
-            server_name=host, server_port=port, share=share, inbrowser=inbrowser, prevent_thread_lock=True, quiet=True,
-            theme=theme(), css=css(), head=head(), ssr_mode=False, show_error=True, max_file_size=MAX_UPLOAD,
+            **where, prevent_thread_lock=True, quiet=True, theme=theme(), css=css(), head=head(), ssr_mode=False,
+            show_error=True, max_file_size=MAX_UPLOAD,
             app_kwargs={"middleware": [Middleware(Guard, door=app.door)]}, max_threads=THREADS,
             enable_monitoring=False, run_history=False, footer_links=["api", "settings"], state_session_capacity=200)
         app.open()
-        yield page.local_url
+        yield
     finally:
+        app.pool.halt()
+        app.door.close()
+        if page.is_running:
+            page.server.config.timeout_graceful_shutdown = 1
         page.close(verbose=False)
         app.close()
