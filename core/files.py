@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,10 @@ def not_written(error: BaseException, path: str | os.PathLike) -> NotWritten | N
     return NotWritten(number, path) if number in REASONS else None
 
 
+#: Seconds without a change after which a temporary file is nobody's.
+ABANDONED = 3600.0
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike, suffix: str | None = None) -> Iterator[Path]:
     """A path to write to while the block lasts; what stands there then becomes `path`, at once and as a whole.
@@ -47,10 +52,13 @@ def atomic_write(path: str | os.PathLike, suffix: str | None = None) -> Iterator
 
     Folders that are missing are made. The temporary file lies beside `path`, hidden and with the same suffix, or the
     one given, by which some encoders choose. If the block raises nothing is left of it, and what was at `path` stays.
-    A process that is killed leaves a `.….part.…` behind: see `leftovers`. Raises NotWritten where the disk is full or
-    takes nothing.
+    A process that is killed leaves a `.….part.…` behind (see `leftovers`), which goes when the same file is written
+    an hour later or more. Raises NotWritten where the disk is full or takes nothing.
     """
     path = Path(path)
+    for old in _abandoned(path):
+        with suppress(OSError):
+            old.unlink()
     part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix if suffix is None else suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,8 +68,8 @@ def atomic_write(path: str | os.PathLike, suffix: str | None = None) -> Iterator
         part.chmod(mode)  # safetensors lets nobody else read what it wrote, whatever the umask says
         os.replace(part, path)
     except Exception as error:
-        told = not_written(error, path)
-        if told is None or isinstance(error, NotWritten):
+        told = not_written(error, path) or isinstance(error, OSError) and _takes_nothing(part, path)
+        if not told or isinstance(error, NotWritten):
             raise
         raise told from error
     finally:
@@ -69,6 +77,26 @@ def atomic_write(path: str | os.PathLike, suffix: str | None = None) -> Iterator
             part.unlink(missing_ok=True)
 
 
+def _takes_nothing(part: Path, path: Path) -> NotWritten | None:
+    """Why nothing more can be written, if it cannot: an encoder of its own process tells only that it has ended."""
+    try:
+        with part.open("ab") as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        return not_written(error, path)
+    return None
+
+
 def leftovers(folder: str | os.PathLike) -> list[Path]:
     """Temporary files in a folder: of `atomic_write`s under way, and of processes that were killed in one."""
     return sorted(Path(folder).glob(".*.????????.part*"))
+
+
+def _abandoned(path: Path) -> list[Path]:
+    """What killed processes left of a file: nobody writes to it for an hour and more."""
+    mine = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}\.part")
+    try:
+        return [old for old in leftovers(path.parent)
+                if mine.match(old.name) and time.time() - old.lstat().st_mtime > ABANDONED]
+    except OSError:  # one that went meanwhile: the next time will do
+        return []

@@ -1,5 +1,6 @@
 """What programs ask a running server for: shares that nobody can exceed, and answers in words whatever is sent."""
 
+import errno
 import json
 import re
 import secrets
@@ -9,6 +10,7 @@ import time
 import httpx
 import pytest
 
+from core.files import NotWritten
 from dashboard.server.door import Limits
 
 #: Words of an error's insides, which no visitor is ever to read.
@@ -154,6 +156,16 @@ def test_what_cannot_be_is_refused_by_name(caller, name, values, words):
     success, said = caller.ask(name, *values)
     assert not success
     assert re.search(words, said), said
+
+
+def test_a_full_disk_is_said_and_where_files_lie_is_not(caller, monkeypatch):
+    def full(scene, path, **options):
+        raise NotWritten(errno.ENOSPC, path)
+
+    monkeypatch.setattr("dashboard.api.export", full)
+    success, words = caller.ask("gif", "steps=2&samples=4", "x_t", "denoise", "png", 64, 20, 1)
+    assert not success
+    assert words == "The disk is full, so nothing was written. What you had is still there; try again in a while."
 
 
 @pytest.mark.parametrize("event", [None, 3, [], {"key": None}, {"key": {}}, {"name": None}, {"frame": "x"}])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from core.files import atomic_write, leftovers
+from core.drawing.export import export
+from core.files import NotWritten, atomic_write, leftovers
+from core.scene import Panel, Scene
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,3 +61,77 @@ def test_what_a_killed_process_was_writing_is_found(tmp_path):
     assert killed.returncode == -signal.SIGKILL
     assert [path.read_text() for path in leftovers(tmp_path)] == ["half"]
     assert not (tmp_path / "card.json").exists()
+
+
+# --- a disk that takes nothing ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full_disk(tmp_path, monkeypatch):
+    """name → a path at which every byte that is written fails as on a full disk."""
+    monkeypatch.setattr("core.files.secrets.token_hex", lambda size: "0" * 2 * size)
+
+    def path(name):
+        path = tmp_path / name
+        path.with_name(f".{path.stem}.00000000.part{path.suffix}").symlink_to("/dev/full")
+        return path
+
+    return path
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
+@pytest.mark.parametrize("kind", ["gif", "mp4", "webp", "png"])
+def test_a_full_disk_is_said_whatever_is_written_and_what_was_there_stays(full_disk, capfd, kind):
+    panel = Panel("x", "x", "", "images", np.zeros((3, 1, 8, 8, 1), np.float32), (0.0, 1.0))
+    scene = Scene((panel,), {"t": np.linspace(1, 0, 3)})
+    path = full_disk(f"film.{kind}")
+    path.write_bytes(b"old")
+    with pytest.raises(NotWritten, match="film.*: the disk is full, so nothing was written") as told:
+        export(scene, path, size=32)
+    assert str(path) not in told.value.why and os.listdir(path.parent) == [path.name] and path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    "error, why",
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.EROFS, "Read-only file system"), "the disk is read-only"),
+        (PermissionError(errno.EACCES, "Permission denied"), "the folder may not be written to"),
+        (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), "the disk is full"),
+    ],
+)
+def test_why_nothing_is_written_is_said_in_words(tmp_path, error, why):
+    with pytest.raises(NotWritten, match=f"x.json: {why}") as told, atomic_write(tmp_path / "x.json"):
+        raise error
+    assert told.value.errno and isinstance(told.value, OSError) and not os.listdir(tmp_path)
+
+
+def test_another_error_is_left_as_it_is(tmp_path):
+    for error in (FileNotFoundError(errno.ENOENT, "no"), ValueError("(os error 2)"), KeyError("x")):
+        with pytest.raises(type(error)) as told, atomic_write(tmp_path / "x.json"):
+            raise error
+        assert told.value is error
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
+def test_the_command_line_says_in_one_line_that_the_disk_is_full(full_disk, capsys):
+    from core.cli.parser import main
+
+    path = full_disk("sheet.png")
+    assert main(["sample", "--model", "trex", "--steps", "2", "--n", "4", "--out", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert f"{path}: the disk is full, so nothing was written" in said and "Traceback" not in said
+
+
+def test_what_killed_processes_left_of_a_file_goes_when_it_is_written_again(tmp_path):
+    def left(name, age):
+        path = tmp_path / name
+        path.write_text("half")
+        os.utime(path, (time.time() - age,) * 2)
+        return path
+
+    old, young = left(".a.0123abcd.part.gif", 4000), left(".a.4567abcd.part.gif", 10)
+    other, foreign = left(".ab.0123abcd.part.gif", 4000), left(".a.notes.part.gif", 4000)
+    with atomic_write(tmp_path / "a.gif") as part:
+        part.write_text("whole")
+    assert not old.exists() and young.exists() and other.exists() and foreign.exists()
