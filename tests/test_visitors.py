@@ -1,7 +1,9 @@
 """Visitors: everybody sees their own things, nothing outlives them, and nobody can fill the server."""
 
+import ctypes
 import dataclasses
 import gc
+import os
 import threading
 import weakref
 
@@ -9,6 +11,8 @@ import pytest
 import torch
 
 from core.data.datasets import load
+from dashboard.server import visitors as registry
+from dashboard.server.heap import release
 from dashboard.server.jobs import RUNNING, STOPPED, Pool
 from dashboard.server.visitors import MB, Busy, Gone, Visitors, size_of
 
@@ -364,3 +368,25 @@ def test_many_threads_at_once_neither_deadlock_nor_lose_count():
     assert not any(thread.is_alive() for thread in threads) and wrong == [] and left
     visitors.stop()
     assert len(visitors) == 0 and visitors.nbytes == 0
+
+
+def test_memory_is_given_back_once_after_somebody_has_gone(visitors, clock, monkeypatch):
+    given, again = [], threading.Event()
+    monkeypatch.setattr(registry, "release", lambda: (given.append(len(visitors)), again.set()))
+    tokens = [visitors.enter() for _ in range(3)]
+    for token in tokens:
+        visitors.open_page(token)
+        visitors.leave(token)
+    clock.now += 21
+    visitors.start(every=0.005)
+    assert again.wait(20)
+    reaped = threading.Event()
+    monkeypatch.setattr(visitors, "reap", lambda: reaped.set() or [])
+    assert reaped.wait(20)
+    visitors.stop()
+    assert given == [0], "once for all who had gone, and not again while nobody goes"
+
+
+def test_free_memory_goes_back_where_the_c_library_can_be_asked():
+    has = hasattr(ctypes.CDLL(None), "malloc_trim") if os.name == "posix" else False
+    assert release() is has

@@ -27,8 +27,9 @@ COPY = 1 / 3  #: nearer than this share of the way to the second row, a sample i
 
 
 def distinct(rows: Tensor) -> Tensor:
-    """Rows (N, ...) without those that are there already, in the order of their values: at most N."""
-    return rows.flatten(1).unique(dim=0).reshape(-1, *rows.shape[1:])
+    """Rows (N, ...) without those that are there already: themselves where all differ, else in the order of values."""
+    unique = rows.flatten(1).unique(dim=0)
+    return rows if len(unique) == len(rows) else unique.reshape(-1, *rows.shape[1:])
 
 
 def copied(samples: Tensor, rows: Tensor) -> Tensor:

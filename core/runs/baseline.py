@@ -52,4 +52,5 @@ class BaselineTraining(Training):
     @property
     def nbytes(self) -> int:
         networks = [self.gan.generator, self.gan.discriminator] if self.gan else []
-        return super().nbytes + sum(w.nbytes for network in networks for w in network.parameters())
+        weights = sum(w.nbytes for network in networks for w in network.parameters())
+        return super().nbytes + 4 * weights  # with their gradients and two moments

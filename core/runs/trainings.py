@@ -189,10 +189,9 @@ class Training:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the weights kept on the way, the network under training and the previews."""
-        networks = [*self.kept.values(), *([self.trainer.denoiser, self.trainer.ema] if self.trainer else [])]
-        weights = sum(w.nbytes for network in networks for w in network.parameters())
-        return weights + self.film.nbytes
+        """Bytes of the weights kept on the way, of the trainer and of the previews."""
+        weights = sum(w.nbytes for network in [*self.kept.values()] for w in network.parameters())
+        return weights + (self.trainer.nbytes if self.trainer else 0) + self.film.nbytes
 
     def clocks(self, steps: int = 50) -> ClocksView:
         """The same noise denoised by the network as it was at the kept moments of its training."""

@@ -82,6 +82,11 @@ class Losses:
         errors, samples = self.sums.numpy()
         return np.divide(errors, samples, out=np.full(BUCKETS, np.nan), where=samples > 0)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the record, the steps to come among them."""
+        return self._loss.nbytes + self.sums.nbytes
+
     def add(self, loss: float, eps_errors: Tensor, buckets: Tensor) -> None:
         """One step's loss, each sample's squared error of eps (B,) and its bucket (B,)."""
         self._loss[self.count] = loss
@@ -127,6 +132,11 @@ class Batches:
         self.length = max(1, BULK // (config.batch * math.prod(dataset.shape)))  # steps in one bulk
         self._generator = torch.Generator().manual_seed(config.seed)
         self._before, self._bulk, self._number = None, None, -1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the batches that are drawn."""
+        return sum(part.nbytes for part in self._bulk or () if part is not None)
 
     def at(self, step: int) -> Batch:
         """The batch of that step. Steps must be asked for in order."""
@@ -255,6 +265,15 @@ class Trainer:
     def wanted(self, batch: Batch) -> Tensor:
         """What the network should put out for this batch, (B, ...)."""
         return batch.wanted
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what it holds: the weights, their averages, gradients and two moments, the next batches, the losses.
+
+        What a step works with on the way, which grows with the batch, is not among them.
+        """
+        weights = sum(w.nbytes for w in self._weights)
+        return 5 * weights + self._batches.nbytes + self.losses.nbytes
 
     @torch.enable_grad()  # on the function, not around a yield: the mode belongs to the thread that resumes it
     def run(self, until: int | None = None) -> Iterator[TrainStep]:

@@ -58,6 +58,7 @@ def offer_guidance(film: TraceView, conditional: Denoise, unconditional: Denoise
                        "maximum; p of the model shows what the walk makes of it",
                        lambda a, b: sharpened(film, rows, scales, a, b), kind="heat", range=(0.0, 1.0),
                        palette="magnitude", caption=scaled(film.scale, f"w = {scale:g} · p / max p"))
+    film.more_bytes.append(lambda: asked.nbytes)
     film.more_charts.append(lambda: _chart(film, asked.sizes, () if scale == outside else between))
 
 
@@ -72,6 +73,11 @@ class _Asked:
         self.film, self.denoisers = film, (conditional, unconditional)
         self.sizes: dict[int, float] = {}  #: frame → mean over samples of ‖eps_c − eps_u‖/√D
         self._last: tuple[tuple[int, int], dict[str, Tensor]] | None = None  # three panels ask for the same frames
+
+    @property
+    def nbytes(self) -> int:
+        last = self._last
+        return sum(said.nbytes for said in last[1].values()) if last else 0
 
     @torch.no_grad()
     def __call__(self, first: int, end: int) -> dict[str, Tensor]:

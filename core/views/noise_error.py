@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..buffers import Shelf
 from ..prediction import Denoise
 from ..probes.noise_error import NoiseError
 from ..scene import Chart, Scene, Series
@@ -26,6 +27,7 @@ class NoiseErrorView(View):
         self._figures: dict[str, list[float]] = {
             name: [] for name in ("mse", "floor", "excess", "cosine", "exact_cosine")}
         self._true: dict[str, torch.Tensor] = {}
+        self._shelf = Shelf()  # of the samples that are shown alone; a part of a tensor would keep all of it
         self._count = 0
         self.offers = {}
         (self._offer_points if dataset.kind == "points" else self._offer_pictures)()
@@ -37,7 +39,7 @@ class NoiseErrorView(View):
         values = dict(x_t=event.x_t, eps=glance.predicted.eps, x0=glance.predicted.x0, eps_exact=glance.exact.eps,
                       x0_exact=glance.exact.x0)
         for name, value in values.items():
-            self._rows[name].append(value[:n].cpu())
+            self._rows[name].append(self._shelf.put(value[:n]))
         for name, figures in self._figures.items():
             figures.append(getattr(glance, name))
         self._count += 1  # last: another thread may be looking

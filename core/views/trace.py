@@ -40,6 +40,7 @@ class TraceView(View):
         self.remark = ""  #: what else is to be said of this walk, after its sentence
         #: makers of charts beside the film's own; each gives () while it has nothing to show
         self.more_charts: list[Callable[[], tuple[Chart, ...]]] = []
+        self.more_bytes: list[Callable[[], int]] = []  #: of what else is kept of frames that were looked at
         self.kept = times[:-1][:: trace.every]
         rule = make_sampler(sampler, schedule, eta)
         steps = [rule.numbers(*step) for step in zip(times[:-1], times[1:], [None, *times[:-2]])]
@@ -74,7 +75,7 @@ class TraceView(View):
 
     @property
     def nbytes(self) -> int:
-        return self.trace.nbytes
+        return self.trace.nbytes + sum(count() for count in self.more_bytes)
 
     @property
     def exact(self) -> Exact:

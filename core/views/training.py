@@ -121,7 +121,7 @@ class TrainingView(View):
 
     @property
     def nbytes(self) -> int:
-        return sum(p.samples.nbytes + p.guess.nbytes for p in self.previews)
+        return sum(x.nbytes for p in [*self.previews] for x in (p.samples, p.guess, p.field) if x is not None)
 
     def shell(self, first: int, end: int) -> Scene:
         step = np.array([p.step for p in self.previews[first:end]], int)

@@ -21,6 +21,7 @@ from typing import Any
 
 from core.runs.brought import Brought
 from dashboard.server.door import in_words
+from dashboard.server.heap import release
 from dashboard.server.jobs import RUNNING, WAITING, Job
 
 MB = 1_000_000
@@ -184,6 +185,7 @@ class Visitors:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._reaper: threading.Thread | None = None
+        self._let_go = False  # whether anybody's things were, since the reaper last gave memory back
 
     def __len__(self) -> int:
         return len(self._here)
@@ -276,6 +278,7 @@ class Visitors:
                 del self._here[visitor.token]
         for visitor in over:
             visitor.free()
+        self._let_go = self._let_go or bool(over)
         return [visitor.token for visitor in over]
 
     def make_room(self, keeper: Visitor | None = None) -> bool:
@@ -289,10 +292,16 @@ class Visitors:
         return True
 
     def start(self, every: float = 2.0) -> None:
-        """Let a reaper thread look after those who left, every so many seconds, until `stop`."""
+        """Let a reaper thread look after those who left, every so many seconds, until `stop`.
+
+        It gives the memory that is free then back to the system.
+        """
         def look_after():
             while not self._stopping.wait(every):
                 self.reap()
+                if self._let_go:
+                    self._let_go = False
+                    release()
 
         self._reaper = threading.Thread(target=look_after, name="reaper", daemon=True)
         self._reaper.start()
@@ -349,4 +358,5 @@ class Visitors:
             first = min(idle, key=lambda visitor: (visitor.is_working, visitor.last_seen))
             del self._here[first.token]
         first.free()
+        self._let_go = True
         return True
