@@ -4,8 +4,9 @@
     client = Client("http://127.0.0.1:7860")
     client.predict("data=trex&steps=50", "x_t,x0", api_name="/gif")
 
-A recipe is a link's query ("data=mnist16&sampler=ddpm&steps=50"): whatever the page shows can be asked for here. What
-one address may ask for is bounded (`dashboard/server/door.py`), and work that nobody listens to any more is stopped.
+A recipe is a link's query ("data=mnist16&sampler=ddpm&steps=50"), or the JSON that a film carries: whatever the page
+shows can be asked for here. What one address may ask for is bounded (`dashboard/server/door.py`), and work that nobody
+listens to any more is stopped.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from gradio.data_classes import FileData
 from core.checkpoints.models import pretrained, save_checkpoint
 from core.data.datasets import load, names
 from core.drawing.export import export
+from core.recipe.handed_back import recipe_from_json
 from core.recipe.recipe import Recipe
 from core.recipe.values import shown
 from core.runs.resolve import CannotShow
@@ -42,10 +44,11 @@ NOBODY = "nobody listened for the answer any more"
 
 
 def recipe_of(query: Any) -> Recipe:
-    """A link's query as a recipe. ValueError names everything that it cannot be."""
+    """A link's query, or JSON, as a recipe. ValueError names everything that it cannot be."""
     if not isinstance(query, str):
-        raise ValueError(f"recipe is {shown(query)}; it can be a link's query as text, as data=trex&steps=50")
-    recipe, complaints = Recipe.from_query(query)
+        raise ValueError(f"recipe is {shown(query)}; it can be a link's query as text, as data=trex&steps=50, or the "
+                         "JSON of a recipe")
+    recipe, complaints = recipe_from_json(query) if query.lstrip().startswith("{") else Recipe.from_query(query)
     if complaints:
         raise ValueError("; ".join(re.sub(r"; \S+ is used$", "", complaint) for complaint in complaints))
     return recipe

@@ -25,7 +25,7 @@ from dashboard.sidebar.choices import (
 )
 from dashboard.sidebar.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
 from dashboard.sidebar.examples import EXAMPLES
-from dashboard.sidebar.own import Own, build_own, choices, read_drawing, read_file, understood
+from dashboard.sidebar.own import Own, Read, build_own, choices, read_drawing, read_file, understood
 from dashboard.sidebar.words import uses, words
 from dashboard.stage import Stage, head as stage_head
 from dashboard.stage.stage import options
@@ -273,10 +273,21 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
         chosen = tuple(filter(None, columns)) or None
         found = read_file(path, size, chosen)
         menus = choices(own, found.table, chosen)
+        if found.recipe is not None:
+            return go_to(found, visitor, menus)
         if found.dataset is None:
             return recipe, {own.note: understood(None, found.problem), **menus}
         recipe, sets = bring(recipe, visitor, found.dataset)
         return recipe, {**sets, **menus}
+
+    def go_to(found: Read, visitor: Visitor, menus: dict) -> tuple[Recipe, dict]:
+        """The whole sidebar as a film that was handed out says, as far as there is what it shows."""
+        recipe, more = fit(found.recipe.with_(panels=(), frame=0), visitor)
+        for complaint in (*found.complaints, *more):
+            gr.Warning(complaint)
+        read = understood(visitor.data if recipe.data == OWN else None)
+        every = dict(zip(sidebar.controls.inputs, fitted(sidebar.controls, recipe, visitor)))
+        return recipe, {**every, own.note: read, **menus}
 
     def reduce(recipe: Recipe, visitor: Visitor, path: str | None, size: int) -> tuple | None:
         return read(recipe, visitor, path, size) if path and kind_of(Path(path)) == "zip" else None
@@ -289,7 +300,7 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
         recipe, sets = bring(recipe, visitor, read_drawing(event.get("picture")))
         return recipe, {**sets, **choices(own, None, None)}
 
-    sets = [fields["data"], own.note, own.chooser, *own.columns, *(fields[name] for name in (*OUTFITTED, *USUAL))]
+    sets = [own.note, own.chooser, *own.columns, *sidebar.controls.inputs]
     sidebar.on(fields["data"].pick, pick, sets=sets)
     sidebar.on(own.file.upload, read, own.file, own.size, sets=sets)
     sidebar.on(own.size.input, reduce, own.file, own.size, sets=sets)

@@ -39,6 +39,7 @@ def test_what_is_no_drawing_is_refused_in_words(sent, words):
 def test_a_file_is_read_by_its_ending_and_others_are_named(tmp_path):
     rows = tmp_path / "p.CSV"
     rows.write_text("\n".join(f"{i},{i * i % 7}" for i in range(20)))
-    assert read_file(str(rows), 16).kind == "points"
-    with pytest.raises(ValueError, match=r"ending in \.exe; bring points as"):
-        read_file("a.exe", 16)
+    assert read_file(str(rows), 16).dataset.kind == "points"
+    (tmp_path / "a.exe").write_bytes(b"MZ")
+    with pytest.raises(ValueError, match="'a.exe' is nothing that can be read; give points as .csv, .tsv or .txt, a"):
+        read_file(str(tmp_path / "a.exe"), 16)

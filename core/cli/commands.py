@@ -17,7 +17,7 @@ import torch
 from ..checkpoints.autoencoders import save_autoencoder
 from ..checkpoints.classifiers import save_classifier
 from ..checkpoints.models import load_checkpoint, load_pretrained, pretrained, save_checkpoint
-from ..data.datasets import Dataset, load, names
+from ..data.datasets import Dataset, load, names, save_dataset
 from ..data.readers import ALLOWED, read_data
 from ..debug import Run
 from ..denoisers.base import Denoiser
@@ -62,8 +62,12 @@ def run(options: argparse.Namespace, command: str) -> int | None:
 
 
 def data(options: argparse.Namespace, command: str) -> None:
+    if options.save and not options.data:
+        raise ValueError(f"--save {options.save} keeps data that were read; say which")
     if options.data:
-        dataset = data_of(options)
+        path, dataset = output(options.save, ".npz") if options.save else None, data_of(options)
+        if path:
+            save_dataset(dataset, path)
         shape = f", {'×'.join(map(str, dataset.shape))}" if dataset.kind == "images" else ""
         print(f"{dataset.title}: {len(dataset) + len(dataset.held_out):,} {dataset.kind}{shape}")
         return

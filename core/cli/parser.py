@@ -22,7 +22,8 @@ films of how noise becomes data.
 DATA = """\
 List the data sets that there are, or say how a file of your own is read: which columns are taken,
 what is a header, what is left out. Points come from a table (.csv, .tsv, .txt) or the ink of a
-picture, images from a folder or a .zip.
+picture, images from a folder or a .zip, either from samples that were saved as .npz. What was read
+can be kept as one file with --save.
 """
 
 DATA_EXAMPLES = """\
@@ -30,6 +31,7 @@ examples:
   python -m core data
   python -m core data points.csv
   python -m core data cities.csv --columns longitude,latitude,country
+  python -m core data pictures.zip --pixels 28 --save pictures.npz
 """
 
 TRAIN = """\
@@ -339,6 +341,7 @@ def make_parser(program: str = PROGRAM) -> Parser:
     data = commands.add_parser("data", help="list the data sets, or say how a file is read", description=DATA,
                                epilog=DATA_EXAMPLES)
     add_data(data, "a file or folder of your own (default: list what is shipped)", name="data")
+    data.add_argument("--save", metavar="FILE", help="write the data set as it was read, to a file ending in .npz")
     commands.add_parser("models", help="list the pretrained models",
                         description="List the pretrained models with what their cards say.")
 

@@ -24,6 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..doors.jsons import parse_json
+from ..doors.words import one_line
 from ..files import atomic_write
 from .latents import load_autoencoder
 from .shapes import SHAPES
@@ -394,20 +396,34 @@ def save_dataset(dataset: Dataset, path: str | Path) -> Path:
 
 
 def load_dataset(path: str | Path) -> Dataset:
-    """Read what `save_dataset` wrote. ValueError if it is no such file, or larger than MAX_BYTES unpacked."""
-    advice = "give a .npz file that save_dataset wrote"
+    """Read what `save_dataset` wrote, or samples that the command line wrote: an x0, and what it is about.
+
+    ValueError if it is no such file, or larger than MAX_BYTES unpacked.
+    """
+    advice = "give a .npz file that `data --save` or `sample --out` wrote"
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > MAX_BYTES:
             raise ValueError(f"it unpacks to {size:,} bytes; at most {MAX_BYTES:,} are allowed")
         with np.load(path, allow_pickle=False) as arrays:
-            about = json.loads(str(arrays["about"]))
+            about = parse_json(str(arrays["about"]), "what it is about")
             tensors = {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != "about"}
+        if "kind" not in about:
+            return _samples(about, tensors["x0"])
         extra = {key: (tensors.pop(f"extra_{key}"), tuple(names)) for key, names in about.pop("extra").items()}
         about |= {key: tuple(map(str, about[key])) for key in ("label_names", "warnings")}
         about["reading"] = tuple((str(what), str(how)) for what, how in about.get("reading", ()))
         about |= {key: str(about[key]) for key in ("name", "title", "kind", "licence", "description")}
         return Dataset(**about, **tensors, extra=extra)
     except Exception as error:  # numpy, zipfile and json raise all sorts of things on foreign bytes
-        raise ValueError(f"cannot read the data set {str(path)!r}: {str(error)[:200]}; {advice}") from error
+        raise ValueError(f"cannot read the data set {str(path)!r}: {one_line(str(error), 200)}; {advice}") from error
+
+
+def _samples(about: dict, x0: Tensor) -> Dataset:
+    """Samples of a model as a data set: their last tenth is held out, if they are pictures."""
+    model, points = one_line(str(about.get("model", "a model"))), x0.ndim == 2
+    parts = {"x0": x0} if points else split(x0, None)
+    return Dataset("own_samples", f"Samples of {model}", "points" if points else "images", licence="your own",
+                   bandwidth=_DRAWN_BANDWIDTH if points else 0.0, description=f"{len(x0):,} samples of {model}",
+                   reading=(("samples", f"{len(x0):,} that {model} made"),), **parts)

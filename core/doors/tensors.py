@@ -17,9 +17,17 @@ MAX_HEADER, MAX_TENSORS = 10_000_000, 20_000  #: bytes of a safetensors header, 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
+def read_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """What a safetensors file says of itself; its tensors are not read. Raises as `read_tensors`."""
+    return _read(Path(path), tensors=False)[0]
+
+
 def read_tensors(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, Tensor]]:
     """(metadata, tensors) of a safetensors file. ValueError if it is none, is cut short, or names too much."""
-    path = Path(path)
+    return _read(Path(path), tensors=True)
+
+
+def _read(path: Path, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
     with path.open("rb") as file:
         size, length = path.stat().st_size, int.from_bytes(file.read(8), "little")
         if not 2 <= length <= size - 8:
@@ -30,7 +38,7 @@ def read_tensors(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, Ten
             names = list(file.keys())
             if len(names) > MAX_TENSORS:
                 raise ValueError(f"it names {len(names):,} tensors; at most {MAX_TENSORS:,} are allowed")
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in names if tensors}
     except SafetensorError as error:
         raise ValueError(one_line(str(error), 100)) from error
 

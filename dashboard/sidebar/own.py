@@ -15,9 +15,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from core.data.datasets import Dataset
-from core.data.readers import READABLE, SIZES, kind_of, points_from_picture, points_from_table, read_data
+from core.data.readers import PICTURE, READABLE, SIZES, kind_of, points_from_picture, points_from_table, read_data
 from core.data.tables import Table, Unclear, read_table
 from core.doors.words import one_line
+from core.recipe.handed_back import HANDED_OUT, recipe_in
+from core.recipe.recipe import Recipe
 from dashboard.sidebar.controls import Controls, Menu
 from dashboard.sidebar.picker import picture_of
 
@@ -61,18 +63,21 @@ class Own:
 
 @dataclass(frozen=True)
 class Read:
-    """A file that was read: its data set, or why there is none yet; and its table, if it is one."""
+    """A file that was read: its data set, or why there is none yet; its table, if it is one; or the recipe in it, if
+    it was handed out here, with what of that could not be used."""
 
     dataset: Dataset | None = None
     table: Table | None = None
     problem: str = ""
+    recipe: Recipe | None = None
+    complaints: tuple[str, ...] = ()
 
 
 def build_own(controls: Controls) -> Own:
     """The controls inside the sidebar's accordion."""
     with controls.groups["own"]:
-        file = gr.UploadButton("a table of points, a picture, or a .zip of images", elem_id="own-file", size="sm",
-                               file_types=list(READABLE))
+        file = gr.UploadButton("a table of points, a picture, a .zip of images, or a film made here", size="sm",
+                               elem_id="own-file", file_types=list(dict.fromkeys((*READABLE, *HANDED_OUT))))
         note = Understood(padding=False, elem_id="own-note")
         with gr.Column(visible=False, min_width=0) as chooser:
             columns = tuple(Menu([], label=label, filterable=False, interactive=True, elem_id=f"own-{label}",
@@ -88,10 +93,19 @@ def read_file(path: str, size: int, columns: tuple[str, ...] | None = None) -> R
     """A visitor's file, and how it was taken. ValueError if it cannot be used; a table that leaves it open which
     columns are x and y is no error, but has no data set yet.
 
+    A film, a trace or JSON that was handed out here gives its recipe; another picture the points on its ink.
+
     columns   of a table: x, y and, if it has labels, a third, by number; None for those whose names say so
     """
     file = Path(path)
     with _ONE_AT_A_TIME:
+        if file.suffix.lower() in HANDED_OUT:
+            try:
+                recipe, complaints = recipe_in(file)
+                return Read(recipe=recipe, complaints=tuple(complaints))
+            except ValueError:
+                if file.suffix.lower() not in PICTURE:
+                    raise
         kind = kind_of(file)
         if kind != "table":
             return Read(read_data(file, pixels=int(size) if kind == "zip" else None))

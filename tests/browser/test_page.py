@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from urllib.parse import parse_qsl
 
 import pytest
 from PIL import Image
@@ -328,6 +329,26 @@ def test_what_was_understood_of_a_table_is_shown_and_its_columns_can_be_chosen(o
     page.wait_for_function("location.search.includes('data=own')")
     page.click(".ns-own button")
     page.wait_for_selector("#own-note dd:text-is('kind: a, b')")
+
+
+def test_a_film_that_was_exported_opens_as_what_it_shows(open_page, url, tmp_path):
+    page = open_page(url, query="data=moons&model=exact&steps=12&samples=50&sampler=ddpm&seed=4", accept_downloads=True)
+    whole(page, "denoise")
+    asked = page.evaluate("location.search")
+    page.click("#stage-denoise .ns-export > button")
+    with page.expect_download() as download:
+        page.click("#stage-denoise .ns-popover .ns-primary")
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    page = open_page(url, query="steps=5")
+    first = whole(page, "denoise")["film"]
+    page.click(".ns-own button")
+    bring(page, str(path))
+    wait(page, "denoise", OTHER.format(first))
+    page.wait_for_function("location.search.includes('data=moons')")
+    fields = {name: text for name, text in parse_qsl(asked.lstrip("?")) if not name.startswith("__")}
+    now = dict(parse_qsl(page.evaluate("location.search").lstrip("?")))
+    assert {name: now.get(name) for name in fields} == fields
 
 
 def test_pictures_of_ones_own_come_from_a_zip(open_page, url, tmp_path):
