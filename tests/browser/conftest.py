@@ -13,6 +13,9 @@ FLAGS = (
     "--disable-component-update --disable-sync --disable-features=LocalNetworkAccessChecks"
 ).split()
 
+#: How many times slower than this machine the pages are made: NOISESCOPE_THROTTLE=6 is about a slow phone.
+THROTTLE = float(os.environ.get("NOISESCOPE_THROTTLE", "1"))
+
 
 def _unavailable(why: str) -> None:
     if os.environ.get("CI") == "true" or os.environ.get("NOISESCOPE_BROWSER") == "required":
@@ -50,18 +53,21 @@ def url():
 def open_page(browser):
     """(url, width, height, theme, query, before, **context options) → a page in a context of its own.
 
-    `before` is a script that runs ahead of the page's own. Errors of the page's scripts fail the test.
+    `before` is a script that runs ahead of the page's own. Errors of the page's scripts fail the test. The environment
+    variable NOISESCOPE_THROTTLE slows the page down by that factor.
     """
     contexts, errors = [], []
 
     def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
                before: str = "", **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(60_000 * max(1, THROTTLE))  # of what never comes
         contexts.append(context)
         if before:
             context.add_init_script(before)
         page = context.new_page()
+        if THROTTLE > 1:
+            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
         page.on("pageerror", lambda error: errors.append(str(error)))
         query = "&".join(filter(None, (query, f"__theme={theme}")))
         page.goto(f"{url}?{query}", wait_until="domcontentloaded")

@@ -17,6 +17,16 @@ STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0
 #: Another film than that of this id is there, whole.
 OTHER = "s.film && s.film.id !== '{}' && s.film.total > 1 && s.film.ready === s.film.total"
 
+#: Keeps the words of every message that comes up, also of those that go by themselves.
+TOASTS = """
+    window.toasts = [];
+    new MutationObserver(changes => changes.forEach(change => change.addedNodes.forEach(node => {
+        const toast = node.querySelector && (node.closest('[data-testid=toast-body]')
+                                             || node.querySelector('[data-testid=toast-body]'));
+        if (toast) toasts.push(toast.innerText);
+    }))).observe(document, { childList: true, subtree: true });
+"""
+
 
 def stage(page, tab: str) -> dict:
     return page.evaluate(f"(() => {{ const s = {STAGE.format(tab)}; "
@@ -64,21 +74,39 @@ def text(page, selector: str) -> str:
     return page.inner_text(selector)
 
 
+def says(page, selector: str, words: str) -> None:
+    """Until these words are there."""
+    page.locator(selector).filter(has_text=words).wait_for()
+
+
+def holds(page, field: str, value: str) -> None:
+    """Until a field has this value."""
+    page.wait_for_function("([at, value]) => document.querySelector(at)?.value === value",
+                           arg=[f"#field-{field} input", value])
+
+
+def asks(page, words: str) -> None:
+    """Until the address has these words in it."""
+    page.wait_for_function("words => location.search.includes(words)", arg=words)
+
+
 def test_the_page_greets_with_a_pretrained_trace_that_already_plays(open_page, url):
     page = open_page(url)
     wait(page, "denoise", "s.playing && s.frame > 2")
     assert stage(page, "denoise")["keys"] == ["x_t", "x0", "field", "paths"]
     assert page.query_selector("[data-testid=toast-body]") is None
-    assert "1,000 points" in text(page, "#stage-denoise .ns-sentence")
+    says(page, "#stage-denoise .ns-sentence", "1,000 points")
 
 
 def test_who_comes_back_is_greeted_without_an_error(open_page, url):
-    page = open_page(url, query="tab=compare&versus=steps:20&steps=30")
+    page = open_page(url, query="tab=compare&versus=steps:20&steps=30", before=TOASTS)
     whole(page, "compare")
     page.reload(wait_until="domcontentloaded")
+    page.wait_for_selector("body.ns-ready")
     whole(page, "compare")
-    page.wait_for_timeout(500)
-    assert page.query_selector("[data-testid=toast-body]") is None
+    number(page, "seed", 5)  # once this is answered, so is all from before
+    asks(page, "seed=5")
+    assert page.evaluate("toasts") == []
     assert page.get_attribute("button[role=tab]:has-text('Compare')", "aria-selected") == "true"
 
 
@@ -96,8 +124,8 @@ def test_a_link_opens_the_same_recipe_panels_and_playhead(open_page, url):
     page = open_page(url, query="data=moons&model=exact&sampler=heun&steps=30&seed=5&panels=x_t,eps&frame=17")
     now = whole(page, "denoise")
     assert (now["total"], now["keys"], now["frame"], now["playing"]) == (31, ["x_t", "eps"], 17, False)
-    assert page.input_value("#field-seed input") == "5"
-    assert page.input_value("#field-sampler input") == "Heun"
+    holds(page, "seed", "5")
+    holds(page, "sampler", "Heun")
     assert page.get_attribute(".ns-pick[aria-checked=true]", "title") == "Moons"
 
 
@@ -142,7 +170,7 @@ def test_a_schedule_is_drawn_by_dragging_knots_and_its_link_brings_it_back(open_
     first = whole(page, "forward")["film"]
     assert not page.is_visible(".ns-knots-plot")
     page.select_option("#field-schedule select", "drawn")
-    page.wait_for_function("location.search.includes('schedule=drawn:0,8;0.5,0;1,-9')")
+    asks(page, "schedule=drawn:0,8;0.5,0;1,-9")
     second = wait(page, "forward", OTHER.format(first))["film"]
     drag(page, 1, -50, -20)
     page.wait_for_function("!location.search.includes(';0.5,0;')")
@@ -153,7 +181,7 @@ def test_a_schedule_is_drawn_by_dragging_knots_and_its_link_brings_it_back(open_
     assert films_log_snr(page, round(t, 2)) == pytest.approx(level, abs=0.2)
     drag(page, 2, 0, -45)  # up to where signal is left at the end
     wait(page, "forward", OTHER.format(third))
-    assert "! terminal SNR is" in text(page, "#stage-forward .ns-figures")
+    says(page, "#stage-forward .ns-figures", "! terminal SNR is")
     kept = drawn(page)
     page.reload(wait_until="domcontentloaded")
     whole(page, "forward")
@@ -166,7 +194,7 @@ def test_knots_are_added_removed_and_moved_by_keys_and_never_pass_their_neighbou
     page = open_page(url, query="tab=forward&schedule=drawn:0,8;0.5,0;1,-9")
     whole(page, "forward")
     drag(page, 1, 125, 10)  # past the last one
-    page.wait_for_function("location.search.includes(';0.99,')")
+    asks(page, ";0.99,")
     drag(page, 1, -60, 0)
     page.wait_for_function("!location.search.includes(';0.99,')")
     box = page.locator(".ns-knots-plot").bounding_box()
@@ -187,11 +215,11 @@ def test_knots_are_added_removed_and_moved_by_keys_and_never_pass_their_neighbou
     page.keyboard.press("Delete")
     drag(page, 1, 0, 200)
     assert page.locator(".ns-knot").count() == 2, "the ends stay"
-    page.wait_for_function("location.search.includes(';1,-12&')")
+    asks(page, ";1,-12&")
     whole(page, "forward")
     page.select_option("#field-schedule select", "flow")
-    page.wait_for_function("location.search.includes('schedule=flow')")
-    assert not page.is_visible(".ns-knots-plot")
+    asks(page, "schedule=flow")
+    page.wait_for_selector(".ns-knots-plot", state="hidden")
 
 
 def test_no_steps_are_refused_in_words_and_the_film_stays(open_page, url):
@@ -207,11 +235,11 @@ def test_each_tab_answers_its_question_at_once(open_page, url):
     whole(page, "denoise")
     go(page, "Forward")
     assert whole(page, "forward")["total"] == 101
-    assert "times the data plus" in text(page, "#stage-forward .ns-sentence")
+    says(page, "#stage-forward .ns-sentence", "times the data plus")
     go(page, "Noise lens")
     whole(page, "lens")
-    assert "explains" in text(page, "#stage-lens .ns-sentence")
-    page.wait_for_function("location.search.includes('tab=lens')")
+    says(page, "#stage-lens .ns-sentence", "explains")
+    asks(page, "tab=lens")
 
 
 def test_the_lens_shows_the_exact_denoiser_at_its_own_floor(open_page, url):
@@ -243,9 +271,13 @@ def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, ur
     wait(page, "train", "s.frames > 2")
     page.click("#pause")
     page.wait_for_selector("#resume:visible")
+    page.wait_for_function("document.querySelector('#training-status').innerText.includes('paused')")
     paused = text(page, "#training-status")
-    page.wait_for_timeout(700)
-    assert text(page, "#training-status") == paused and "paused" in paused
+    go(page, "Forward")  # while it rests, the page answers everything else
+    whole(page, "forward")
+    go(page, "Train")
+    page.wait_for_selector("#resume:visible")
+    assert text(page, "#training-status") == paused
     page.click("#resume")
     wait(page, "clocks", "s.total === 51 && s.frames === 51")
     assert "3,000 of 3,000" in text(page, "#training-status").replace("\n", " ")
@@ -253,7 +285,7 @@ def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, ur
     assert page.evaluate(f"{STAGE.format('train')}.film.charts.length") == 2
     go(page, "Denoise")
     whole(page, "denoise")
-    assert page.input_value("#field-model input") == "my training"
+    holds(page, "model", "my training")
 
 
 def test_a_reload_finds_its_training_again(open_page, url):
@@ -264,7 +296,7 @@ def test_a_reload_finds_its_training_again(open_page, url):
     wait(page, "train", "s.frames > 1")
     page.click("#stop")
     page.wait_for_selector("#reset:visible")
-    assert "stopped" in text(page, "#training-status")
+    says(page, "#training-status", "stopped")
     page.click("#reset")
     page.wait_for_function("document.querySelector('#training-status').innerText.trim() === ''")
 
@@ -326,7 +358,7 @@ def test_what_was_understood_of_a_table_is_shown_and_its_columns_can_be_chosen(o
     page.wait_for_selector("#own-note dd:text-is('kind: a, b')")
     assert {"a", "b"} <= set(offered(page, "label"))
     page.reload()
-    page.wait_for_function("location.search.includes('data=own')")
+    asks(page, "data=own")
     page.click(".ns-own button")
     page.wait_for_selector("#own-note dd:text-is('kind: a, b')")
 
@@ -396,10 +428,11 @@ def test_a_phone_never_scrolls_sideways_and_can_start_things(open_page, url, the
     for title, button in starts.items():
         go(page, title)
         page.wait_for_selector(f"{button}:visible")
-        page.wait_for_timeout(300)
+        page.wait_for_function(f"""(() => {{
+            const {{ top, bottom, height }} = document.querySelector('{button}').getBoundingClientRect();
+            return height && 0 <= top && bottom <= 844;
+        }})()""")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, title
-        box = page.locator(button).bounding_box()
-        assert box and 0 <= box["y"] and box["y"] + box["height"] <= 844, title
     page.click(".ns-recipe-button")
     assert page.is_visible("#field-seed")
 
@@ -426,7 +459,7 @@ def test_buttons_wait_until_the_recipe_of_the_link_is_in_place(open_page, url):
     page.wait_for_selector("#train").click()  # as soon as it can be
     wait(page, "train", "s.film && s.film.ready > 1")
     page.wait_for_selector("#reset:visible")
-    assert "50 of 50" in text(page, "#training-status")
+    says(page, "#training-status", "50 of 50")
     page.reload(wait_until="domcontentloaded")
     wait(page, "train", "s.film && s.film.ready > 1")
 
@@ -441,10 +474,10 @@ def test_a_label_is_asked_for_and_guided_to_and_what_it_changes_can_be_seen(open
     page.wait_for_selector("#field-guidance")
     wait(page, "denoise", OTHER.format(before))
     page.wait_for_selector("#stage-denoise .ns-chip[data-key=p_sharp]")
-    assert "label=2" in page.url
+    asks(page, "label=2")
     page.click(".ns-pick[title='T-Rex']")
     page.wait_for_function("!location.search.includes('label')")
-    assert not page.is_visible("#field-label")
+    page.wait_for_selector("#field-label", state="hidden")
 
 
 def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(open_page, url):
@@ -454,9 +487,10 @@ def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(o
     page.wait_for_function("['model=consistency', 'sampler=renoise', 'steps=1']"
                            ".every(part => location.search.includes(part))")
     choose(page, "model", "exact")
-    page.wait_for_function("location.search.includes('model=exact')")
+    asks(page, "model=exact")
     page.wait_for_function("!location.search.includes('renoise') && !location.search.includes('steps')")
-    assert page.input_value("#field-sampler input") == "DDIM" and page.input_value("#field-steps input") == "100"
+    holds(page, "sampler", "DDIM")
+    holds(page, "steps", "100")
 
 
 def test_other_data_than_those_of_a_one_step_model_are_walked_as_usual(open_page, url):
@@ -464,7 +498,8 @@ def test_other_data_than_those_of_a_one_step_model_are_walked_as_usual(open_page
     first = whole(page, "denoise")["film"]
     page.click(".ns-pick[title='Heart']")
     wait(page, "denoise", OTHER.format(first) + " && s.film.total === 101")
-    assert page.input_value("#field-sampler input") == "DDIM" and page.input_value("#field-steps input") == "100"
+    holds(page, "sampler", "DDIM")
+    holds(page, "steps", "100")
 
 
 def test_the_data_of_a_link_are_in_sight_in_the_picker(open_page, url):
@@ -485,9 +520,9 @@ def test_a_layer_does_not_bar_the_way_to_a_model_that_has_none(open_page, url):
 def test_an_example_sets_up_a_whole_comparison(open_page, url):
     page = open_page(url, query="tab=compare&samples=50")
     choose(page, "example", "ODE, flow, one step")
-    page.wait_for_function("location.search.includes('model:consistency')")
+    asks(page, "model:consistency")
     wait(page, "compare",
          "s.film && [...'ABCD'].every(run => [...s.film.panels.values()].some(p => p.title.startsWith(run)))")
     titles = page.locator("#stage-compare .ns-chip").all_inner_texts()
     assert titles[:4] == ["A · pretrained", "B · rectified flow", "C · reflow, 1 step", "D · one step, 1 step"]
-    assert page.input_value("#field-steps input") == "50", "the example sets the sidebar too"
+    holds(page, "steps", "50")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import contextmanager
 
 import gradio as gr
 import numpy as np
@@ -58,8 +60,30 @@ def heard() -> list:
     return []
 
 
+class Pace:
+    """Lets the parts of a streaming film go: all of them, unless a test holds them and says when."""
+
+    def __init__(self):
+        self.parts = threading.Semaphore(1_000_000)
+
+    @contextmanager
+    def held(self):
+        """Gives `go`: go(n) lets n parts come."""
+        free, self.parts = self.parts, threading.Semaphore(0)
+        try:
+            yield self.parts.release
+        finally:
+            self.parts.release(1_000_000)
+            self.parts = free
+
+
 @pytest.fixture(scope="module")
-def url(heard):
+def pace() -> Pace:
+    return Pace()
+
+
+@pytest.fixture(scope="module")
+def url(heard, pace):
     """A page with a stage of pictures, one of marks, one that streams, and charts."""
     parts = [chunk(pack(frames(PICTURES.only(["x_t"]), a, a + 5), a, FRAMES)) for a in range(0, FRAMES, 5)]
     more = [{"key": "eps", "title": "ε", "note": "the noise"}]
@@ -67,13 +91,12 @@ def url(heard):
     def run():
         value = film(total=FRAMES, done=False, available=more, name=f"run-{time.time()}")
         for n in range(1, len(parts) + 1):
-            time.sleep(0.4)
+            pace.parts.acquire()
             yield {**value, "chunks": parts[:n], "done": n == len(parts)}
 
     def follow():
         for value in run():
             yield {**value, "follow": True}
-            time.sleep(0.6)
 
     def want(value, event: gr.EventData):
         heard.append(("want", event._data))
@@ -124,6 +147,12 @@ def stage(url, open_page):
         return page, lambda script: page.evaluate(f"() => {{ const stage = {STAGE.format(name)}; return {script}; }}")
 
     return opened
+
+
+def until(page, condition) -> None:
+    """Until what the server keeps says so; the page's own events go on meanwhile."""
+    while not condition():
+        page.wait_for_timeout(20)
 
 
 def settled(page, name="pictures"):
@@ -185,6 +214,7 @@ def test_changing_the_theme_repaints(stage):
 
 def test_a_drag_asks_nothing_of_the_server_and_is_told_once_at_its_end(stage, heard):
     page, js = stage()
+    page.clock.install()
     heard.clear()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
@@ -196,15 +226,16 @@ def test_a_drag_asks_nothing_of_the_server_and_is_told_once_at_its_end(stage, he
     for step in range(40):
         page.mouse.move(box["x"] + 20 + step * (box["width"] - 40) / 40, middle)
         seen.add(js("stage.frame"))
-    page.wait_for_timeout(500)
+    page.clock.fast_forward(5000)
     assert asked == [] and len(seen) > 10
     page.mouse.up()
-    for _ in range(100):
-        if not heard:
-            page.wait_for_timeout(100)
-    page.wait_for_timeout(500)
-    assert [name for name, _ in heard] == ["seek"]
-    assert heard[0][1]["frame"] == js("stage.frame")
+    frame = js("stage.frame")
+    page.clock.fast_forward(5000)
+    until(page, lambda: heard)
+    page.keyboard.press("Home")
+    page.clock.fast_forward(5000)
+    until(page, lambda: len(heard) > 1)
+    assert [(name, data["frame"]) for name, data in heard] == [("seek", frame), ("seek", 0)]
 
 
 def test_keys_move_the_playhead(stage):
@@ -245,14 +276,17 @@ def test_chips_choose_the_panels_and_the_last_one_stays(stage):
     assert page.get_attribute("#pictures .ns-chip[data-key=p]", "aria-pressed") == "true"
 
 
-def test_frames_that_stream_in_are_appended_and_wanted_panels_are_fetched(stage, heard):
+def test_frames_that_stream_in_are_appended_and_wanted_panels_are_fetched(stage, heard, pace):
     page, js = stage("streams", "Streams")
     assert page.inner_text("#streams .ns-empty") == "Press Go."
     heard.clear()
-    page.click("#go")
-    page.wait_for_function(f"{STAGE.format('streams')}.frames >= 5")
-    assert js("stage.frames") < FRAMES and js("stage.total") == FRAMES
-    height = page.locator("#streams .ns-screen").bounding_box()["height"]
+    with pace.held() as go:
+        go(1)
+        page.click("#go")
+        page.wait_for_function(f"{STAGE.format('streams')}.frames === 5")
+        assert js("stage.total") == FRAMES
+        settled(page, "streams")
+        height = page.locator("#streams .ns-screen").bounding_box()["height"]
     page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
     assert page.locator("#streams .ns-screen").bounding_box()["height"] == height
     page.wait_for_selector("#streams .ns-stop", state="hidden")
@@ -270,7 +304,6 @@ def test_the_playhead_survives_a_new_film_of_the_same_shape(stage):
     page.click("#go")
     page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
     js("stage.seek(11)")
-    page.wait_for_timeout(500)
     first = js("stage.film.id")
     page.click("#go")
     page.wait_for_function(f"{STAGE.format('streams')}.film.id !== '{first}'")
@@ -278,14 +311,16 @@ def test_the_playhead_survives_a_new_film_of_the_same_shape(stage):
     assert js("stage.frame") == 11 and not js("stage.playing")
 
 
-def test_the_playhead_follows_a_growing_film_until_a_hand_takes_it(stage):
+def test_the_playhead_follows_a_growing_film_until_a_hand_takes_it(stage, pace):
     page, js = stage("growing", "Streams")
-    page.click("#grow")
-    for ready in (5, 10):
-        page.wait_for_function(f"{STAGE.format('growing')}.frames === {ready}")
-        settled(page, "growing")
-        assert js("stage.frame") == ready - 1
-    js("stage.seek(2)")
+    with pace.held() as go:
+        page.click("#grow")
+        for ready in (5, 10):
+            go(1)
+            page.wait_for_function(f"{STAGE.format('growing')}.frames === {ready}")
+            settled(page, "growing")
+            assert js("stage.frame") == ready - 1
+        js("stage.seek(2)")
     page.wait_for_function(f"{STAGE.format('growing')}.frames === {FRAMES}")
     assert js("stage.frame") == 2
 
