@@ -45,7 +45,7 @@ def test_states_larger_than_the_view_are_shown_frame_by_frame_over_their_size_an
     trace, states = walk_of_sizes(shape, [80.0, 3.0, 1.4, 0.5])
     panel = bare_scene(trace).panel("x_t")
     for k, size in enumerate([80.0, 3.0, 1.4, 1.0]):  # a frame below 1 stays as it is
-        np.testing.assert_allclose(panel.data[k], states[k] / size, rtol=1e-4)
+        np.testing.assert_allclose(panel.data[k], states[k] / size, rtol=1e-4, atol=1e-5)
     assert panel.caption == ("±1.9 · ÷max(1, rms)" if len(shape) == 2 else "±1 · ÷max(1, rms)")
 
 

@@ -151,7 +151,7 @@ def test_a_model_walked_along_another_schedule_can_be_guided_at_the_times_of_tha
         t = torch.tensor(t, dtype=torch.float64)
         found = classifier_free(moved, cond, 3.0, between=(0.6, 0.2))(x, t)
         wanted = reschedule(classifier_free(network, cond, scale), network.schedule, flow)(x, t)
-        assert_close(found.eps, wanted.eps, rtol=1e-5, atol=1e-6)
+        assert_close(found.eps, wanted.eps, rtol=1e-4, atol=1e-5)
 
 
 def test_what_cannot_guide_is_refused_naming_what_can(network):
