@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=160, help="how many faults (default: %(default)s)")
     parser.add_argument("--only", default="", metavar="PATH", help="files whose path begins so, as core/samplers")
     parser.add_argument("--root", type=Path, default=ROOT, help="another checkout (default: this one)")
-    parser.add_argument("--part", default="1/1", metavar="K/N", help="only every N-th from the K-th, so that N work at once")
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="every N-th from the K-th: N work at once")
     parser.add_argument("--list", action="store_true", help="name the faults, and run nothing")
     given = parser.parse_args()
     part, parts = map(int, given.part.split("/"))

@@ -128,7 +128,7 @@ def url(heard, pace):
             grow.click(follow, None, growing, show_progress="hidden")
             streaming.want(want, streaming, streaming, show_progress="hidden")
     demo.queue().launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", ssr_mode=False,
-                        head=head(), css=theme.css(), theme=theme.theme())  # fmt: skip
+                        head=head(), css=theme.css(), theme=theme.theme(), _frontend=False)  # fmt: skip
     yield demo.local_url
     demo.close()
 
