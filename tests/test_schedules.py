@@ -182,6 +182,7 @@ def of_alpha(alpha) -> Made:
     (Made(lambda t: (1 - 2 * t).clamp(min=0), lambda t: t), ("beta", "t = 0.500", "below 1")),
     (Discrete("unscaled", linear_betas(1000)[:100]), ("terminal SNR", "1000/T")),
     (Made(lambda t: 1 - t, lambda t: t.log()), ("not a finite number",)),
+    (Made(lambda t: t.log(), lambda t: t), ("not a finite number",)),
     (Made(lambda t: torch.cos(math.pi * t), lambda t: t), ("negative",)),
     (Made(lambda t: 0.9 - 0.9 * t, lambda t: 0.2 + 0.8 * t), ("at t = 0", "alpha = 0.9", "sigma = 0.2")),
 ])
