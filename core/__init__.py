@@ -51,10 +51,12 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"{__name__} has no {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module(_HOME[name], __name__), name)
+if not TYPE_CHECKING:  # or every name that there is not would be one to a type checker
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"{__name__} has no {name!r}; it has {', '.join(__all__)}")
+        return getattr(import_module(_HOME[name], __name__), name)
 
 
 def __dir__() -> list[str]:

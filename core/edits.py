@@ -108,8 +108,8 @@ class Hooks:
             step = edit(step) if edit else step
             if not self.begin >= float(step.t) >= self.end:
                 return step
-            places = ("mean", "std", "noise")
-            step = replace(step, **{place: self._ask(place, getattr(step, place), step.t) for place in places})
+            step = replace(step, mean=self._ask("mean", step.mean, step.t), std=self._ask("std", step.std, step.t),
+                           noise=self._ask("noise", step.noise, step.t))
             before = step.x_s
             after = self._ask("x_s", before, step.t)
             return step if after is before else replace(step, mean=step.mean + (after - before))

@@ -36,7 +36,7 @@ def not_written(error: BaseException, path: str | os.PathLike) -> NotWritten | N
     """
     told = re.search(r"\(os error (\d+)\)", str(error))
     number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
-    return NotWritten(number, path) if number in REASONS else None
+    return NotWritten(number, path) if number is not None and number in REASONS else None
 
 
 #: Seconds without a change after which a temporary file is nobody's.

@@ -157,11 +157,10 @@ class Trace:
             found = one_line(repr(header.get("format")))
             raise ValueError(f"{path} is no Noisescope trace: its format is {found}, wanted {FORMAT!r}")
         keep = tuple(name for name in QUANTITIES if name in tensors)
-        times = {name: tensors[name] for name in ("t", "s", "std") if name in tensors}
+        times: dict[str, Tensor] = {name: tensors[name] for name in ("t", "s", "std") if name in tensors}
         lengths = [value.shape for value in times.values()]
-        sample = tensors["final"].shape if "final" in tensors else None
-        whole = keep and len(times) == 3 and sample is not None and len({*lengths}) == 1 and len(lengths[0]) == 1
-        if not whole or any(tensors[name].shape != (*lengths[0], *sample) for name in keep):
+        whole = keep and len(times) == 3 and "final" in tensors and len({*lengths}) == 1 and len(lengths[0]) == 1
+        if not whole or any(tensors[name].shape != (*lengths[0], *tensors["final"].shape) for name in keep):
             held = some([f"{one_line(name)} {tuple(value.shape)}" for name, value in sorted(tensors.items())])
             raise ValueError(f"{path} is not a whole trace; it holds {held or 'nothing'}")
         try:

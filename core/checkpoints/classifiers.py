@@ -36,7 +36,8 @@ def save_classifier(path: str | Path, trainer: ClassifierTrainer, card: dict[str
         "cpu_seconds": round(trainer.seconds, 2),
     }
     if data.kind == "points" or not config.condition:
-        both = {"accuracy": trainer.ema, "exact": ExactClassifier(Exact.of(data, schedule), config.condition)}
+        exact = ExactClassifier(Exact.of(data, schedule), config.condition)
+        both: dict[str, Any] = {"accuracy": trainer.ema, "exact": exact}
         about["quality"] = {"t": list(MEASURED)} | {
             name: accuracies(each, data, MEASURED, schedule, config.condition) for name, each in both.items()}
     return write_model(path, trainer.ema.network, about | (card or {}))

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -51,7 +51,8 @@ class Dataset:
     bandwidth: float = 0.0  #: standard deviation of the normal noise around every row
     licence: str = ""
     description: str = ""
-    held_out: Tensor | None = field(default=None, repr=False)  #: rows (M, ...) kept out of x0; for points `draw` afresh
+    #: rows (M, ...) kept out of x0, none unless given; for points `draw` afresh
+    held_out: Tensor = field(default=None, repr=False)  # type: ignore[assignment]
     held_out_labels: Tensor | None = field(default=None, repr=False)  #: int64 (M,)
     extra: dict[str, tuple[Tensor, tuple[str, ...]]] = field(default_factory=dict, repr=False)  #: further labels of x0
     label_title: str = "label"  #: what `labels` name, as the keys of `extra` do for those
@@ -230,7 +231,7 @@ def unit(points: np.ndarray) -> tuple[np.ndarray, float]:
     return (points - (low + high) / 2) / half, half
 
 
-def split(images: Tensor, labels: Tensor | None) -> dict[str, Tensor | None]:
+def split(images: Tensor, labels: Tensor | None) -> dict[str, Any]:
     """The last tenth of the rows as held_out, the others as x0, with their labels: fields for a `Dataset`."""
     kept = len(images) - len(images) // 10
     return {
@@ -408,7 +409,7 @@ def load_dataset(path: str | Path) -> Dataset:
             raise ValueError(f"it unpacks to {size:,} bytes; at most {MAX_BYTES:,} are allowed")
         with np.load(path, allow_pickle=False) as arrays:
             about = parse_json(str(arrays["about"]), "what it is about")
-            tensors = {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != "about"}
+            tensors: dict[str, Any] = {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != "about"}
         if "kind" not in about:
             return _samples(about, tensors["x0"])
         extra = {key: (tensors.pop(f"extra_{key}"), tuple(names)) for key, names in about.pop("extra").items()}

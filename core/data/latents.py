@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ class Autoencoder(nn.Module):
             raise ValueError(f"latent is {latent!r}; it must be one of {', '.join(LATENTS)}")
         if latent == "spatial" and side % 4:
             raise ValueError(f"pictures are {side} pixels wide; for a spatial latent that must be a multiple of 4")
-        self.architecture = {"latent": latent, "channels": channels, "side": side, "width": width,
+        self.architecture: dict[str, Any] = {"latent": latent, "channels": channels, "side": side, "width": width,
                              "bandwidth": bandwidth}
         self.bandwidth = bandwidth
         self.shape = (2,) if latent == "plane" else (3, side // 4, side // 4)  #: of one latent

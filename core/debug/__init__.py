@@ -10,6 +10,8 @@ run.diagnose()
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .doctor import diagnose
 from .places import Place
 from .record import Run
@@ -18,9 +20,13 @@ from .report import Cause, Report
 __all__ = ["Cause", "Place", "Report", "Run", "diagnose", "watch"]
 
 
-def __getattr__(name: str):
-    if name == "watch":  # the only part that needs torch
-        from .watching import watch
+if TYPE_CHECKING:
+    from .watching import watch
+else:
 
-        return watch
-    raise AttributeError(f"core.debug has no {name!r}; it has {', '.join(__all__)}")
+    def __getattr__(name: str) -> Any:
+        if name == "watch":  # the only part that needs torch
+            from .watching import watch
+
+            return watch
+        raise AttributeError(f"{__name__} has no {name!r}; it has {', '.join(__all__)}")

@@ -9,7 +9,7 @@ from .checks_sampling import sampling_checks
 from .exam import Exam
 from .places import EXPLAINS, Place
 from .record import Run
-from .report import Report
+from .report import Cause, Report
 
 #: Places in the order of cause and effect: of two faults, the earlier makes the later.
 ORDER = [
@@ -46,10 +46,11 @@ def diagnose(run: Run) -> Report:
     training_checks(exam)
     sampling_checks(exam)
     wrong = sorted(exam.wrong, key=lambda c: (ORDER.index(c.place), -exam.weight.get(id(c), 0)))
-    first: dict[Place, object] = {}
+    first: dict[Place, Cause] = {}
     for cause in wrong:
         first.setdefault(cause.place, cause)
-    causes, consequences = [], []
+    causes: list[Cause] = []
+    consequences: list[Cause] = []
     for cause in first.values():
         explained = any(cause.place in EXPLAINS.get(other.place, ()) for other in causes)
         (consequences if explained else causes).append(cause)

@@ -11,11 +11,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .report import Report
 
 #: Rows of a state that are kept to look at, and numbers of one state at most.
 ROWS, NUMBERS = 256, 16_384
@@ -196,8 +201,7 @@ class Run:
         facts = {"state": moments(x_t), "output": moments(output), "by_hand": True}
         call = Call(time, rows(x_t), rows(output), facts)
         walk = self.walks[-1] if self.walks else None
-        follows = walk is not None and walk.final is not None and np.array_equal(walk.final, rows(x_t))
-        if not follows:
+        if walk is None or walk.final is None or not np.array_equal(walk.final, rows(x_t)):
             walk = Walk(facts={"network": 0, "start": moments(x_t) | {"law": "", "op": ""}})
             self.walks.append(walk)
         else:
@@ -213,14 +217,14 @@ class Run:
             walk.ends, walk.final = [arrival], rows(x_s)
 
     # --- what follows -------------------------------------------------------------------------------------------------
-    def diagnose(self):
+    def diagnose(self) -> Report:
         """The Doctor's report: see `core.debug.doctor`."""
         from .doctor import diagnose
 
         self._probe()
         return diagnose(self)
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> Path:
         """Write one safetensors file, see docs/trace-format.md; returns the path."""
         from .files import save
 
@@ -228,7 +232,7 @@ class Run:
         return save(self, path)
 
     @classmethod
-    def load(cls, path) -> Run:
+    def load(cls, path: str | os.PathLike) -> Run:
         """Read what `save` wrote, or a trace of a walk of ours. ValueError says what is wrong with a file."""
         from .files import load
 
@@ -263,7 +267,7 @@ def two_factors(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray
         p, q = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
         left = ((y - p[:, None] * a - q[:, None] * b) ** 2).sum(1) / yy
     known = det > 1e-9 * aa * bb
-    return tuple(np.where(known, value, np.nan) for value in (p, q, left))
+    return np.where(known, p, np.nan), np.where(known, q, np.nan), np.where(known, left, np.nan)
 
 
 def least_squares(y: np.ndarray, x: np.ndarray, regressors: Sequence[tuple[str, int, np.ndarray]]) -> Arrival:

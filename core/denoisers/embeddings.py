@@ -39,6 +39,9 @@ class LabelEmbedding(nn.Embedding):
     label of every condition throughout. ValueError for labels outside, or not of that shape.
     """
 
+    nulls: Tensor
+    starts: Tensor
+
     def __init__(self, labels: Labels, dims: int):
         self.labels, counts = labels, label_counts(labels)
         super().__init__(sum(counts) + len(counts), dims)

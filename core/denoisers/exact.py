@@ -76,12 +76,13 @@ class Exact:
         They are −|x − alpha·y|²/(2·variance) up to a term that all y share.
         """
         count = len(x)
-        unasked, kind = (None, None) if cond is None else self._unasked(cond.expand(count, *cond.shape[1:]))
+        asked = None if cond is None else self._unasked(cond.expand(count, *cond.shape[1:]))
         for part in slices(count, len(self.points)):
             with scratch(part.stop - part.start, len(self.points), device=x.device) as logits:
                 torch.mm(x[part] * (alpha / variance)[part], self._flat.T, out=logits)
                 logits.addcmul_((alpha**2 / variance)[part], self._norms, value=-0.5)
-                if cond is not None:
+                if asked is not None:
+                    unasked, kind = asked
                     with scratch(*logits.shape, dtype=torch.bool, device=x.device) as hidden:
                         torch.index_select(unasked, 0, kind[part], out=hidden)
                         logits.masked_fill_(hidden, -math.inf)

@@ -28,6 +28,8 @@ class MLP(nn.Module):
     LEVELS = (8, 1.0, 16.0)  #: of the noise level, likewise
     TIMES = 64  #: size of the timestep's embedding, without Fourier features
 
+    frequencies: Tensor | None
+
     def __init__(self, dims: int = 2, width: int = 128, depth: int = 2, fourier: bool = True, labels: Labels = 0):
         super().__init__()
         labels = tuple(labels) if isinstance(labels, list) else labels  # as JSON has it
@@ -36,8 +38,9 @@ class MLP(nn.Module):
         if fourier:
             # One product with a fixed matrix gives every phase: row i holds the frequencies of input i, else zeros.
             rows = [_geometric(*self.FREQUENCIES)] * dims + [_geometric(*self.LEVELS)]
-            self.register_buffer("frequencies", torch.block_diag(*rows), persistent=False)
-            features = dims + 1 + 2 * self.frequencies.shape[1]
+            phases = torch.block_diag(*rows)
+            self.register_buffer("frequencies", phases, persistent=False)
+            features = dims + 1 + 2 * phases.shape[1]
         else:
             self.frequencies = None
             features = dims + self.TIMES

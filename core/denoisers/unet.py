@@ -24,8 +24,8 @@ class Block(nn.Module):
         self.modulate = nn.Linear(embedding, 2 * outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        for weight in self.conv2.parameters():
+            nn.init.zeros_(weight)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, 1)
@@ -52,7 +52,7 @@ class UNet(nn.Module):
         labels = tuple(labels) if isinstance(labels, list) else labels  # as JSON has it
         self.architecture = {"network": "unet", "channels": channels, "width": width, "levels": levels, "patch": patch,
                              "labels": labels}
-        self.patch, self.cell = patch, patch * 2 ** (levels - 1)
+        self.width, self.patch, self.cell = width, patch, patch * 2 ** (levels - 1)
         widths = [width] + [2 * width] * (levels - 1)
         embedding = 4 * width
         self.time = nn.Sequential(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
@@ -65,12 +65,12 @@ class UNet(nn.Module):
         self.grow = nn.ModuleList(nn.Conv2d(v, w, 3, padding=1) for w, v in zip(widths, widths[1:]))
         self.norm = nn.GroupNorm(8, width)
         self.leave = nn.Conv2d(width, channels * patch**2, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        for weight in self.leave.parameters():
+            nn.init.zeros_(weight)
 
     def embed(self, t: Tensor, cond: Tensor | None) -> Tensor:
         """Time and label as one vector a sample, (B, 4·width)."""
-        embedding = self.time(sinusoidal(t, self.time[0].in_features))
+        embedding = self.time(sinusoidal(t, self.width))
         if self.label is not None:
             embedding = embedding + self.label(cond)
         return silu(embedding)

@@ -72,7 +72,8 @@ def reschedule(denoise: Denoise, trained: Schedule, schedule: Schedule) -> Denoi
         p = denoise(*twin(trained, schedule, x_t, t), *cond)
         return Prediction(p.x0, p.eps, alpha, sigma)
 
-    moved.labels = getattr(denoise, "labels", 0)  # it can be asked for labels, as what it wraps can
+    # It can be asked for labels, as what it wraps can.
+    moved.labels = getattr(denoise, "labels", 0)  # type: ignore[attr-defined]
     return moved
 
 

@@ -114,7 +114,7 @@ class ImageClassifier(nn.Module):
         super().__init__()
         self.architecture = {"network": "image classifier", "channels": channels, "width": width, "levels": levels,
                              "patch": patch, "classes": classes}
-        self.patch, self.cell = patch, patch * 2 ** (levels - 1)
+        self.width, self.patch, self.cell = width, patch, patch * 2 ** (levels - 1)
         widths, embedding = [width] + [2 * width] * (levels - 1), 4 * width
         self.time = nn.Sequential(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.enter = nn.Conv2d(channels * patch**2, width, 3, padding=1)
@@ -127,7 +127,7 @@ class ImageClassifier(nn.Module):
         height, width = x.shape[-2:]
         x = pad(x, (0, -width % self.cell, 0, -height % self.cell))
         h = self.enter(rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=self.patch, q=self.patch))
-        embedding = silu(self.time(sinusoidal(t, self.time[0].in_features)))
+        embedding = silu(self.time(sinusoidal(t, self.width)))
         for level, block in enumerate(self.down):
             h = block(h, embedding)
             if level < len(self.shrink):
@@ -143,6 +143,8 @@ class Classifier(nn.Module):
 
     prior   how frequent each class is, (classes,), adding up to 1
     """
+
+    log_prior: Tensor
 
     def __init__(self, network: nn.Module, schedule: Schedule, sigma_data: float, prior: Tensor):
         super().__init__()

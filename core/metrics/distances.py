@@ -12,6 +12,7 @@ from torch import Tensor
 from ..buffers import scratch, slices
 from ..data.datasets import Dataset
 from ..denoisers.base import Denoiser
+from ..denoisers.exact import Exact
 from ..guidance.classifier_free import condition
 from ..reverse import start_noise, walk
 from ..samplers import heun
@@ -100,7 +101,7 @@ def nearest(a: Tensor, b: Tensor) -> float:
     return float(nearest_distances(a, b).median())
 
 
-def draw_samples(denoiser: Denoiser, shape: tuple[int, ...], n: int, steps: int = 25, seed: int = 0,
+def draw_samples(denoiser: Denoiser | Exact, shape: tuple[int, ...], n: int, steps: int = 25, seed: int = 0,
                  cond: Tensor | None = None) -> Tensor:
     """n samples (n, *shape) by Heun's method over a grid even in log-SNR: 2·steps − 1 evaluations of the network.
 
@@ -116,8 +117,11 @@ def draw_samples(denoiser: Denoiser, shape: tuple[int, ...], n: int, steps: int 
 def agreement(samples: Tensor, cond: Tensor, dataset: Dataset, skip: int = 0) -> float:
     """The share of samples whose nearest row of the data is called as was asked for, in every condition.
 
-    With skip = 1 it is the second nearest row, for samples that are rows themselves.
+    With skip = 1 it is the second nearest row, for samples that are rows themselves. ValueError for data without
+    labels.
     """
+    if dataset.cond is None:
+        raise ValueError(f"{dataset.name} has no labels that samples could agree with")
     skip = min(skip, len(dataset) - 1)
     rows = nearest_rows(samples, dataset.x0, skip + 1)[1][:, skip]
     return float((dataset.cond[rows] == cond).reshape(len(cond), -1).all(1).float().mean())

@@ -80,7 +80,7 @@ def _velocity(denoise: Denoise, schedule: Schedule, z: Tensor, t: Tensor) -> tup
     divergence = z.new_zeros(len(z), dtype=torch.float64)
     for i, axis in enumerate(torch.eye(z.shape[1]).to(z)):
         along = axis.repeat(len(z), 1)
-        velocity, change = torch.func.jvp(lambda z: denoise(scale * z, t).velocity, (z,), (along,))
+        velocity, change, *_ = torch.func.jvp(lambda z: denoise(scale * z, t).velocity, (z,), (along,))
         divergence += change[:, i]
     return velocity, divergence
 

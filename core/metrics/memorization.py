@@ -109,8 +109,9 @@ def memory_card(denoiser: Denoiser, dataset: Dataset, seed: int = 0) -> dict[str
     if count < 2 * BLOCKS:
         return {}
     exact = Exact.of(dataset, denoiser.schedule)
-    card = {"samples": count, "seed": seed}
-    for name, of in (("network", denoiser), ("exact", exact)):
+    card: dict[str, object] = {"samples": count, "seed": seed}
+    models: dict[str, Denoiser | Exact] = {"network": denoiser, "exact": exact}
+    for name, of in models.items():
         drawn = draw_samples(of, dataset.shape, count, seed=seed)
         card[name] = memory_figures(drawn, dataset) | guess_errors(of, dataset, count, seed)
     return card | {"unseen_copies": round(memorization_rate(dataset.held_out[:count], dataset.x0).value, 5)}

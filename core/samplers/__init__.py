@@ -22,23 +22,29 @@ with every rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from ..prediction import Denoise
+from ..registry import discover
 from ..schedules import Schedule
-from .ancestral import ddim, ddpm, ddpm_beta, posterior_std, step_std
-from .failing import ascent, ascent_adam
-from .jumping import renoise
-from .multistep import dpmpp_2m
-from .ode import euler, heun, heun_edm
-from .rule import Rule, Update
-from .sde import euler_maruyama, langevin, predictor_corrector
+from .rule import SAMPLERS, Equation, Rule, Sampler, Update, sampler
 
-__all__ = ["FAILING", "SAMPLERS", "Denoise", "Rule", "Update", "aside", "ascent", "ascent_adam", "ddim", "ddpm",
-           "ddpm_beta", "dpmpp_2m", "euler", "euler_maruyama", "heun", "heun_edm", "langevin", "make_sampler",
-           "posterior_std", "predictor_corrector", "renoise", "step_std"]
+# In the order of a menu.
+from .ancestral import ddim, ddpm, ddpm_beta, posterior_std, step_std
+from .ode import euler, heun, heun_edm
+from .multistep import dpmpp_2m
+from .sde import euler_maruyama, langevin, predictor_corrector
+from .jumping import renoise
+from .failing import ascent, ascent_adam
+
+__all__ = ["FAILING", "SAMPLERS", "Denoise", "Equation", "Rule", "Sampler", "Update", "ascent", "ascent_adam", "ddim",
+           "ddpm", "ddpm_beta", "derived_generator", "dpmpp_2m", "euler", "euler_maruyama", "heun", "heun_edm",
+           "langevin", "make_sampler", "posterior_std", "predictor_corrector", "renoise", "sampler", "step_std"]
+
+discover(__name__)
+#: Those that make no samples of the data, on purpose.
+FAILING = tuple(name for name, known in SAMPLERS.items() if known.fails)
+
 
 def derived_generator(generator: torch.Generator | None) -> torch.Generator:
     """A source of noise beside a walk's: seeded from the walk's seed, and unrelated to it. None counts as seed 0.
@@ -47,25 +53,6 @@ def derived_generator(generator: torch.Generator | None) -> torch.Generator:
     """
     seed = generator.initial_seed() if generator else 0
     return torch.Generator().manual_seed((6364136223846793005 * seed + 1442695040888963407) % 2**63)  # Knuth's numbers
-
-
-#: name → schedule, eta, generator → rule. What `eta` means is in `ddim`'s docstring; the others have none.
-SAMPLERS: dict[str, Callable[[Schedule, float, torch.Generator], Rule]] = {
-    "ddim": lambda schedule, eta, generator: ddim(schedule, eta),
-    "ddpm": lambda schedule, eta, generator: ddpm(schedule),
-    "ddpm_beta": lambda schedule, eta, generator: ddpm_beta(schedule),
-    "heun": lambda schedule, eta, generator: heun(schedule),
-    "heun_edm": lambda schedule, eta, generator: heun_edm(schedule),
-    "dpmpp_2m": lambda schedule, eta, generator: dpmpp_2m(schedule),
-    "euler_maruyama": lambda schedule, eta, generator: euler_maruyama(schedule),
-    "langevin": lambda schedule, eta, generator: langevin(schedule, generator),
-    "predictor_corrector": lambda schedule, eta, generator: predictor_corrector(schedule, generator),
-    "renoise": lambda schedule, eta, generator: renoise(schedule),
-    "ascent": lambda schedule, eta, generator: ascent(schedule),
-    "ascent_adam": lambda schedule, eta, generator: ascent_adam(schedule),
-}
-#: Those that make no samples of the data, on purpose.
-FAILING = ("ascent", "ascent_adam")
 
 
 def make_sampler(name: str, schedule: Schedule, eta: float = 0.0, generator: torch.Generator | None = None) -> Rule:
@@ -79,4 +66,6 @@ def make_sampler(name: str, schedule: Schedule, eta: float = 0.0, generator: tor
     """
     if name not in SAMPLERS:
         raise ValueError(f"sampler {name!r}; there are {', '.join(SAMPLERS)}")
-    return SAMPLERS[name](schedule, eta, derived_generator(generator))
+    given = {"eta": eta, "generator": derived_generator(generator)}
+    chosen = SAMPLERS[name]
+    return chosen.make(schedule, **{word: given[word] for word in chosen.hears})

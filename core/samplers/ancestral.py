@@ -6,12 +6,13 @@ Each step is the forward process's own posterior q(x_s | x_t, x0), with the mode
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..schedules import Schedule
-from .rule import Rule
+from .rule import Rule, sampler
 
 
 def step_std(schedule: Schedule, t: Tensor | float, s: Tensor | float) -> float:
@@ -48,6 +49,14 @@ def _rule(schedule: Schedule, kept, added) -> Rule:
     return Rule(update, numbers)
 
 
+_POSTERIOR: dict[str, Any] = dict(
+    formula="x_{s} = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std\u00a0·\u00a0z",
+    figures="xₛ = {alpha_s:.3f} · x̂₀ + {direction:.3f} · ε̂ + {std:.3f} · z")
+
+
+@sampler(
+    "DDIM", **_POSTERIOR, note="std = η · posterior std unless dropped",
+    line="mean = alpha_s·x0 + √(sigma_s² − std²)·eps")
 def ddim(schedule: Schedule, eta: float = 0.0) -> Rule:
     """mean = alpha_s·x0 + √(sigma_s² − std²)·eps, std = eta·posterior_std (Song et al. 2020, eq. 12 and 16).
 
@@ -63,6 +72,9 @@ def ddim(schedule: Schedule, eta: float = 0.0) -> Rule:
     return _rule(schedule, std, std)
 
 
+@sampler(
+    "DDPM", **_POSTERIOR, note="std = posterior std unless dropped",
+    line="mean = alpha_s·x0 + √(sigma_s² − std²)·eps")
 def ddpm(schedule: Schedule) -> Rule:
     """Ancestral sampling with the posterior's variance (Ho et al. 2020, algorithm 2): `ddim` at eta = 1.
 
@@ -71,6 +83,9 @@ def ddpm(schedule: Schedule) -> Rule:
     return ddim(schedule, eta=1.0)
 
 
+@sampler(
+    "DDPM with β", formula="x_{s} = α_{s} x̂_{0} + √(σ_{s}² − posterior std²) ε̂ + √β · z", figures=_POSTERIOR["figures"],
+    note="√β of the step is the std unless dropped", line="the mean of `ddpm`, std = step_std")
 def ddpm_beta(schedule: Schedule) -> Rule:
     """Ancestral sampling with DDPM's other variance: the mean of `ddpm`, std = step_std, so β in the place of β̃.
 

@@ -11,9 +11,13 @@ import torch
 from torch import Tensor
 
 from ..schedules import Schedule
-from .rule import Rule
+from .rule import Rule, sampler
 
 
+@sampler(
+    "fails: ascent", formula="x ← x − ½ δ σ_{s} ε̂(x, s)", figures="x ← x − {pull:.3f} · ε̂(x, s), {inner:.0f} times",
+    note="fails on purpose: no noise, so all climb to the modes; the last step takes x̂₀",
+    line="x ← x − ½·size·sigma_s·eps(x, s)", fails=True)
 def ascent(schedule: Schedule, inner: int = 5, size: float = 0.2) -> Rule:
     """Fails: annealed Langevin dynamics without its noise, x ← x − ½·size·sigma_s·eps(x, s), `inner` times at each s.
 
@@ -35,6 +39,11 @@ def ascent(schedule: Schedule, inner: int = 5, size: float = 0.2) -> Rule:
     return Rule(update, numbers)
 
 
+@sampler(
+    "fails: Adam", formula="x ← x − rate · m̂ / √v̂,  m and v the running means of ε̂/σ_{s} and its square",
+    figures="x ← x − {rate:.4f} · m̂ / √v̂, {inner:.0f} times",
+    note="fails on purpose: no noise, so all climb to the modes; the last step takes x̂₀",
+    line="x ← x − rate·m̂/(√v̂ + 1e−8)", fails=True)
 def ascent_adam(schedule: Schedule, inner: int = 5, size: float = 0.2,
                 betas: tuple[float, float] = (0.9, 0.999)) -> Rule:
     """Fails: the same ascent by Adam (Kingma & Ba 2015, algorithm 1) on −log p_s, whose gradient is eps/sigma_s.

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from ..schedules import Schedule
-from .rule import Rule
+from .rule import Rule, sampler
 
 
+@sampler(
+    "jump, renoise", formula="x_{s} = α_{s} x̂_{0} + σ_{s} z", figures="xₛ = {alpha_s:.3f} · x̂₀ + {std:.3f} · z",
+    note="for one-step models, whose x̂₀ is a jump to the data; any other model's x̂₀ is a mean, "
+    "and this is no sampler",
+    line="x_s = alpha_s·x0 + sigma_s·noise")
 def renoise(schedule: Schedule) -> Rule:
     """x_s = alpha_s·x0 + sigma_s·noise (Song et al. 2023, algorithm 1).
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 
 from ..schedules import Schedule
-from .rule import Rule
+from .rule import Rule, sampler
 
 
+@sampler(
+    "DPM++ 2M", formula="x_{s} = σ_{s}/σ_{t} x_{t} + (α_{s} − σ_{s} α_{t}/σ_{t}) [ (1 + c) x̂_{0} − c x̂_{0}′ ]",
+    figures="xₛ = {keep:.3f} · xₜ + {gain:.3f} · [ {now:.3f} · x̂₀ − {then:.3f} · x̂₀′ ]",
+    note="x̂₀′ is the guess of the step before, c = h / 2h′ with h the stride of log α/σ",
+    line="x_s = keep·x_t + gain·[ (1 + c)·x0 − c·x0_before ]")
 def dpmpp_2m(schedule: Schedule) -> Rule:
     """DPM-Solver++(2M), second order with one network evaluation a step (Lu et al. 2022, "DPM-Solver++", algorithm 2).
 

@@ -8,7 +8,7 @@ al. 2022, section 2). An Euler step is the same in both, and it is DDIM. Methods
 from __future__ import annotations
 
 from ..schedules import Schedule
-from .rule import Rule
+from .rule import Rule, sampler
 
 
 def euler(schedule: Schedule) -> Rule:
@@ -29,6 +29,11 @@ def euler(schedule: Schedule) -> Rule:
     return Rule(update, numbers)
 
 
+@sampler(
+    "Heun", formula="x_{s} = (α_{s}+σ_{s}) [ x_{t}/(α_{t}+σ_{t}) + Δr · ½(u_{t} + u_{s}) ]",
+    figures="xₛ = {scale_s:.3f} [ {scale_t:.3f} · xₜ + ({dr:+.4f}) · ½(uₜ + uₛ) ]",
+    note="u = ε̂ − x̂₀; the last step, to 0, takes uₜ alone",
+    line="scale_s * (z + dr * slope)")
 def heun(schedule: Schedule) -> Rule:
     """Heun's second-order method for the probability-flow ODE; two network evaluations a step, one at the last.
 
@@ -57,6 +62,11 @@ def heun(schedule: Schedule) -> Rule:
     return Rule(update, numbers)
 
 
+@sampler(
+    "Heun in σ/α", formula="x_{s} = α_{s} x̂_{0} + σ_{s} ε̂ + ½ α_{s} (σ_{s}/α_{s} − σ_{t}/α_{t}) (ε̂_{s} − ε̂)",
+    figures="xₛ = {alpha_s:.3f} · x̂₀ + {sigma_s:.3f} · ε̂ + ({half:+.4f}) · (ε̂ₛ − ε̂)",
+    note="ε̂ₛ is asked for where the first two terms arrive",
+    line="x_s = alpha_s·x0 + sigma_s·eps + half·(eps_s − eps)")
 def heun_edm(schedule: Schedule) -> Rule:
     """Heun's method in sigma/alpha, as EDM's sampler has it (Karras et al. 2022, algorithm 1).
 

@@ -13,9 +13,14 @@ from torch import Tensor
 
 from ..schedules import Schedule
 from .ancestral import posterior_std, step_std
-from .rule import Rule
+from .rule import Rule, sampler
 
 
+@sampler(
+    "reverse SDE", formula="x_{s} = (2 − a) x_{t} − b²/σ_{t} ε̂ + b z",
+    figures="xₛ = {keep:.3f} · xₜ − {pull:.3f} · ε̂ + {std:.3f} · z",
+    note="the forward step is xₜ = a xₛ + b z",
+    line="x_s = (2 − a)·x_t − (b²/sigma_t)·eps + b·z")
 def euler_maruyama(schedule: Schedule) -> Rule:
     """The reverse SDE by Euler and Maruyama's method: x_s = (2 − a)·x_t − (b²/sigma_t)·eps + b·z, z standard normal.
 
@@ -41,6 +46,11 @@ def _normal(x: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
 
 
+@sampler(
+    "Langevin", formula="x ← x − ½ δ σ_{s} ε̂(x, s) + √δ σ_{s} z",
+    figures="x ← x − {pull:.3f} · ε̂(x, s) + {inner_std:.3f} · z, {inner:.0f} times, the last with {std:.3f} · z",
+    note="from xₜ to xₛ; the last step, to 0, takes x̂₀",
+    line="x ← x − ½·size·sigma_s·eps(x, s) + √size·sigma_s·z")
 def langevin(schedule: Schedule, generator: torch.Generator, inner: int = 5, size: float = 0.2) -> Rule:
     """Annealed Langevin dynamics (Song & Ermon 2019, algorithm 1): `inner` steps of it at noise level s, then on.
 
@@ -67,6 +77,13 @@ def langevin(schedule: Schedule, generator: torch.Generator, inner: int = 5, siz
     return Rule(update, numbers)
 
 
+@sampler(
+    "PC sampler",
+    formula="y = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std · z′,  x_{s} = y − ½ δ σ_{s} ε̂(y, s) + √δ σ_{s} z",
+    figures="y = {alpha_s:.3f} · x̂₀ + {direction:.3f} · ε̂ + {inner_std:.3f} · z′,  "
+    "xₛ = y − {pull:.3f} · ε̂(y, s) + {std:.3f} · z",
+    note="z′ and z are fresh noise, std the posterior's",
+    line="x_s = y − ½·size·sigma_s·eps(y, s) + √size·sigma_s·z")
 def predictor_corrector(schedule: Schedule, generator: torch.Generator, size: float = 0.1) -> Rule:
     """Predict x_s by an ancestral step, then correct it by one of Langevin dynamics (Song et al. 2021, algorithm 1).
 

@@ -9,7 +9,10 @@ k − 1 what is k here: their timestep 0 is our t = 1/T, and our t = 0 is the da
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -168,3 +171,34 @@ class Schedule:
                 f"starts from pure noise; it should be below 0.01: {self.more_noise}"
             )
         return wrong
+
+
+@dataclass(frozen=True)
+class Named:
+    """A schedule that has a name: how it is made of T timesteps, what people read, and the fewest it can have."""
+
+    make: Callable[[int], Schedule]
+    title: str
+    least: int = 2
+
+
+#: name → the schedule; `named` fills it.
+NAMED: dict[str, Named] = {}
+
+
+Make = TypeVar("Make", bound=Callable[[int], Schedule])
+
+
+def named(name: str, title: str | None = None, least: int = 2) -> Callable[[Make], Make]:
+    """Above what makes a schedule of T timesteps, a class or a function: it can then be asked for by this name.
+
+    title   what people read, the name itself unless given
+    least   the fewest timesteps that it can have
+    """
+    def register(make: Make) -> Make:
+        if name in NAMED:
+            raise ValueError(f"there is a schedule {name!r} already; name this one otherwise")
+        NAMED[name] = Named(make, title or name, least)
+        return make
+
+    return register

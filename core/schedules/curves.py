@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from .base import RHO, Schedule
+from .base import RHO, Schedule, named
 
 
+@named("flow", "rectified flow")
 class Flow(Schedule):
     """Rectified flow: alpha = 1 − t, sigma = t, the straight path (Liu et al. 2022, eq. 1; Lipman et al. 2023, eq. 20).
 
@@ -26,6 +27,7 @@ class Flow(Schedule):
         return torch.sigmoid(-log_snr.to(torch.float64) / 2).clamp(least, 1 - least).to(log_snr.dtype)
 
 
+@named("ve", "VE (EDM)")
 class VarianceExploding(Schedule):
     """EDM's: alpha = 1, the data stay as they are and drown in noise of sigma from 0.002 to 80 (Karras et al. 2022).
 

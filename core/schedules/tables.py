@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from .base import Schedule
+from .base import Schedule, named
 
 
 class Discrete(Schedule):
@@ -119,3 +119,23 @@ def sigmoid_betas(T: int = 1000, start: float = -3.0, end: float = 3.0, tau: flo
         return (last - torch.sigmoid((t * (end - start) + start) / tau)) / (last - first)
 
     return betas_from_alpha_bar(alpha_bar, T)
+
+
+@named("cosine")
+def _cosine(T: int) -> Schedule:
+    return Discrete("cosine", cosine_betas(T))
+
+
+@named("linear", "linear β", least=21)  # betas scaled by 1000/T reach 1 at T = 20
+def _linear(T: int) -> Discrete:
+    return Discrete("linear", linear_betas(T))
+
+
+@named("sigmoid")
+def _sigmoid(T: int) -> Schedule:
+    return Discrete("sigmoid", sigmoid_betas(T))
+
+
+@named("zero_snr", "zero SNR", least=21)
+def _zero_snr(T: int) -> Schedule:
+    return ZeroTerminalSNR("zero_snr", _linear(T))

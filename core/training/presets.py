@@ -196,8 +196,8 @@ def _flow(dataset: Dataset) -> TrainingConfig:
 
 
 def _textbook(dataset: Dataset) -> TrainingConfig:
-    plain = {"target": "eps", "schedule": "linear", "T": 1000, "time_sampling": "uniform", "batch": 128, "lr": 1e-3,
-             "decay": "constant", "ema": 0.999, "steps": 10_000}
+    plain: dict[str, Any] = dict(target="eps", schedule="linear", T=1000, time_sampling="uniform", batch=128, lr=1e-3,
+                                 decay="constant", ema=0.999, steps=10_000)
     if dataset.kind == "points":
         return TrainingConfig("mlp", width=128, depth=3, fourier=False, grad_clip=0.0, **plain)
     return TrainingConfig("unet", width=32, depth=3, patch=1, **plain)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -131,7 +132,8 @@ class Batches:
         self.schedule, self.target, self.sigma_data = denoiser.schedule, denoiser.target, denoiser.sigma_data
         self.length = max(1, BULK // (config.batch * math.prod(dataset.shape)))  # steps in one bulk
         self._generator = torch.Generator().manual_seed(config.seed)
-        self._before, self._bulk, self._number = None, None, -1
+        self._before, self._number = self._generator.get_state(), -1
+        self._bulk: tuple[Any, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -143,8 +145,8 @@ class Batches:
         if self._number != step // self.length:
             self._before, self._number = self._generator.get_state(), step // self.length
             self._bulk = self._draw()
-        x0, eps, t, x_t, *rest = (None if a is None else a[step % self.length] for a in self._bulk)
-        return Batch(Noised(x0, eps, t, x_t), *rest)
+        parts: list[Any] = [None if a is None else a[step % self.length] for a in self._bulk]
+        return Batch(Noised(*parts[:4]), *parts[4:])
 
     def state(self, step: int) -> Tensor:
         """The generator's state from which the bulk that holds this step is drawn."""
@@ -161,6 +163,7 @@ class Batches:
         t = self._times(n, self._generator)
         cond = None
         if self.config.labels:
+            assert labels is not None  # or `make_denoiser` had refused
             cond = drop_labels(labels, self.dataset.classes, self._generator)
         # The schedule in float64, rounded once; the rest as the network will see it.
         alpha, sigma = (a.to(x0) for a in self.schedule(t))
@@ -237,7 +240,7 @@ class Trainer:
         self.denoiser = make_denoiser(config, dataset).to(self.device)
         self.ema = make_denoiser(config, dataset).to(self.device).eval().requires_grad_(False)
         self.names, self._weights = (list(part) for part in zip(*self.denoiser.named_parameters()))
-        self._averages = list(self.ema.parameters())
+        self._averages: list[Tensor] = list(self.ema.parameters())
         self._optimizer = torch.optim.AdamW(self._weights, lr=config.lr, fused=True)
         self._batches = Batches(dataset, config, self.denoiser, self.device, self.pairs, self.times)
         self._bf16 = config.bf16 and fast_bf16(self.device)

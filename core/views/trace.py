@@ -10,16 +10,16 @@ import torch
 from ..denoisers.exact import Exact
 from ..metrics.likelihood import density_grid
 from ..prediction import Denoise
-from ..samplers import make_sampler
+from ..samplers import SAMPLERS, make_sampler
 from ..scene import Chart, Scene, Series
 from ..trace import Trace
 from .base import (
     DATA_VIEW, DENSITY_CELLS, NOISE_VIEW, PATHS, STATE_VIEW, View, density, over, pictures, scaled, signed_pictures,
     spread, state_scale, vector_field,
 )
-from .equations import EQUATIONS, SPAN
 
 
+SPAN = "from t = {t:.3f} to s = {s:.3f}"
 #: The share of the cells of the model's density that are drawn as they are; the palette ends at the densest of them.
 PEAK = 0.995
 
@@ -220,7 +220,7 @@ class TraceView(View):
         numbers |= {name: torch.cat([values[at], values[-1:]]) for name, values in self.rule.items()}
         # What the rule weighs the prediction with is its own; what was really added, after edits, the trace says.
         numbers["std"] = torch.cat([self.trace.std, numbers["std"][len(self.trace):]])
-        equation = EQUATIONS[self.sampler]
+        equation = SAMPLERS[self.sampler].equation
         push = f" {self.push:+.4f}" if self.push else ""
         figures = (equation.figures + push, f"{SPAN}; {equation.note}")
         count, what = len(self._any()), "points" if self.dataset.kind == "points" else "pictures"

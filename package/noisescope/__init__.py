@@ -11,24 +11,24 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if not (Path(__file__).parent / "core").is_dir():
     __path__.append(str(Path(__file__).parents[2]))
 
 from .core import __all__ as _CORE
 
-if TYPE_CHECKING:
-    from .core import *  # noqa: F403
-    from .core.debug import watch as watch
-
 __all__ = [*_CORE, "watch"]
 
+if TYPE_CHECKING:
+    from .core import *  # noqa: F403
+    from .core.debug import watch
+else:
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"{__name__} has no {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module(f"{__name__}.core.debug" if name == "watch" else f"{__name__}.core"), name)
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"{__name__} has no {name!r}; it has {', '.join(__all__)}")
+        return getattr(import_module(f"{__name__}.core.debug" if name == "watch" else f"{__name__}.core"), name)
 
 
 def __dir__() -> list[str]:
