@@ -297,12 +297,12 @@ BAD = [
     (["sample", "--model", "exact", "--out", "x.npz"], ("--data",)),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.txt"], ("x.txt", ".npz", ".png")),
     (["sample", "--model", "exact", "--data", "trex", "--out", "a_folder.npz"], ("a_folder.npz", "is a folder")),
-    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--steps", "2000"], ("2000", "1 to 1000")),
-    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--sampler", "euler"], ("'euler'", "heun")),
+    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--steps", "2000"], ("2000", "1…1000")),
+    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--sampler", "euler"], ("euler", "heun")),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--eta", "2"], ("2", "eta")),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--eta", "x"], ("'x'", "no number")),
-    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--spacing", "even"], ("'even'", "log_snr")),
-    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--clip", "hard"], ("'hard'", "dynamic")),
+    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--spacing", "even"], ("even", "log_snr")),
+    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--clip", "hard"], ("hard", "dynamic")),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--n", "0"], ("'0'", "from 1")),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--label", "1"], ("knows no labels",)),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--ste", "3"], ("--ste",)),
@@ -430,3 +430,31 @@ def test_the_bar_is_one_line_on_a_terminal(capsys, monkeypatch):
             assert run("train", *words) == 0 and "40 steps" in capsys.readouterr().out
         drawn = reading.result()
     assert "\n" not in drawn and "40/40  loss" in drawn and "steps/s" in drawn and drawn.endswith("\r\x1b[K")
+
+
+def test_a_link_of_the_page_is_walked_as_the_page_walks_it_and_options_change_it(tmp_path):
+    from core.recipe.recipe import Recipe
+    from core.runs.walks import denoise
+
+    link = "data=moons&model=exact&sampler=ddpm&steps=8&samples=30&drop_noise=0.5-0&seed=3"
+    *_, film = denoise(Recipe.from_query(link)[0])
+    for words, steps in (((), 8), (("--steps", "4"), 4)):
+        out = tmp_path / "x.safetensors"
+        assert run("sample", "--link", f"http://127.0.0.1:7860/?{link}", *words, "--out", out) == 0
+        trace = Trace.load(out)
+        assert len(trace) == steps and Recipe.from_dict(trace.about).with_(steps=8) == Recipe.from_query(link)[0]
+        assert torch.equal(trace.final, film.trace.final) == (steps == 8)
+
+
+def test_interventions_and_comparisons_are_had_as_on_the_page(tmp_path):
+    exact = ("--model", "exact", "--data", "moons", "--n", "20", "--steps", "6", "--size", "32")
+    for name, words, panels in (
+        ("edits.gif", ("--sampler", "ddpm", "--drop-noise", "on", "--nudge", "0.5", "--tell", "0.05"), "x_t,added"),
+        ("versus.gif", ("--versus", "sampler:ddpm", "--versus", "steps:3"), ""),
+        ("lens.gif", ("--film", "lens"), ""), ("forward.gif", ("--film", "forward"), ""),
+    ):
+        assert run("gif", *exact, *words, *(("--panels", panels) if panels else ()), "--out", tmp_path / name) == 0
+    about = read_recipe(tmp_path / "edits.gif")
+    assert (about["drop_noise"], about["nudge"], about["tell"]) == ([1.0, 0.0], 0.5, 0.05)
+    assert read_recipe(tmp_path / "versus.gif")["versus"] == ["sampler:ddpm", "steps:3"]
+    assert [read_recipe(tmp_path / f"{tab}.gif")["tab"] for tab in ("lens", "forward")] == ["lens", "forward"]

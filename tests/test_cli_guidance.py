@@ -96,13 +96,13 @@ def test_a_classifier_is_trained_saved_and_guided_with():
 
 @pytest.mark.parametrize("words, expected", [
     ((*EXACT, "--guidance", "2"), "say with --label which"),
-    ((*EXACT, "--label", "2", "--guidance", "nan"), "must be a finite number"),
-    ((*EXACT, "--label", "2", "--guidance", "2", "--between", "0.2,0.8"), "from 1 down to 0"),
+    ((*EXACT, "--label", "2", "--guidance", "nan"), "guidance is nan; it can be"),
+    ((*EXACT, "--label", "2", "--guidance", "2", "--between", "0.2,0.8"), "1 ≥ begin ≥ end ≥ 0"),
     ((*EXACT, "--label", "2", "--between", "0.5"), "no FROM,TO"),
     ((*EXACT, "--label", "1,2"), "2 labels 1, 2; gaussians8 has 1"),
     ((*EXACT, "--label", "2", "--classifier", "mnist"), "no classifier is shipped for 'mnist'"),
     ((*EXACT, "--label", "any", "--classifier", "exact"), "asks for any label"),
-    (("--model", "exact", "--data", "trex", "--label", "1", "--classifier", "exact"), "knows no labels"),
+    (("--model", "exact", "--data", "trex", "--label", "1", "--classifier", "exact"), "has no labels"),
 ])  # fmt: skip
 def test_guidance_that_cannot_be_gets_one_clear_line(words, expected, capsys):
     assert run("sample", "--out", "x.npz", *words) == 2

@@ -28,7 +28,6 @@ from core.views import CompareView
 from core.views.compare import MOST_FRAMES, PARTED, Run, common_grid, displacement, latest
 from dashboard.server.exports import export_stream
 from dashboard.server.visitors import Visitors
-from dashboard.sidebar.controls import WORDS
 from dashboard.stage import pack
 from dashboard.stage.stream import SceneStream, play
 
@@ -102,7 +101,7 @@ def test_every_run_is_the_walk_that_the_denoise_tab_makes_of_its_recipe(changes)
 
 
 def test_the_kth_step_of_every_run_is_given_the_same_noise():
-    plans = plans_of(EXACT.with_(versus=("sampler:ddpm", "steps:5", "nudge:0.2@3")), None, {})
+    plans = plans_of(EXACT.with_(versus=("sampler:ddpm", "steps:5", "nudge:0.2@3")), None)
     noise = {}
     for _, step in together(plans, [Asked(plan.resolved.denoise) for plan in plans], 6, 9):
         noise.setdefault(step.index, []).append(step.noise)
@@ -111,7 +110,7 @@ def test_the_kth_step_of_every_run_is_given_the_same_noise():
 
 
 def test_all_runs_begin_with_the_same_noise_at_the_size_of_their_schedule():
-    plans = plans_of(EXACT.with_(versus=("schedule:flow", "schedule:linear"), steps=3), None, {})
+    plans = plans_of(EXACT.with_(versus=("schedule:flow", "schedule:linear"), steps=3), None)
     first = {}
     for i, step in together(plans, [Asked(plan.resolved.denoise) for plan in plans], 6, 9):
         first.setdefault(i, step.x_t / plans[i].resolved.schedule(step.t)[1])
@@ -218,7 +217,7 @@ def test_noise_dropped_from_a_step_on_is_the_walk_with_that_edit():
     film = compared("drop_noise:on@5", sampler="ddpm")
     times = film.runs[0].times
     edit = during(drop_noise, float(times[5]), 0.0)
-    plan = plans_of(EXACT.with_(sampler="ddpm"), None, {})[0]
+    plan = plans_of(EXACT.with_(sampler="ddpm"), None)[0]
     generator = torch.Generator().manual_seed(EXACT.seed)
     x = start_noise(plan.resolved.schedule, (20, 2), times[0], generator)
     by_hand = Trace.record(walk(plan.resolved.denoise, plan.rule(generator), x, times, generator, edit))
@@ -227,7 +226,7 @@ def test_noise_dropped_from_a_step_on_is_the_walk_with_that_edit():
 
 
 def test_a_branch_asks_the_network_only_after_it_has_left():
-    plans = plans_of(EXACT.with_(sampler="heun", versus=("sampler:ddim@5",)), None, {})
+    plans = plans_of(EXACT.with_(sampler="heun", versus=("sampler:ddim@5",)), None)
     really = []
 
     def counting(x, t, denoise=plans[0].resolved.denoise):
@@ -373,7 +372,7 @@ FILMS = [
 
 @pytest.fixture(params=FILMS)
 def film(request):
-    return finished(compare(EXACT.with_(**request.param), words=WORDS))
+    return finished(compare(EXACT.with_(**request.param)))
 
 
 def test_parts_of_the_film_in_a_row_are_the_whole_film(film):
@@ -431,7 +430,7 @@ def test_a_run_more_is_shown_whatever_was_on_and_otherwise_the_choice_stays():
 
 def test_panels_say_what_differs():
     versus = ("sampler:ddpm+clip:static", "drop_noise:0.5-0@4", "tell:-0.05")
-    film = finished(compare(EXACT.with_(eta=0.5, versus=versus), words=WORDS))
+    film = finished(compare(EXACT.with_(eta=0.5, versus=versus)))
     assert [film.offers[f"x_{key}"].title for key in "abcd"] == [
         "A · DDIM, η = 0.5", "B · DDPM, clip static", "C · no noise 0.5-0 from step 4", "D · told t -0.05"]
 
@@ -440,7 +439,7 @@ def test_panels_say_what_differs():
     (("model:wiener", "steps:5"), "A · exact"), (("steps:5", "steps:3"), "A · 12 steps"),
     (("drop_noise:on@2",), "A · DDIM"), (("sampler:ddpm",), "A · DDIM")])
 def test_the_first_run_is_named_by_what_the_others_change(versus, title):
-    assert first_label(EXACT.with_(steps=12, versus=versus), WORDS) == title.removeprefix("A · ")
+    assert first_label(EXACT.with_(steps=12, versus=versus)) == title.removeprefix("A · ")
 
 
 def test_a_comparison_exports_as_one_gif_that_knows_its_recipe(tmp_path):

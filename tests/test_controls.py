@@ -11,11 +11,10 @@ import pytest
 from PIL import Image
 
 from core.data.datasets import load, names
-from core.recipe.recipe import DEFAULTS, HELP, SPECS, Recipe
+from core.recipe.recipe import DEFAULTS, FIELDS, HELP, SPECS, WORDS, Recipe
 from core.recipe.values import Choice, Curve, Invalid, Whole
-from core.recipe.variants import CHANGES
 from core.training.presets import PRESETS, preset as training_recipe
-from dashboard.sidebar.controls import RECIPE_SETS, SELECTED_TIMES, WORDS, build_controls
+from dashboard.sidebar.controls import RECIPE_SETS, build_controls
 from dashboard.sidebar.picker import thumbnail
 
 #: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
@@ -73,7 +72,7 @@ def test_a_control_offers_what_its_field_allows_and_nothing_else(controls):
             assert set(WORDS.get(name, {})) <= set(spec.choices)
         if isinstance(component, gr.Slider):
             assert (component.minimum, component.maximum) == (spec.low, spec.high)
-    for text in SELECTED_TIMES:
+    for text in FIELDS["drop_noise"].suggest:
         assert controls.recipe(changed(controls, drop_noise=text)).to_query() in ("", f"drop_noise={text}")
 
 
@@ -111,7 +110,7 @@ def test_what_a_run_cannot_change_is_named(controls):
 
 def test_rows_of_a_comparison_start_with_values_that_can_be(controls):
     rows = controls.fields["versus"].props
-    assert [field["name"] for field in rows["fields"]] == list(CHANGES)
+    assert [field["name"] for field in rows["fields"]] == list(SPECS["versus"].varied)
     for field in rows["fields"]:
         for value in (field["first"], *field["suggest"], *(choice["value"] for choice in field["choices"] or ())):
             assert SPECS["versus"].check([f"{field['name']}:{value}"])

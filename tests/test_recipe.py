@@ -11,7 +11,10 @@ import pytest
 from core.data.datasets import load, names
 from core.recipe.recipe import DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Recipe
 from core.recipe.values import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Weights, Whole
-from core.recipe.variants import CHANGES, LETTERS, MOST_FIELDS, ON_THE_WAY, Variant, Variants
+from core.recipe.variants import LETTERS, MOST_FIELDS, Variant, Variants
+from core.runs.brought import Brought, sample_count
+
+VARIED, ON_THE_WAY = SPECS["versus"].varied, SPECS["versus"].on_the_way
 
 
 def some_knots(rng):
@@ -51,7 +54,7 @@ def some_value(spec, rng):
 
 def some_change(spec, rng):
     step = rng.choice([None, None, 0, 40, 999])
-    names = rng.sample(CHANGES if step is None else ON_THE_WAY, rng.randint(0, MOST_FIELDS))
+    names = rng.sample(VARIED if step is None else ON_THE_WAY, rng.randint(0, MOST_FIELDS))
     text = spec.write(Variant({name: some_value(SPECS[name], rng) for name in names}, step)) if names else ""
     return text if len(text) <= 200 else ""  # the longest change that is read
 
@@ -59,7 +62,7 @@ def some_change(spec, rng):
 def some_recipe(rng, share=0.5):
     values = {name: some_value(spec, rng) for name, spec in SPECS.items() if rng.random() < share}
     try:
-        return Recipe(**values)
+        return Recipe.shared(**values)
     except Invalid:  # allowed one by one, but not together: more steps than T, or too many images
         return some_recipe(rng, share)
 
@@ -149,7 +152,7 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
     ("versus=steps:9@5", "versus = steps:9·5 in the link changes what a branch cannot; it can change "
      f"{', '.join(ON_THE_WAY)}; sampler:ddpm is used"),
     ("versus=seed:3", "versus = seed:3 in the link changes what a comparison cannot; it can change "
-     f"{', '.join(CHANGES)}; sampler:ddpm is used"),
+     f"{', '.join(VARIED)}; sampler:ddpm is used"),
     ("versus=eta:1+clip:static+tell:0.1+nudge:0.1+scale_eps:0",
      "versus = eta:1 clip:static tell:0.1 nudge:0.1 sc… in the link changes more than 4 things at once; "
      "sampler:ddpm is used"),
@@ -275,16 +278,15 @@ def test_parameters_of_a_web_framework_that_repeat_are_complained_of():
 
 def test_a_change_that_is_not_allowed_names_field_value_and_what_is():
     with pytest.raises(Invalid, match=r"steps is 0; it can be 1…1000") as caught:
-        Recipe().with_(steps=0)
+        Recipe.shared(steps=0)
     assert (caught.value.field, caught.value.given, caught.value.allowed) == ("steps", 0, "1…1000")
     refused = [
-        {"steps": 2.5}, {"steps": True}, {"steps": "5"}, {"steps": None}, {"steps": float("inf")}, {"seed": 2**31},
+        {"steps": 2.5}, {"steps": True}, {"steps": "5"}, {"steps": None}, {"steps": float("inf")}, {"seed": 2**63},
         {"eta": "1"}, {"eta": float("nan")}, {"data": "dino"}, {"data": ["trex"]}, {"T": 200, "steps": 300},
-        {"data": "faces16", "lens_samples": 65},
         {"drop_noise": "10"}, {"drop_noise": (0.1, 0.5)}, {"panels": "x_t"},
         {"versus": "sampler:ddpm"}, {"versus": ["sampler"]}, {"versus": [None]}, {"versus": ["eta:1" * 60]},
         {"weights": 120},
-        {"panels": ["x", "x"]}, {"panels": ["<b>"]}, {"panels": [f"p{i}" for i in range(7)]},
+        {"panels": ["x", "x"]}, {"panels": ["<b>"]}, {"panels": [f"p{i}" for i in range(65)]},
     ]  # fmt: skip
     for change in refused:
         with pytest.raises(Invalid, match="it can be"):
@@ -305,13 +307,31 @@ def test_a_recipe_cannot_be_changed_in_place():
         Recipe().steps = 5
 
 
+@pytest.mark.parametrize("values, allowed", [
+    ({"seed": 2**31}, "0…2147483647"), ({"steps": 2000, "T": 4000}, "1…1000"), ({"guidance": 20.0}, "0…8"),
+    ({"panels": [f"p{i}" for i in range(7)]}, "up to 6 names of panels with commas between them, none twice"),
+    ({"data": "faces16", "samples": 65}, "1…64 for images"),
+])  # fmt: skip
+def test_a_page_that_strangers_share_allows_less_than_a_machine_of_ones_own(values, allowed):
+    assert Recipe(**values)
+    with pytest.raises(Invalid) as caught:
+        Recipe.shared(**values)
+    assert caught.value.field in values and caught.value.allowed == allowed
+
+
 def test_the_kind_of_data_bounds_how_many_samples_are_made():
     assert Recipe().kind == "points" and Recipe(data="mnist16").kind == "images" and Recipe(data="own").kind is None
     assert Recipe().sample_count("points") == 1000 and Recipe().sample_count("images") == 16
     own = Recipe(data="own", samples=300, lens_samples=300)
-    assert own.sample_count("points") == own.lens_count("points") == 300
-    assert own.sample_count("images") == own.lens_count("images") == 64
+    assert own.sample_count("points") == own.lens_count("points") == own.sample_count("images") == 300
+    assert own.lens_count("images") == sample_count(own, "images", None) == sample_count(own, "images", Brought()) == 64
+    assert sample_count(own, "images", Brought(most_images=None)) == 300
     assert Recipe().lens_count("points") == 500 and Recipe().lens_count("images") == 16
+
+
+def test_a_file_of_the_command_line_opens_as_the_recipe_it_was_made_by():
+    recipe = Recipe(data="moons", drop_noise=(0.5, 0.0), samples=5000)
+    assert Recipe.from_dict(recipe.to_dict() | {"command": "python -m core gif"}) == recipe
 
 
 def test_every_data_set_that_can_be_chosen_is_there_and_of_the_kind_that_the_recipe_says():

@@ -16,11 +16,11 @@ from core.edits import drop_noise
 from core.forward import expand
 from core.prediction import TARGETS, Prediction, target_of
 from core.reverse import start_noise, walk
+from core.recipe.recipe import WORDS
 from core.samplers import FAILING, SAMPLERS, derived_generator, make_sampler
 from core.schedules import SCHEDULES, make_schedule
 from core.trace import Trace
 from core.views import TraceView
-from dashboard.sidebar.controls import WORDS
 
 ROOT = Path(__file__).parents[1]
 

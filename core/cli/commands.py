@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +16,18 @@ import torch
 
 from ..checkpoints.autoencoders import save_autoencoder
 from ..checkpoints.classifiers import save_classifier
-from ..checkpoints.models import load_checkpoint, load_pretrained, pretrained, save_checkpoint
+from ..checkpoints.models import pretrained, save_checkpoint
 from ..data.datasets import Dataset, load, names, save_dataset
 from ..data.readers import ALLOWED, read_data
 from ..debug import Run
 from ..denoisers.base import Denoiser
-from ..denoisers.exact import Exact
 from ..denoisers.linear import linear
-from ..denoisers.wrappers import clip_x0
 from ..drawing.export import FORMATS, estimate, export, read_recipe
 from ..files import atomic_write
-from ..prediction import Denoise
-from ..reverse import Step, start_noise, walk
-from ..samplers import make_sampler
+from ..recipe.models import MEMORY, SOLVED
+from ..runs.comparison import compare
+from ..runs.walks import denoise, forward_film, lens
 from ..schedules import make_schedule
-from ..trace import Trace
 from ..training.autoencoder import autoencoder_config, make_autoencoder, train_autoencoder
 from ..training.classifier import ClassifierTrainer, classifier_config
 from ..training.consistency import Distillation, distillation_config
@@ -38,11 +35,10 @@ from ..training.devices import best_device
 from ..training.presets import preset
 from ..training.reflow import Reflow, couple, reflow_config
 from ..training.trainer import Trainer
-from ..views import TraceView
+from ..views import TraceView, View
 from ..views.decoded import DECODED, offer_decoded
-from ..views.guided import offer_guidance
 from ..zoo.roles import figures
-from .conditioning import guidance_of, words_of
+from .asked import Asked, asked_of, network_of
 from .progress import Bar, table
 from .zoo import zoo
 
@@ -196,7 +192,9 @@ def autoencode(options: argparse.Namespace, command: str) -> None:
 
 def teacher_of(options: argparse.Namespace) -> tuple[Denoiser, dict, Dataset]:
     """(denoiser, card, data) to make another model of. ValueError if it is not known how or on what it was trained."""
-    denoiser, card, dataset = model_of(options)
+    if options.model in SOLVED:
+        raise ValueError(f"{options.model} is no network that was trained; train one first")
+    denoiser, card, dataset = network_of(options.model, data_of(options))
     if "training" not in card:
         raise ValueError(f"{options.model} is no network with a card that says how it was trained; train one first")
     if dataset is None:
@@ -245,32 +243,6 @@ def device_of(name: str, kind: str) -> torch.device:
     return torch.device(name)
 
 
-def model_of(options: argparse.Namespace) -> tuple[object, dict, Dataset | None]:
-    """(denoiser, card, data) of --model and --data; data only as far as they are known here."""
-    given = data_of(options)
-    if options.model == "exact":
-        if given is None:
-            raise ValueError("the exact denoiser is one of some data; say which with --data")
-        return Exact.of(given, make_schedule("cosine")), {"data": options.data}, given
-    if options.model in pretrained():
-        denoiser, card = load_pretrained(options.model)
-    elif options.model.endswith(".safetensors"):
-        denoiser, card = load_checkpoint(options.model)
-    else:
-        raise ValueError(f"no model {options.model!r}; pretrained are {', '.join(pretrained()) or 'none'}. Give one of "
-                         "these, a .safetensors file that `train` saved, or exact with --data")
-    dataset = given or (load(card["data"]) if card.get("data") in names() else None)
-    if dataset and not given and "rows" in card:
-        dataset = dataset.first(card["rows"])
-    shape = tuple(card.get("shape") or (dataset.shape if dataset else ()))
-    if dataset and dataset.shape != shape:
-        raise ValueError(f"the model makes samples of shape {shape}, and those of {dataset.name} are {dataset.shape}; "
-                         "give --data what the model was trained on")
-    if not shape:
-        raise ValueError(f"the card of {options.model} does not say of what shape its samples are; say with --data")
-    return denoiser, card | {"shape": shape}, dataset
-
-
 def classifier(options: argparse.Namespace, command: str) -> None:
     path, dataset = output(options.save, ".safetensors"), data_of(options)
     trainer = ClassifierTrainer(dataset, classifier_config(dataset, **changes_of(options)))
@@ -286,99 +258,79 @@ def classifier(options: argparse.Namespace, command: str) -> None:
           f"over all noise levels; its card is {path.with_suffix('.json')}")
 
 
-class Walk:
-    """A walk as the options say, on its way; `film` shows as much of it as `trace` has by now."""
-
-    def __init__(self, options: argparse.Namespace, command: str, every: int = 1):
-        denoiser, card, self.dataset = model_of(options)
-        shape = tuple(card.get("shape", self.dataset.shape if self.dataset else ()))
-        count = options.n or (1000 if len(shape) == 1 else 16)
-        self.options, self.schedule = options, denoiser.schedule
-        self.generator = torch.Generator().manual_seed(options.seed)
-        self.times = self.schedule.times(options.steps, options.spacing, self.schedule.start_for(denoiser.target))
-        self.update = make_sampler(options.sampler, self.schedule, options.eta, self.generator)
-        self.guided = self._guidance(denoiser)
-        self.denoise = clip_x0(self.guided(*self.strength) if self.guided else denoiser, options.clip)
-        about = {
-            "data": card.get("data"), "model": options.model, "schedule": self.schedule.name, "T": self.schedule.T,
-            "sampler": options.sampler, "steps": options.steps, "spacing": options.spacing, "eta": options.eta,
-            "clip": options.clip, "label": options.label, "guidance": options.guidance, "between": options.between,
-            "classifier": options.classifier, "samples": count, "seed": options.seed, "command": command,
-        }
-        self.trace = Trace(every=max(every, Trace.fit((count, *shape), options.steps, TRACE_BUDGET)), about=about)
-        self.start = start_noise(self.schedule, (count, *shape), self.times[0], self.generator)
-
-    def _guidance(self, denoiser) -> Callable[..., Denoise] | None:
-        """What leads towards --label, and `strength`: its scale, and the times between which. None without a label."""
-        scale, between = self.options.guidance, self.options.between
-        self.strength = 1.0 if scale is None else scale, between or (1.0, 0.0)
-        if self.options.label is not None:
-            return guidance_of(self.options, denoiser, self.dataset)
-        if scale is not None or between is not None or self.options.classifier:
-            raise ValueError("guidance leads towards a label; say with --label which")
-        return None
-
-    def steps(self) -> Iterator[Step]:
-        """Walk, recording."""
-        with Bar(self.options.steps, f"walk {self.options.model}") as bar:
-            for step in walk(self.denoise, self.update, self.start, self.times, self.generator):
-                self.trace.add(step)
-                bar(step.index + 1)
-                yield step
-
-    def film(self) -> TraceView:
-        """The walk as a film. ValueError if the data that it shows beside it are not known."""
-        if self.dataset is None:
-            raise ValueError(f"{self.options.model} was trained on data of somebody's own; give them with --data")
-        film = TraceView(self.trace, self.times, self.dataset, self.schedule, self.denoise, self.options.sampler,
-                         self.options.eta, about=self.trace.about)
-        if self.dataset.decode is not None:
-            offer_decoded(film, shown=len(self.start) if self.dataset.kind == "images" else DECODED)
-        if self.guided:
-            rows = self.dataset.rows_of(*words_of(self.options)) if self.dataset.conditions else None
-            offer_guidance(film, self.guided(1.0), self.guided(0.0), *self.strength, rows)
-        return film
+def walked(asked: Asked, options: argparse.Namespace, command: str, every: int = 1) -> Iterator[View]:
+    """The film that is asked for, as it grows, under a bar. What it is made from also says by which command."""
+    recipe, brought = asked.recipe, asked.brought
+    growing = {
+        "denoise": lambda: denoise(recipe, brought, every, TRACE_BUDGET),
+        "compare": lambda: compare(recipe, brought, TRACE_BUDGET),
+        "lens": lambda: lens(recipe, brought),
+        "forward": lambda: iter([forward_film(recipe, brought)]),
+    }
+    if recipe.tab not in growing:
+        raise ValueError(f"a training is no film that can be asked for here; there are {', '.join(growing)}")
+    film = None
+    with Bar(1, f"{recipe.tab} {options.model or recipe.model}") as bar:
+        for film in growing[recipe.tab]():
+            film.about["command"] = command
+            bar.total = max(film.total, 1)
+            bar(film.frames)
+            yield film
+    if isinstance(film, TraceView):
+        film.trace.about["command"] = command
 
 
 def sample(options: argparse.Namespace, command: str) -> None:
     path = output(options.out, ".npz", ".png", ".safetensors")
     kind = path.suffix.lower()
-    asked = Walk(options, command)
-    film = asked.film() if kind == ".png" else None
-    for _ in asked.steps():
-        pass
+    asked = asked_of(options, data_of)
+    if asked.recipe.tab != "denoise" or asked.recipe.model == MEMORY:
+        raise ValueError("samples are those of one walk; a comparison, or a film of another tab, is made by `gif`")
+    if kind == ".png":
+        needs_data(asked, options)
+    *_, film = walked(asked, options, command)
+    dataset, trace = film.dataset, film.trace
     path.parent.mkdir(parents=True, exist_ok=True)
-    trace = asked.trace
-    if film is not None:
-        film.finish()
-        shown = ("x0",) if asked.dataset.kind == "points" or asked.dataset.decode is None else ()
-        shown += ("decoded_x0",) if asked.dataset.decode is not None else ()
+    if kind == ".png":
+        if dataset.decode is not None:
+            offer_decoded(film, shown=len(trace.final) if dataset.kind == "images" else DECODED)
+        shown = ("x0",) if dataset.kind == "points" or dataset.decode is None else ()
+        shown += ("decoded_x0",) if dataset.decode is not None else ()
         export(film.scene(shown, first=film.frames - 1), path, size=512, captions=False)
     elif kind == ".safetensors":
         trace.save(path)
     else:
-        decode = asked.dataset.decode if asked.dataset else None
-        drawn = {} if decode is None else {"decoded": decode(trace.final).numpy()}
+        drawn = {} if dataset.decode is None else {"decoded": dataset.decode(trace.final).numpy()}
         with atomic_write(path) as part:
             np.savez_compressed(part, x0=trace.final.numpy(), **drawn, about=np.array(json.dumps(trace.about)))
-    print(f"{path}: {len(trace.final):,} samples, {options.sampler}, {options.steps:,} steps, seed {options.seed}")
+    recipe = asked.recipe
+    print(f"{path}: {len(trace.final):,} samples, {recipe.sampler}, {recipe.steps:,} steps, seed {recipe.seed}")
+
+
+def needs_data(asked: Asked, options: argparse.Namespace) -> None:
+    """ValueError if the data that a film shows beside the samples are not known."""
+    if not asked.known:
+        raise ValueError(f"{options.model} was trained on data of somebody's own; give them with --data")
 
 
 def gif(options: argparse.Namespace, command: str) -> None:
     path = output(options.out, *(f".{suffix}" for suffix in FORMATS))
-    asked = Walk(options, command, options.every)
-    film, panels = asked.film(), tuple(options.panels.split(",")) if options.panels else None
+    asked = asked_of(options, data_of)
+    needs_data(asked, options)
+    panels = asked.recipe.panels or None
     look = {"fps": options.fps, "pacing": options.pacing, "hold": options.hold, "size": options.size,
             "theme": options.theme}
-    for step in asked.steps():
-        if step.index == 0:  # whatever is wrong with how it shall look shows in the first frame, and not after the walk
-            estimate(film.scene(panels), path.suffix[1:], **look)
-    film.finish()
+    checked = False
+    for film in walked(asked, options, command, options.every):
+        if not checked and film.frames:
+            # Whatever is wrong with how it shall look shows in the first frame, and not after the walk.
+            estimate(film.scene(panels, 0, 1), path.suffix[1:], **look)
+            checked = True
     scene = film.scene(panels)
     path.parent.mkdir(parents=True, exist_ok=True)
     with Bar(scene.frames, f"draw {path.name}", "frames") as bar:
         export(scene, path, progress=lambda drawn, _: bar(drawn), **look)
-    print(f"{path}: {scene.frames} frames, {path.stat().st_size:,} bytes, seed {options.seed}")
+    print(f"{path}: {scene.frames} frames, {path.stat().st_size:,} bytes, seed {asked.recipe.seed}")
 
 
 def show_recipe(options: argparse.Namespace, command: str) -> None:

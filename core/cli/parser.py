@@ -168,6 +168,9 @@ examples:
   python -m core gif --model digits8 --panels x_t,x0,eps --steps 50 --fps 12 --hold 3 --out digits.gif
   python -m core gif --model creatures --label cat --guidance 4 --panels x_t,field_pull,p_sharp --out cat.gif
   python -m core gif --model exact --data spiral --sampler ddpm --steps 500 --every 5 --out spiral.webp
+  python -m core gif --model trex --versus sampler:ddpm --versus steps:10 --out compared.gif
+  python -m core gif --model trex --sampler ddpm --drop-noise 0.5-0 --out without.gif
+  python -m core gif --link "data=moons&schedule=linear" --film forward --out forward.gif
 
 panels:
   points  x_t, x0, field, paths, density, p_model, eps, removed, added, error, field_exact
@@ -245,25 +248,30 @@ def setting(text: str) -> tuple[str, str]:
 
 
 def add_walk(parser: Parser) -> None:
-    """The options of a walk, which `sample` and `gif` share."""
-    parser.add_argument("--model", required=True, metavar="NAME|FILE",
-                        help="a pretrained model (`models` lists them), a .safetensors file that `train` saved, or "
-                        "exact: the perfect denoiser of --data")
+    """The options of a walk, which `sample` and `gif` share: fields of the page's recipe, under the same names."""
+    parser.add_argument("--model", metavar="NAME|FILE",
+                        help="a pretrained model (`models` lists them), a .safetensors file that `train` saved, or of "
+                        "--data: exact, the perfect denoiser, linear or wiener")
+    parser.add_argument("--link", metavar="LINK",
+                        help="begin with what a link of the page shows, as data=trex&sampler=ddpm; other options "
+                        "change it")
     add_data(parser, "the data the model was trained on; needed for exact, and for models of data of your own")
     add_rows(parser)
-    parser.add_argument("--sampler", default="ddim", metavar="NAME",
+    parser.add_argument("--sampler", metavar="NAME",
                         help="without noise: ddim, heun, heun_edm, dpmpp_2m; with it: ddpm (ddim at eta 1), ddpm_beta, "
                         "euler_maruyama, langevin, predictor_corrector, renoise (of consistency models); failing on "
-                        "purpose: ascent, ascent_adam "
-                        "(default: ddim)")
-    parser.add_argument("--steps", type=whole(1, 10_000), default=100, metavar="N",
+                        "purpose: ascent, ascent_adam (default: ddim)")
+    parser.add_argument("--steps", type=whole(1, 10_000), metavar="N",
                         help="steps from noise to data, at most the schedule's T (default: 100)")
-    parser.add_argument("--eta", type=number, default=0.0,
+    parser.add_argument("--eta", type=number,
                         help="fresh noise in each ddim step, from 0 (none) to 1 (ancestral DDPM) (default: 0)")
-    parser.add_argument("--spacing", default="uniform", metavar="NAME",
+    parser.add_argument("--spacing", metavar="NAME",
                         help="where the steps lie: uniform in t, leading (counted from the data's end), log_snr or "
                         "edm (closer towards the data) (default: uniform)")
-    parser.add_argument("--clip", default="none", metavar="NAME",
+    parser.add_argument("--schedule", metavar="NAME",
+                        help="walk along another schedule than the model's own: cosine, linear, sigmoid, flow, ve, "
+                        "zero_snr, or drawn:0,8;0.5,0;1,-9")
+    parser.add_argument("--clip", metavar="NAME",
                         help="keep the predicted x0 where data can be: none, static or dynamic (default: none)")
     parser.add_argument("--label", metavar="LABEL",
                         help="make this kind only, by name or number, if the model knows labels; of two conditions "
@@ -278,7 +286,14 @@ def add_walk(parser: Parser) -> None:
                         "--data), digits8, or a .safetensors file that `classifier` saved")
     parser.add_argument("--n", type=whole(1, 100_000), metavar="N",
                         help="how many samples (default: 1000 points, or 16 images)")
-    add_common(parser)
+    edits = parser.add_argument_group("interventions", "what is changed on the way, to see what it is there for")
+    edits.add_argument("--drop-noise", metavar="on|FROM-TO",
+                       help="leave out the fresh noise, always or from one time to another, as in 0.5-0")
+    edits.add_argument("--nudge", type=number, metavar="BY", help="push the state by this much in all")
+    edits.add_argument("--tell", type=number, metavar="SHIFT", help="tell the model a wrong time: t plus this")
+    edits.add_argument("--scale-eps", type=number, metavar="FACTOR",
+                       help="multiply the predicted noise: 0 removes it, -1 turns it round")
+    add_common(parser, seed=None)
 
 
 def add_data(parser: Parser, what: str, required: bool = False, name: str = "--data") -> None:
@@ -319,9 +334,9 @@ def add_training(parser: Parser) -> None:
     add_common(parser)
 
 
-def add_common(parser: Parser) -> None:
+def add_common(parser: Parser, seed: int | None = 0) -> None:
     """The options of everything that computes with random numbers."""
-    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0,
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=seed,
                         help="where the random numbers start: the same seed gives the same result (default: 0)")
     add_threads(parser)
 
@@ -418,6 +433,13 @@ def make_parser(program: str = PROGRAM) -> Parser:
     add_walk(gif)
     gif.add_argument("--out", required=True, metavar="FILE", help="where to, ending in .gif, .mp4, .webp or .png")
     gif.add_argument("--panels", metavar="A,B,…", help="which panels, in this order (default: the usual ones)")
+    gif.add_argument("--layer", metavar="NAME", help="a layer of the network to look inside, for the panel inside")
+    gif.add_argument("--film", choices=("denoise", "forward", "lens", "compare"),
+                     help="what is shown: the walk, the data dissolving, predicted against true noise, or runs side "
+                     "by side (default: denoise, or compare with --versus)")
+    gif.add_argument("--versus", action="append", metavar="CHANGES",
+                     help="compare with a run from the same noise that differs in this, as sampler:ddpm or "
+                     "steps:10+eta:1, or leaves on the way, as drop_noise:on@40; up to three times")
     gif.add_argument("--size", type=whole(16, 2048), default=224, metavar="PIXELS",
                      help="a panel's side (default: 224)")
     gif.add_argument("--fps", type=number, default=25.0,

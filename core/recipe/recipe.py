@@ -8,7 +8,8 @@ recipe that exists is valid. Two doors lead in: `with_` is strict (a control or 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
+from dataclasses import field as dataclass_field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -20,7 +21,7 @@ from ..samplers import SAMPLERS
 from ..schedules import SCHEDULES, SPACINGS
 from ..training.presets import PRESETS
 from ..training.weightings import WEIGHTINGS
-from .models import MODELS
+from .models import MODELS, WORDS as MODEL_WORDS
 from .values import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Weights, Whole, shown
 from .variants import LETTERS, Variant, Variants
 
@@ -34,69 +35,141 @@ MAX_COMPLAINTS = 8
 Spec = Choice | Whole | Real | Times | Keys | Weights | Label | Layer | Variants
 
 
-def _is(default: Any, spec: Spec, help: str) -> Any:
-    return field(default=default, metadata={"spec": spec, "help": help})
+@dataclass(frozen=True)
+class About:
+    """All there is to know of a field, said once: the sidebar, Compare, links, the command line and the API read it.
+
+    spec        its values: how they are checked, read from a link and written into one
+    help        its tooltip, one sentence
+    label       what stands before its control
+    words       what people read for its values; the values themselves where nothing is said
+    suggest     values worth a try, as text, where others are possible too
+    varied      what a run of a comparison sets it to when it is first picked; "" where runs cannot differ in it
+    on_the_way  whether a branch can change it, which goes on along the grid of the run it leaves
+    """
+
+    spec: Spec
+    help: str
+    label: str = ""
+    words: Mapping[str, str] = dataclass_field(default_factory=dict)
+    suggest: tuple[str, ...] = ()
+    varied: str = ""
+    on_the_way: bool = True
+
+
+def field(default: Any, spec: Spec, help: str, label: str = "", **more: Any) -> Any:
+    return dataclass_field(default=default, metadata={"about": About(spec, help, label, **more)})
+
+
+_RANGES = ("on", "1-0.5", "0.5-0", "0.2-0")
+_LABELS = ("any", "each", "0", "1")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What is shown. Raises Invalid if a value is not allowed, or does not go with the others."""
 
-    data: str = _is("trex", Choice((*names(), OWN)), "What the model is to make: points in the plane, or small images")
-    model: str = _is("pretrained", Choice(MODELS),
-                     "Who says what the noise is: a trained network, the exact answer, or the one you trained")
-    weights: str = _is("averaged", Weights(),
-                       "Which weights of your own training: averaged, raw, or those after a step")
-    rows: int | None = _is(None, Whole(2, 100_000, "all of them"),
-                           "Only the first so many rows of the data: what is learned from few of them are copies")
-    recipe: str = _is("fast", Choice(tuple(PRESETS)),
-                      "How you train: fast is tuned, textbook is DDPM as in the paper, flow is rectified flow")
-    target: str = _is("auto", Choice(("auto", *TARGETS)),
-                      "What your network puts out; auto is what the training recipe says, eps for textbook")
-    weighting: str = _is("target", Choice(tuple(WEIGHTINGS)),
-                         "What an error counts at each noise level; target: the network's own error as it is")
-    time_sampling: str = _is("auto", Choice(("auto", "uniform", "log_normal")),
-                             "Which times a training draws: even ones, or log-normal around what is worth learning")
-    labels: str = _is("ignore", Choice(("ignore", "learn")),
-                      "Learn the labels of the data too, so that one can be asked for, and guided to")
-    beside: str = _is("nothing", Choice(("nothing", *GANS)),
-                      "Train a GAN beside it: as many steps, rows and weights. Which of the two covers all modes?")
-    schedule: str = _is("cosine", Curve(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1")
-    T: int = _is(1000, Whole(100, 4000), "Timesteps that the schedule has in training")
-    train_steps: int | None = _is(None, Whole(1, 200_000, "the training recipe's own"), "Optimizer steps of a training")
-    batch: int | None = _is(None, Whole(1, 4096, "the training recipe's own"), "Rows of data in one optimizer step")
-    sampler: str = _is("ddim", Choice(tuple(SAMPLERS)),
-                       "How a step is taken: ODE rules without fresh noise, SDE rules with it, two that fail")
-    steps: int = _is(100, Whole(1, 1000), "Steps from noise to data; at most T")
-    spacing: str = _is("uniform", Choice(SPACINGS),
-                       "Where the steps lie: even in t, counted from the data's end, even in log-SNR, or EDM's grid")
-    eta: float = _is(0.0, Real(0.0, 1.0), "Fresh noise in each DDIM step: 0 is none, 1 is ancestral DDPM")
-    label: str = _is("any", Label(), "What is asked for: anything, each label in turn, or one of them")
-    label2: str = _is("any", Label(), "What is asked for of the second kind: anything, each in turn, or one of them")
-    guide: str = _is("free", Choice(("free", "classifier")),
-                     "Who pushes to the label: the network against itself without it, or a classifier of noisy data")
-    guidance: float = _is(1.0, Real(0.0, 8.0),
-                          "How hard: 0 ignores the label, 1 takes it as it is, more exaggerates what it changes")
-    guide_when: tuple[float, float] | None = _is((1.0, 0.0), Times(),
-                                                 "When it is pushed: always, never, or from one time to another")
-    samples: int | None = _is(None, Whole(1, 2000, "1000 points or 16 images"),
-                              "Samples made at once; at most 64 images")
-    seed: int = _is(0, Whole(0, 2**31 - 1), "Where the random numbers start: the same seed gives the same noise")
-    clip: str = _is("none", Choice(CLIPPINGS), "Keep the predicted x0 where data can be: static clamps, dynamic scales")
-    drop_noise: tuple[float, float] | None = _is(None, Times(),
-                                                 "Leave out the fresh noise, always or from one time to another")
-    tell: float = _is(0.0, Real(-0.2, 0.2), "Tell the model a wrong time: t plus this")
-    nudge: float = _is(0.0, Real(-1.0, 1.0), "Push the state by this much in all, a little in each step")
-    scale_eps: float = _is(1.0, Real(-2.0, 2.0), "Multiply the predicted noise: 0 removes it, −1 turns it round")
-    lens_samples: int | None = _is(None, Whole(1, 2000, "500 points or 16 images"),
-                                   "Samples under the noise lens; at most 64 images")
-    layer: str = _is("", Layer(), "A layer of the network to look inside, as a panel of the stage")
-    forward: str = _is("data", Choice(("data", "room")), "What is forgotten: the data in noise, or heat in a room")
-    versus: tuple[str, ...] = _is(("sampler:ddpm",), Variants(lambda: SPECS),
-                                  "The same noise, but: what the runs B, C and D do differently from A")
-    tab: str = _is("denoise", Choice(TABS), "The tab in front")
-    panels: tuple[str, ...] = _is((), Keys(6), "The panels on the stage, in order")
-    frame: int = _is(0, Whole(0, 100_000), "Where the playhead stands, counted in frames")
+    data: str = field("trex", Choice((*names(), OWN)),
+                      "What the model is to make: points in the plane, or small images", "data")
+    model: str = field("pretrained", Choice(MODELS),
+                       "Who says what the noise is: a trained network, the exact answer, or the one you trained",
+                       "model", words=MODEL_WORDS, varied="exact")
+    weights: str = field("averaged", Weights(),
+                         "Which weights of your own training: averaged, raw, or those after a step",
+                         "weights", suggest=("averaged", "raw"), varied="raw")
+    rows: int | None = field(None, Whole(2, 100_000, "all of them"),
+                             "Only the first so many rows of the data: what is learned from few of them are copies",
+                             "rows", suggest=("4", "16", "64", "256"), varied="16", on_the_way=False)
+    recipe: str = field("fast", Choice(tuple(PRESETS)),
+                        "How you train: fast is tuned, textbook is DDPM as in the paper, flow is rectified flow",
+                        "preset")
+    target: str = field("auto", Choice(("auto", *TARGETS)),
+                        "What your network puts out; auto is what the training recipe says, eps for textbook",
+                        "predicts", words={"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data",
+                                           "velocity": "velocity ε − x₀", "edm": "EDM's F"})
+    weighting: str = field("target", Choice(tuple(WEIGHTINGS)),
+                           "What an error counts at each noise level; target: the network's own error as it is",
+                           "loss", words={"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀",
+                                          "min_snr": "min-SNR", "edm": "EDM's"})
+    time_sampling: str = field("auto", Choice(("auto", "uniform", "log_normal")),
+                               "Which times a training draws: even ones, or log-normal around what is worth learning",
+                               "t sampling",
+                               words={"auto": "as the recipe", "uniform": "uniform t", "log_normal": "log-normal"})
+    labels: str = field("ignore", Choice(("ignore", "learn")),
+                        "Learn the labels of the data too, so that one can be asked for, and guided to",
+                        "labels", words={"ignore": "ignored", "learn": "learned too"})
+    beside: str = field("nothing", Choice(("nothing", *GANS)),
+                        "Train a GAN beside it: as many steps, rows and weights. Which of the two covers all modes?",
+                        "beside it", words={"nothing": "nothing", "plain": "a GAN", "tuned": "a tuned GAN"})
+    schedule: str = field("cosine", Curve(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1",
+                          "schedule", words={"linear": "linear β", "flow": "rectified flow", "ve": "VE (EDM)",
+                                             "zero_snr": "zero SNR"}, varied="linear", on_the_way=False)
+    T: int = field(1000, Whole(25, 4000, widest=(2, 10_000)), "Timesteps that the schedule has in training",
+                   "timesteps T")
+    train_steps: int | None = field(None, Whole(1, 200_000, "the training recipe's own"),
+                                    "Optimizer steps of a training", "steps")
+    batch: int | None = field(None, Whole(1, 4096, "the training recipe's own"),
+                              "Rows of data in one optimizer step", "batch")
+    sampler: str = field("ddim", Choice(tuple(SAMPLERS)),
+                         "How a step is taken: ODE rules without fresh noise, SDE rules with it, two that fail",
+                         "sampler",
+                         words={"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM with β", "heun": "Heun",
+                                "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM++ 2M", "euler_maruyama": "reverse SDE",
+                                "langevin": "Langevin", "predictor_corrector": "PC sampler",
+                                "renoise": "jump, renoise", "ascent": "fails: ascent",
+                                "ascent_adam": "fails: Adam"}, varied="ddpm")
+    steps: int = field(100, Whole(1, 1000, widest=(1, 100_000)), "Steps from noise to data; at most T", "steps",
+                       suggest=("1", "2", "5", "10", "20", "50", "200"), varied="10", on_the_way=False)
+    spacing: str = field("uniform", Choice(SPACINGS),
+                         "Where the steps lie: even in t, counted from the data's end, even in log-SNR, or EDM's grid",
+                         "times", words={"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR",
+                                         "edm": "EDM, ρ = 7"}, varied="log_snr", on_the_way=False)
+    eta: float = field(0.0, Real(0.0, 1.0), "Fresh noise in each DDIM step: 0 is none, 1 is ancestral DDPM", "η",
+                       suggest=("0", "0.5", "1"), varied="1")
+    label: str = field("any", Label(), "What is asked for: anything, each label in turn, or one of them", "label",
+                       suggest=_LABELS, varied="0")
+    label2: str = field("any", Label(),
+                        "What is asked for of the second kind: anything, each in turn, or one of them",
+                        "second label", suggest=_LABELS, varied="0")
+    guide: str = field("free", Choice(("free", "classifier")),
+                       "Who pushes to the label: the network against itself without it, or a classifier of noisy data",
+                       "guided by", words={"free": "the network", "classifier": "a classifier"}, varied="classifier")
+    guidance: float = field(1.0, Real(0.0, 8.0, widest=(-1e4, 1e4)),
+                            "How hard: 0 ignores the label, 1 takes it as it is, more exaggerates what it changes",
+                            "scale w", suggest=("0", "1", "2", "4", "8"), varied="3")
+    guide_when: tuple[float, float] | None = field((1.0, 0.0), Times(),
+                                                   "When it is pushed: always, never, or from one time to another",
+                                                   "guided at t", suggest=("on", "1-0.5", "0.5-0", "0.8-0.2"),
+                                                   varied="0.8-0.2")
+    samples: int | None = field(None, Whole(1, 2000, "1000 points or 16 images", widest=(1, 1_000_000)),
+                                "Samples made at once; at most 64 images", "samples")
+    seed: int = field(0, Whole(0, 2**31 - 1, widest=(0, 2**63 - 1)),
+                      "Where the random numbers start: the same seed gives the same noise", "seed")
+    clip: str = field("none", Choice(CLIPPINGS),
+                      "Keep the predicted x0 where data can be: static clamps, dynamic scales", "clip x̂₀",
+                      varied="static")
+    drop_noise: tuple[float, float] | None = field(None, Times(),
+                                                   "Leave out the fresh noise, always or from one time to another",
+                                                   "drop noise", suggest=_RANGES, varied="on")
+    tell: float = field(0.0, Real(-0.2, 0.2, widest=(-1.0, 1.0)), "Tell the model a wrong time: t plus this",
+                        "tell it t +", suggest=("-0.05", "0.05"), varied="0.05")
+    nudge: float = field(0.0, Real(-1.0, 1.0, widest=(-1e3, 1e3)),
+                         "Push the state by this much in all, a little in each step", "nudge x by",
+                         suggest=("-0.2", "0.2"), varied="0.2")
+    scale_eps: float = field(1.0, Real(-2.0, 2.0, widest=(-1e3, 1e3)),
+                             "Multiply the predicted noise: 0 removes it, −1 turns it round", "ε̂ times",
+                             suggest=("0.9", "1.1", "-1"), varied="0.9")
+    lens_samples: int | None = field(None, Whole(1, 2000, "500 points or 16 images"),
+                                     "Samples under the noise lens; at most 64 images", "samples")
+    layer: str = field("", Layer(), "A layer of the network to look inside, as a panel of the stage", "layer")
+    forward: str = field("data", Choice(("data", "room")), "What is forgotten: the data in noise, or heat in a room",
+                         "process", words={"data": "data in noise", "room": "a warm room"})
+    versus: tuple[str, ...] = field(("sampler:ddpm",), Variants(lambda: FIELDS),
+                                    "The same noise, but: what the runs B, C and D do differently from A",
+                                    "B, C, D")
+    tab: str = field("denoise", Choice(TABS), "The tab in front")
+    panels: tuple[str, ...] = field((), Keys(6, widest=64), "The panels on the stage, in order")
+    frame: int = field(0, Whole(0, 100_000), "Where the playhead stands, counted in frames")
 
     def __post_init__(self):
         for name, spec in SPECS.items():
@@ -104,7 +177,7 @@ class Recipe:
             try:
                 object.__setattr__(self, name, spec.check(given))
             except ValueError:
-                raise Invalid(name, given, spec.allowed) from None
+                raise Invalid(name, given, getattr(spec, "possible", spec.allowed)) from None
         for name, allowed in _clashes(vars(self)):
             raise Invalid(name, getattr(self, name), allowed)
 
@@ -114,17 +187,33 @@ class Recipe:
         return _kind(self.data)
 
     def sample_count(self, kind: str) -> int:
-        """How many samples to make of this kind of data: what was asked for, within what the kind allows."""
-        return _count(self.samples, kind, points=1000)
+        """How many samples to make of this kind of data."""
+        return self.samples or {"points": 1000, "images": 16}[kind]
 
     def lens_count(self, kind: str) -> int:
         """How many samples to put under the lens of this kind of data."""
-        return _count(self.lens_samples, kind, points=500)
+        return {"points": 500, "images": 16}[kind] if self.lens_samples is None else (
+            min(self.lens_samples, MOST_IMAGES) if kind == "images" else self.lens_samples)
 
     @property
     def changes(self) -> dict[str, Variant]:
         """What each of the runs that are compared with this one does differently, by its letter."""
         return {letter: SPECS["versus"].read(text) for letter, text in zip(LETTERS, self.versus) if text}
+
+    @classmethod
+    def shared(cls, **values: Any) -> Recipe:
+        """The recipe of these values, for a door that strangers share. Invalid too for more than a page computes."""
+        for name, value in values.items():
+            spec = SPECS[name]
+            if isinstance(spec, Whole | Real | Keys):
+                try:
+                    spec.check(value, shared=True)
+                except ValueError:
+                    raise Invalid(name, value, spec.allowed) from None
+        recipe = cls(**values)
+        for name, allowed in _clashes(vars(recipe), shared=True):
+            raise Invalid(name, getattr(recipe, name), allowed)
+        return recipe
 
     def with_(self, **changes: Any) -> Recipe:
         """The same recipe with these fields changed. Invalid names the field, the value given and what is allowed."""
@@ -136,7 +225,11 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """Read what `to_dict` gave; fields left out have their defaults. Invalid if a name or a value is unknown."""
+        """Read what `to_dict` gave; fields left out have their defaults. Invalid if a name or a value is unknown.
+
+        The command that a file of the command line says it was made by is passed over.
+        """
+        values = {name: value for name, value in values.items() if name != "command"}
         for name in values:
             if name not in SPECS:
                 raise Invalid("a field's name", name, ", ".join(SPECS))
@@ -171,7 +264,7 @@ class Recipe:
                 values[name] = SPECS[name].parse(text)
             except ValueError as wrong:
                 complaints.append(f"{name} = {shown(text)} in the link {wrong}; {_default(name)} is used")
-        for name, allowed in list(_clashes({**DEFAULTS, **values})):
+        for name, allowed in list(_clashes({**DEFAULTS, **values}, shared=True)):
             complaints.append(f"{name} = {values.pop(name)} in the link does not fit: it can be {allowed}; "
                               f"{_default(name)} is used")
         if len(complaints) > MAX_COMPLAINTS:
@@ -180,8 +273,10 @@ class Recipe:
         return cls(**values), complaints
 
 
-SPECS: dict[str, Spec] = {f.name: f.metadata["spec"] for f in fields(Recipe)}  #: field → its values
-HELP: dict[str, str] = {f.name: f.metadata["help"] for f in fields(Recipe)}  #: field → its tooltip
+FIELDS: dict[str, About] = {f.name: f.metadata["about"] for f in fields(Recipe)}
+SPECS: dict[str, Spec] = {name: about.spec for name, about in FIELDS.items()}  #: field → its values
+HELP: dict[str, str] = {name: about.help for name, about in FIELDS.items()}  #: field → its tooltip
+WORDS: dict[str, Mapping[str, str]] = {name: about.words for name, about in FIELDS.items() if about.words}
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Recipe)}
 
 
@@ -189,16 +284,15 @@ def _kind(data: str) -> str | None:
     return None if data == OWN else "images" if data in names("images") else "points"
 
 
-def _count(asked: int | None, kind: str, points: int) -> int:
-    if kind == "images":
-        return 16 if asked is None else min(asked, MOST_IMAGES)
-    return points if asked is None else asked
+def _clashes(values: Mapping[str, Any], shared: bool = False) -> Iterator[tuple[str, str]]:
+    """Fields that are allowed by themselves but not beside the others, with what is. The defaults never clash.
 
-
-def _clashes(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Fields that are allowed by themselves but not beside the others, with what is. The defaults never clash."""
+    shared: what a page allows, where each visitor leaves room for others.
+    """
     if values["steps"] > values["T"]:
         yield "steps", f"1…{values['T']}, the T of the schedule"
+    if not shared:
+        return
     kind = _kind(values["data"])
     for name in ("samples", "lens_samples"):
         if kind == "images" and (values[name] or 0) > MOST_IMAGES:

@@ -76,30 +76,42 @@ class Curve(Choice):
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from low to high; None, where it is allowed, leaves the choice to what `unset` says."""
+    """A whole number from low to high; None, where it is allowed, leaves the choice to what `unset` says.
+
+    widest: what a machine of one's own may be asked for; low and high are the bounds of links and of the page.
+    """
 
     low: int
     high: int
     unset: str = ""
+    widest: tuple[int, int] | None = None
 
     @property
     def allowed(self) -> str:
-        return f"{self.low}…{self.high}" + (f", or nothing ({self.unset})" if self.unset else "")
+        return self._between(self.low, self.high)
 
-    def check(self, value: Any) -> int | None:
+    @property
+    def possible(self) -> str:
+        return self._between(*self.widest or (self.low, self.high))
+
+    def _between(self, low: int, high: int) -> str:
+        return f"{low}…{high}" + (f", or nothing ({self.unset})" if self.unset else "")
+
+    def check(self, value: Any, shared: bool = False) -> int | None:
         if value is None and self.unset:
             return None
         # A slider of the page sends 100 or 100.0; True is no number to a person.
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
             raise ValueError(f"is no whole number; {self.low}…{self.high} are allowed")
-        if not self.low <= value <= self.high:
-            raise ValueError(f"is out of {self.low}…{self.high}")
+        low, high = self.widest if self.widest and not shared else (self.low, self.high)
+        if not low <= value <= high:
+            raise ValueError(f"is out of {low}…{high}")
         return int(value)
 
     def parse(self, text: str) -> int | None:
         if text == "auto" and self.unset:
             return None
-        return self.check(int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else text)
+        return self.check(int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else text, shared=True)
 
     def text(self, value: int | None) -> str:
         return "auto" if value is None else str(value)
@@ -114,24 +126,31 @@ def _plain(value: float) -> str:
 
 @dataclass(frozen=True)
 class Real:
-    """A number from low to high."""
+    """A number from low to high; widest: as of `Whole`."""
 
     low: float
     high: float
+    widest: tuple[float, float] | None = None
 
     @property
     def allowed(self) -> str:
         return f"{_plain(self.low)}…{_plain(self.high)}"
 
-    def check(self, value: Any) -> float:
+    @property
+    def possible(self) -> str:
+        low, high = self.widest or (self.low, self.high)
+        return f"{_plain(low)}…{_plain(high)}"
+
+    def check(self, value: Any, shared: bool = False) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"is no number; {self.allowed} are allowed")
-        if not self.low <= value <= self.high:
-            raise ValueError(f"is out of {self.allowed}")
+        low, high = self.widest if self.widest and not shared else (self.low, self.high)
+        if not low <= value <= high:
+            raise ValueError(f"is out of {_plain(low)}…{_plain(high)}")
         return float(value) + 0.0  # + 0.0 makes −0 a plain 0, which reads back as itself
 
     def parse(self, text: str) -> float:
-        return self.check(float(text) if re.fullmatch(rf"[+-]?(?:{_NUMBER})", text) else text)
+        return self.check(float(text) if re.fullmatch(rf"[+-]?(?:{_NUMBER})", text) else text, shared=True)
 
     def text(self, value: float) -> str:
         return _plain(value)
@@ -165,24 +184,28 @@ class Times:
 
 @dataclass(frozen=True)
 class Keys:
-    """Up to `most` names of panels, none twice; none at all means the tab's own choice. The scene knows which exist."""
+    """Up to `most` names of panels, none twice; none at all means the tab's own choice. The scene knows which exist.
+
+    widest: as of `Whole`.
+    """
 
     most: int
+    widest: int | None = None
 
     @property
     def allowed(self) -> str:
         return f"up to {self.most} names of panels with commas between them, none twice"
 
-    def check(self, value: Any) -> tuple[str, ...]:
+    def check(self, value: Any, shared: bool = False) -> tuple[str, ...]:
         keys = tuple(value) if isinstance(value, list | tuple) else (None,)
-        if len(keys) > self.most or len({*keys}) < len(keys) or not all(
+        if len(keys) > (self.most if shared else self.widest or self.most) or len({*keys}) < len(keys) or not all(
             isinstance(key, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,23}", key) for key in keys
         ):
             raise ValueError(f"is not {self.allowed}")
         return keys
 
     def parse(self, text: str) -> tuple[str, ...]:
-        return self.check(text.split(",") if text else ())
+        return self.check(text.split(",") if text else (), shared=True)
 
     def text(self, value: tuple[str, ...]) -> str:
         return ",".join(value)

@@ -11,11 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: Fields of the recipe in which the runs of a comparison can differ, in the order in which they are written.
-CHANGES = ("sampler", "steps", "eta", "spacing", "schedule", "label", "label2", "guide", "guidance", "guide_when",
-           "clip", "drop_noise", "tell", "nudge", "scale_eps", "model", "weights", "rows")
-#: Those that a branch can change: it goes on along the grid of its parent.
-ON_THE_WAY = tuple(name for name in CHANGES if name not in ("steps", "spacing", "schedule", "rows"))
 LETTERS = "BCD"
 COMMA = "~"  #: how a comma is written within a value, as in schedule:drawn:0~8;1~-9
 MOST_FIELDS = 4  #: changed by one run
@@ -31,12 +26,22 @@ class Variant:
 
 @dataclass(frozen=True)
 class Variants:
-    """Up to three changes, as text in their plain form. `specs` gives the values that a recipe's fields can take."""
+    """Up to three changes, as text in their plain form. `fields` gives the recipe's, each with its `recipe.About`."""
 
-    specs: Callable[[], Mapping[str, Any]]
+    fields: Callable[[], Mapping[str, Any]]
 
     allowed = ("what B, C and D change, with commas between them, as sampler:ddpm,steps:10+eta:1; "
                "a branch leaves at a step, as drop_noise:on@40")
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The fields in which runs can differ, in the order in which they are written."""
+        return tuple(name for name, about in self.fields().items() if about.varied)
+
+    @property
+    def on_the_way(self) -> tuple[str, ...]:
+        """Those that a branch can change."""
+        return tuple(name for name in self.varied if self.fields()[name].on_the_way)
 
     def read(self, text: str) -> Variant:
         """One change. ValueError says what is wrong with it."""
@@ -49,14 +54,14 @@ class Variants:
         # In an address a plus is read as a space.
         for part in re.split(r"[+ ]", body):
             name, _, value = part.partition(":")
-            possible = ON_THE_WAY if at else CHANGES
+            possible = self.on_the_way if at else self.varied
             if name not in possible:
                 who = "a branch" if at else "a comparison"
                 raise ValueError(f"changes what {who} cannot; it can change {', '.join(possible)}")
             if name in fields:
                 raise ValueError(f"changes {name} more than once")
             try:
-                fields[name] = self.specs()[name].parse(value.replace(COMMA, ","))
+                fields[name] = self.fields()[name].spec.parse(value.replace(COMMA, ","))
             except ValueError as wrong:
                 raise ValueError(f"has a value of {name} that {wrong}") from None
         if len(fields) > MOST_FIELDS:
@@ -65,8 +70,8 @@ class Variants:
 
     def write(self, change: Variant) -> str:
         """The plain form of a change: fields in their order, values as in a link."""
-        names = [name for name in CHANGES if name in change.fields]
-        parts = [f"{name}:{self.specs()[name].text(change.fields[name]).replace(',', COMMA)}" for name in names]
+        names = [name for name in self.varied if name in change.fields]
+        parts = [f"{name}:{self.fields()[name].spec.text(change.fields[name]).replace(',', COMMA)}" for name in names]
         return "+".join(parts) + ("" if change.step is None else f"@{change.step}")
 
     def check(self, value: Any) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from ..data.datasets import Dataset
 from ..denoisers.base import Denoiser
+from ..guidance.classifier import LogPosterior
+from ..recipe.recipe import MOST_IMAGES, Recipe
 
 
 class Brought:
@@ -14,11 +16,14 @@ class Brought:
     data            the data set they brought
     denoiser, card  the model they trained, and what is to be known about it
     training        the training it came from, with the weights that were kept on the way
+    classifier      what guides, on the recipe's schedule, in place of the data's own
+    most_images     how many pictures they may ask for at once; None for as many as they like
     """
 
     def __init__(self, data: Dataset | None = None, denoiser: Denoiser | None = None,
-                 card: dict[str, Any] | None = None):
-        self.data, self.denoiser, self.card = data, denoiser, card
+                 card: dict[str, Any] | None = None, most_images: int | None = MOST_IMAGES):
+        self.data, self.denoiser, self.card, self.most_images = data, denoiser, card, most_images
+        self.classifier: LogPosterior | None = None
 
     @property
     def training(self) -> Any:
@@ -32,3 +37,10 @@ class Brought:
     def learned(self, denoiser: Denoiser, card: dict[str, Any]) -> None:
         """Take a model that was trained for them."""
         self.denoiser, self.card = denoiser, card
+
+
+def sample_count(recipe: Recipe, kind: str, brought: Brought | None) -> int:
+    """How many samples to make of this kind of data: what was asked for, within what the caller may."""
+    count = recipe.sample_count(kind)
+    most = brought.most_images if brought is not None else MOST_IMAGES
+    return count if kind == "points" or most is None else min(count, most)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -14,15 +14,15 @@ from ..data.datasets import Dataset
 from ..metrics.distances import BLOCKS, estimated, nearest, sliced_wasserstein
 from ..prediction import Denoise, Prediction
 from ..recipe.models import MODEL_SETS
-from ..recipe.recipe import SPECS, Recipe
+from ..recipe.recipe import FIELDS, SPECS, Recipe
 from ..recipe.values import Invalid
-from ..recipe.variants import CHANGES, MOST_FIELDS, ON_THE_WAY, Variant
+from ..recipe.variants import MOST_FIELDS, Variant
 from ..reverse import Step, start_noise, walk
 from ..samplers import Update, make_sampler
 from ..trace import Trace
 from ..views.compare import CompareView, Run
 from ..views.decoded import offer_decoded
-from .brought import Brought
+from .brought import Brought, sample_count
 from .interventions import with_interventions
 from .resolve import CannotShow, ResolvedRun, edit_of, resolve
 
@@ -37,8 +37,6 @@ MOST_REFERENCE = 500  #: pictures
 #: Fields that say nothing about a walk.
 FREE = ("recipe", "target", "weighting", "time_sampling", "labels", "beside", "train_steps", "batch", "lens_samples",
         "layer", "forward", "versus", "tab", "panels", "frame")
-
-Words = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -82,16 +80,17 @@ class Asked:
         return prediction
 
 
-def compare(recipe: Recipe, brought: Brought | None = None, words: Words | None = None) -> Iterator[CompareView]:
+def compare(recipe: Recipe, brought: Brought | None = None, budget: int | None = None) -> Iterator[CompareView]:
     """The runs of a recipe's `versus`, from the same noise. Yields the film after each step of each run, and while the
-    distance of their samples to the data is worked out. words: what people read for the values of a field.
+    distance of their samples to the data is worked out.
 
     CannotShow, or Invalid, says which run cannot be and why.
     """
-    plans = plans_of(recipe, brought, words or {})
+    plans = plans_of(recipe, brought)
     first = plans[0]
-    dataset, count = first.resolved.dataset, recipe.sample_count(first.resolved.dataset.kind)
-    runs, budget = [], TRACES_BUDGET // len(plans)
+    dataset = first.resolved.dataset
+    count = sample_count(recipe, dataset.kind, brought)
+    runs, budget = [], (budget or TRACES_BUDGET) // len(plans)
     for plan in plans:
         keep = ("x_t", "x0")
         every = Trace.fit((count, *dataset.shape), len(plan.times) - 1, budget, keep)
@@ -112,9 +111,9 @@ def compare(recipe: Recipe, brought: Brought | None = None, words: Words | None 
         yield film
 
 
-def plans_of(recipe: Recipe, brought: Brought | None, words: Words) -> list[Plan]:
+def plans_of(recipe: Recipe, brought: Brought | None) -> list[Plan]:
     """Run A and those that differ from it. CannotShow for none, or for one that cannot be, naming it."""
-    first = Plan("A", first_label(recipe, words), recipe, with_interventions(resolve(recipe, brought), recipe))
+    first = Plan("A", first_label(recipe), recipe, with_interventions(resolve(recipe, brought), recipe))
     plans = [first]
     for letter, change in recipe.changes.items():
         try:
@@ -124,7 +123,7 @@ def plans_of(recipe: Recipe, brought: Brought | None, words: Words) -> list[Plan
             resolved = with_interventions(resolve(mine, brought), mine)
         except (Invalid, CannotShow) as wrong:
             raise CannotShow(f"Run {letter} cannot be made: {wrong}") from None
-        label = change_label(change, words)
+        label = change_label(change)
         if change.step is None:
             plans.append(Plan(letter, label, mine, resolved))
         else:
@@ -226,37 +225,37 @@ def held_against(dataset: Dataset, count: int) -> tuple[Tensor, Tensor]:
     return dataset.x0[::2][:MOST_REFERENCE], dataset.x0[1::2][:count]
 
 
-def first_label(recipe: Recipe, words: Words) -> str:
+def first_label(recipe: Recipe) -> str:
     """Run A in a few words: by what the others change about it, where that is one thing, else by its sampler."""
     changes = recipe.changes.values()
     names = {name for change in changes for name in change.fields}
     if "model" in names:
-        return _says("model", recipe.model, words)
+        return _says("model", recipe.model)
     if len(names) == 1 and names != {"sampler"} and all(change.step is None for change in changes):
         name, = names
-        return _says(name, getattr(recipe, name), words)
+        return _says(name, getattr(recipe, name))
     eta = f", η = {recipe.eta:g}" if recipe.sampler == "ddim" and recipe.eta else ""
-    return f"{_word(words, 'sampler', recipe.sampler)}{eta}"
+    return f"{_word('sampler', recipe.sampler)}{eta}"
 
 
-def change_label(change: Variant, words: Words) -> str:
+def change_label(change: Variant) -> str:
     """What a run does differently, in a few words: the model first, and nothing that goes without saying with it."""
     fields = dict(change.fields)
     implied = MODEL_SETS.get(fields.get("model"), {})
-    told = [name for name in ("model", *CHANGES)
+    told = [name for name in ("model", *SPECS["versus"].varied)
             if name in fields and (name == "steps" or fields[name] != implied.get(name))]
-    parts = [_says(name, fields[name], words) for name in dict.fromkeys(told)]
+    parts = [_says(name, fields[name]) for name in dict.fromkeys(told)]
     return ", ".join(parts) + ("" if change.step is None else f" from step {change.step}")
 
 
-def _word(words: Words, name: str, value: str) -> str:
-    return words.get(name, {}).get(value, value)
+def _word(name: str, value: str) -> str:
+    return FIELDS[name].words.get(value, value)
 
 
-def _says(name: str, value, words: Words) -> str:
+def _says(name: str, value) -> str:
     if name in ("sampler", "spacing", "schedule", "model", "guide"):
         before, after = {"guide": "guided by "}.get(name, ""), {"schedule": " schedule"}.get(name, "")
-        return before + _word(words, name, value) + after
+        return before + _word(name, value) + after
     if name == "steps":
         return "1 step" if value == 1 else f"{value} steps"
     if name in ("drop_noise", "guide_when"):
@@ -280,7 +279,7 @@ def branched(parent: Recipe, wanted: Recipe, step: int, noisy: bool) -> Recipe:
     CannotShow for changes that cannot be made on the way.
     """
     apart = [name for name in parent.to_dict() if name not in FREE and getattr(parent, name) != getattr(wanted, name)]
-    stuck = [name for name in apart if name not in ON_THE_WAY]
+    stuck = [name for name in apart if name not in SPECS["versus"].on_the_way]
     if stuck:
         raise CannotShow(f"A branch goes on along the way of the walk it leaves, so {', '.join(stuck)} cannot change "
                          "there: put it back, or press Denoise first.")

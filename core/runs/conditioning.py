@@ -75,7 +75,7 @@ def _classifier(resolved: ResolvedRun, recipe: Recipe) -> Push:
     asked = [k for k, label in enumerate((recipe.label, recipe.label2)) if label != "any"]
     if len(asked) > 1:
         raise CannotShow(ONE_LABEL)
-    classifier = classifier_of(resolved, asked[0])
+    classifier = resolved.classifier or classifier_of(resolved, asked[0])
     knows = getattr(resolved.denoise, "labels", 0)
     plain = condition(resolved.denoise, None) if knows else resolved.denoise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import torch
@@ -15,6 +15,7 @@ from ..denoisers.exact import Exact
 from ..denoisers.linear import Linear, linear
 from ..denoisers.wrappers import reschedule
 from ..edits import compose, drop_noise, during, nudge
+from ..guidance.classifier import LogPosterior
 from ..prediction import Denoise
 from ..recipe.models import MEMORY, SHIPPED, SOLVED
 from ..recipe.recipe import OWN, Recipe
@@ -39,6 +40,7 @@ class ResolvedRun:
     start: float = 1.0  #: the time at which a walk with this denoiser can start
     network: Denoiser | None = None  #: what is asked in the end, on its own schedule; None for the exact one
     held_out: tuple[str, ...] = ()  #: labels, one a condition, that were together in no row of its training
+    classifier: LogPosterior | None = None  #: what guides in place of the data's own, on the same schedule
 
 
 #: Principal components that linear diffusion looks along.
@@ -80,6 +82,10 @@ def _has_own(recipe: Recipe, brought: Brought | None) -> bool:
 
 def resolve(recipe: Recipe, brought: Brought | None) -> ResolvedRun:
     """Everything a walk or a lens needs. CannotShow if the model is not there for this data."""
+    return replace(_resolved(recipe, brought), classifier=brought.classifier if brought is not None else None)
+
+
+def _resolved(recipe: Recipe, brought: Brought | None) -> ResolvedRun:
     if recipe.model == MEMORY:
         raise CannotShow("The networks trained on few rows are a film of their own, in Denoise. Here take “pretrained” "
                          "and one number of rows.")

@@ -25,7 +25,7 @@ from ..views.decoded import offer_decoded
 from ..views.linear import offer_weights
 from ..views.memorization import memory_series
 from ..views.nearest import offer_nearest
-from .brought import Brought
+from .brought import Brought, sample_count
 from .conditioning import cond_of, for_the_plane, never_seen, offer_labels
 from .interventions import with_interventions
 from .resolve import CannotShow, ResolvedRun, dataset_of, edit_of, generator_of, resolve
@@ -43,30 +43,35 @@ def forward_film(recipe: Recipe, brought: Brought | None = None) -> ForwardView 
     """The data of the recipe dissolving on its schedule; or, of points, as heat that spreads in a room."""
     dataset = dataset_of(recipe, brought)
     if recipe.forward == "room" and dataset.kind == "points":
-        return HeatView(dataset, recipe.sample_count(dataset.kind), recipe.seed, about=recipe.to_dict())
+        return HeatView(dataset, sample_count(recipe, dataset.kind, brought), recipe.seed, about=recipe.to_dict())
     schedule = make_schedule(recipe.schedule, recipe.T)
-    film = ForwardView(dataset, schedule, recipe.sample_count(dataset.kind), recipe.seed, about=recipe.to_dict())
+    count = sample_count(recipe, dataset.kind, brought)
+    film = ForwardView(dataset, schedule, count, recipe.seed, about=recipe.to_dict())
     if dataset.decode is not None:
         offer_decoded(film)
     return film
 
 
-def denoise(recipe: Recipe, brought: Brought | None = None) -> Iterator[TraceView | MemorizationView]:
-    """Walk from noise to data as the recipe says. Yields the film after each step, and once more finished."""
+def denoise(recipe: Recipe, brought: Brought | None = None, every: int = 1,
+            budget: int | None = None) -> Iterator[TraceView | MemorizationView]:
+    """Walk from noise to data as the recipe says. Yields the film after each step, and once more finished.
+
+    every   keep each so-manieth step, and fewer where more would not fit the budget (bytes; None is a page's)
+    """
     if recipe.model == MEMORY:
-        yield from memory(recipe)
+        yield from memory(recipe, brought)
         return
     plain = resolve(recipe, brought)
     resolved, plane = with_interventions(plain, recipe), with_interventions(plain, for_the_plane(recipe))
     dataset, schedule, generator = resolved.dataset, resolved.schedule, generator_of(recipe)
     times = schedule.times(recipe.steps, recipe.spacing, resolved.start)
-    shape = (recipe.sample_count(dataset.kind), *dataset.x0.shape[1:])
-    trace = Trace(every=Trace.fit(shape, recipe.steps, TRACE_BUDGET), about=recipe.to_dict())
+    shape = (sample_count(recipe, dataset.kind, brought), *dataset.x0.shape[1:])
+    trace = Trace(every=max(every, Trace.fit(shape, recipe.steps, budget or TRACE_BUDGET)), about=recipe.to_dict())
     x = start_noise(schedule, shape, times[0], generator)
     shown = plane if dataset.kind == "points" else resolved
     film = TraceView(trace, times, dataset, schedule, shown.denoise, recipe.sampler, recipe.eta,
                      push=recipe.nudge / recipe.steps, about=recipe.to_dict())
-    look_closer(film, plain, recipe)
+    look_closer(film, plain, recipe, shape[0])
     update = make_sampler(recipe.sampler, schedule, recipe.eta, generator)
     for step in walk(resolved.denoise, update, x, times, generator, edit_of(recipe)):
         trace.add(step)
@@ -75,17 +80,17 @@ def denoise(recipe: Recipe, brought: Brought | None = None) -> Iterator[TraceVie
     yield film
 
 
-def memory(recipe: Recipe) -> Iterator[MemorizationView]:
+def memory(recipe: Recipe, brought: Brought | None = None) -> Iterator[MemorizationView]:
     """The same noise walked by the networks that are shipped of more and more rows. Yields the film after each."""
     series = memory_series(recipe.data)
     if not series:
         raise CannotShow("No networks trained on few rows are shipped for these data; those of the digits 8×8 are.")
     dataset = load(recipe.data)
-    count = recipe.sample_count(dataset.kind)
+    count = sample_count(recipe, dataset.kind, brought)
     yield from MemorizationView(dataset, series, count, recipe.seed, about=recipe.to_dict()).grow()
 
 
-def look_closer(film: TraceView, resolved: ResolvedRun, recipe: Recipe) -> None:
+def look_closer(film: TraceView, resolved: ResolvedRun, recipe: Recipe, count: int) -> None:
     """Offer what only this model, these data or these labels have to show."""
     if recipe.layer:
         if resolved.network is None or not layers_of(resolved.network.network):
@@ -96,7 +101,7 @@ def look_closer(film: TraceView, resolved: ResolvedRun, recipe: Recipe) -> None:
     if looks_at_rows and len(film.dataset) > (GUIDED_ROWS if asked else DENSITY_ROWS):
         film.offers.pop("p_model", None)
     offer_labels(film, resolved, recipe)
-    film.remark = never_seen(resolved, recipe, recipe.sample_count(film.dataset.kind))
+    film.remark = never_seen(resolved, recipe, count)
     offer_nearest(film)
     if recipe.model in ("linear", "wiener"):
         offer_weights(film, resolved.network, int(recipe.label) if recipe.label.isdigit() else None)

@@ -8,33 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from core.recipe.models import WORDS as MODEL_WORDS
-from core.recipe.recipe import DEFAULTS, SPECS, Recipe
+from core.recipe.recipe import DEFAULTS, FIELDS, SPECS, Recipe
 from core.recipe.values import Choice, Invalid, Label, Layer, Real, Weights, Whole
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.sidebar.knots import Knots
 from dashboard.sidebar.picker import Picker
 from dashboard.sidebar.variant_rows import VariantRows
 
-#: What people read for the values of a field; the values themselves where nothing is said.
-WORDS = {
-    "model": MODEL_WORDS,
-    "labels": {"ignore": "ignored", "learn": "learned too"},
-    "beside": {"nothing": "nothing", "plain": "a GAN", "tuned": "a tuned GAN"},
-    "guide": {"free": "the network", "classifier": "a classifier"},
-    "weighting": {"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀",
-                  "min_snr": "min-SNR", "edm": "EDM's"},
-    "time_sampling": {"auto": "as the recipe", "uniform": "uniform t", "log_normal": "log-normal"},
-    "forward": {"data": "data in noise", "room": "a warm room"},
-    "schedule": {"linear": "linear β", "flow": "rectified flow", "ve": "VE (EDM)", "zero_snr": "zero SNR"},
-    "target": {"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀",
-               "edm": "EDM's F"},
-    "sampler": {"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM with β", "heun": "Heun",
-                "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM++ 2M", "euler_maruyama": "reverse SDE",
-                "langevin": "Langevin", "predictor_corrector": "PC sampler", "renoise": "jump, renoise",
-                "ascent": "fails: ascent", "ascent_adam": "fails: Adam"},
-    "spacing": {"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR", "edm": "EDM, ρ = 7"},
-}
 #: What a training recipe sets besides itself.
 RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"target": "auto", "schedule": "linear"},
                "flow": {"target": "auto", "schedule": "flow"}}
@@ -43,7 +23,6 @@ RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"t
 BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the data become noise once more",
            "branch": "Change something in the recipe, then go on from this step: parent and branch are compared",
            "look": "Hold predicted against true noise once more", "compare": "Walk all runs once more"}
-SELECTED_TIMES = ["off", "on", "1-0.5", "0.5-0", "0.2-0"]
 #: Fields that are written as text in their control.
 AS_TEXT = ("drop_noise", "guide_when", "versus")
 #: Fields that have a handler of their own.
@@ -93,7 +72,7 @@ class Controls:
             elif isinstance(SPECS[name], Whole) and value in ("", None):
                 value = DEFAULTS[name]
             read[name] = value
-        return Recipe().with_(**read)
+        return Recipe.shared(**read)
 
     def show(self, recipe: Recipe) -> list:
         """The values of `inputs` for a recipe: what a handler returns to set the whole sidebar."""
@@ -114,16 +93,18 @@ class Controls:
                 events.append(component.input)
         return events
 
-    def add(self, name: str, label: str, **options) -> None:
+    def add(self, name: str, **options) -> None:
         """A control for a field, of the kind that its values ask for."""
-        spec, look = SPECS[name], dict(label=label, elem_id=f"field-{name}", elem_classes=["ns-row"], interactive=True)
+        about, spec = FIELDS[name], SPECS[name]
+        look = dict(label=about.label, elem_id=f"field-{name}", elem_classes=["ns-row"],
+                    interactive=True)
         value = DEFAULTS[name]
         if isinstance(spec, Choice):
-            words = WORDS.get(name, {})
-            control = Menu([(words.get(c, c), c) for c in spec.choices], value=value, filterable=False, **look,
-                           **options)
+            control = Menu([(about.words.get(c, c), c) for c in spec.choices], value=value, filterable=False,
+                           **look, **options)
         elif isinstance(spec, Whole):
-            control = gr.Number(value=value, precision=0, placeholder="auto" if spec.unset else None, **look, **options)
+            control = gr.Number(value=value, precision=0, placeholder="auto" if spec.unset else None,
+                                **look, **options)
         elif isinstance(spec, Real):
             control = gr.Slider(spec.low, spec.high, value=value, step=0.01, buttons=[], **look, **options)
         elif isinstance(spec, Label):
@@ -131,9 +112,10 @@ class Controls:
         elif isinstance(spec, Layer):
             control = Menu([("none", "")], value=value, filterable=False, **look, **options)
         elif isinstance(spec, Weights):
-            control = gr.Dropdown(["averaged", "raw"], value=value, allow_custom_value=True, **look, **options)
+            control = gr.Dropdown([*about.suggest], value=value, allow_custom_value=True, **look, **options)
         else:
-            control = gr.Dropdown(SELECTED_TIMES, value=spec.text(value), allow_custom_value=True, **look, **options)
+            control = gr.Dropdown(["off", *about.suggest], value=spec.text(value), allow_custom_value=True,
+                                  **look, **options)
         self.fields[name] = control
 
 
@@ -154,88 +136,88 @@ def build_controls() -> Controls:
         gr.HTML("<h3>Data</h3>", padding=False)
         c.fields["data"] = Picker(DEFAULTS["data"], elem_id="field-data")
         with gr.Column(elem_classes=needs("rows"), min_width=0):
-            c.add("rows", "rows")
+            c.add("rows")
         c.groups["own"] = gr.Accordion("your own data", open=False, elem_classes=["ns-own"])
     with gr.Column(elem_classes=["ns-group"], min_width=0):
         gr.HTML("<h3>Model</h3>", padding=False)
         with gr.Column(elem_classes=["ns-for-denoise", "ns-for-lens", "ns-for-compare"], min_width=0):
-            c.add("model", "model")
+            c.add("model")
             with gr.Column(elem_classes=needs("mine"), min_width=0):
-                c.add("weights", "weights")
+                c.add("weights")
         with gr.Column(elem_classes=["ns-for-forward"], min_width=0):
             with gr.Column(elem_classes=needs("points"), min_width=0):
-                c.add("forward", "forgets")
+                c.add("forward")
         with gr.Column(elem_classes=["ns-unless-memory", *needs("noised")], min_width=0):
-            c.fields["schedule"] = Knots(DEFAULTS["schedule"], WORDS["schedule"], elem_id="field-schedule")
-            c.add("T", "timesteps T")
+            c.fields["schedule"] = Knots(DEFAULTS["schedule"], FIELDS["schedule"].words, elem_id="field-schedule")
+            c.add("T")
     with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
         gr.HTML("<h3>Training</h3>", padding=False)
-        c.fields["recipe"] = gr.Radio(list(RECIPE_SETS), value=DEFAULTS["recipe"], label="recipe",
+        c.fields["recipe"] = gr.Radio(list(RECIPE_SETS), value=DEFAULTS["recipe"], label=FIELDS["recipe"].label,
                                       elem_id="field-recipe", elem_classes=["ns-row", "ns-switch"])
-        c.add("target", "predicts")
-        c.add("weighting", "loss")
-        c.add("time_sampling", "draws t")
+        c.add("target")
+        c.add("weighting")
+        c.add("time_sampling")
         with gr.Column(elem_classes=needs("labels"), min_width=0):
-            c.add("labels", "labels")
+            c.add("labels")
         with gr.Column(elem_classes=needs("points"), min_width=0):
-            c.add("beside", "beside it")
-        c.add("train_steps", "steps")
-        c.add("batch", "batch")
+            c.add("beside")
+        c.add("train_steps")
+        c.add("batch")
     with gr.Column(elem_classes=["ns-group", "ns-for-compare"], min_width=0):
         gr.HTML("<h3>The same noise, but</h3>", padding=False)
         c.examples = gr.Dropdown(["your own", *EXAMPLES], value="your own", label="example", filterable=False,
                                  elem_id="field-example", elem_classes=["ns-row"])
-        c.fields["versus"] = VariantRows(SPECS["versus"].text(DEFAULTS["versus"]), WORDS, elem_id="field-versus")
+        c.fields["versus"] = VariantRows(SPECS["versus"].text(DEFAULTS["versus"]), elem_id="field-versus")
     asking = ["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory", *needs("labels")]
     with gr.Column(elem_classes=asking, min_width=0):
         gr.HTML("<h3>Guidance</h3>", padding=False)
-        c.add("label", "label")
+        c.add("label")
         with gr.Column(elem_classes=needs("two"), min_width=0):
-            c.add("label2", "and")
+            c.add("label2")
         with gr.Column(elem_classes=needs("asked"), min_width=0):
-            c.add("guidance", "scale w")
-            c.add("guide", "guided by")
-            c.add("guide_when", "guided at t")
+            c.add("guidance")
+            c.add("guide")
+            c.add("guide_when")
     with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory"], min_width=0):
         gr.HTML("<h3>Sampling</h3>", padding=False)
-        c.add("sampler", "sampler")
-        c.add("steps", "steps")
-        c.add("spacing", "times")
-        c.add("eta", "η")
-        c.add("clip", "clip x̂₀")
+        c.add("sampler")
+        c.add("steps")
+        c.add("spacing")
+        c.add("eta")
+        c.add("clip")
     with gr.Column(elem_classes=["ns-group"], min_width=0):
         with gr.Column(elem_classes=["ns-for-denoise", "ns-for-forward", "ns-for-compare"], min_width=0):
-            c.add("samples", "samples")
+            c.add("samples")
         with gr.Column(elem_classes=["ns-for-lens"], min_width=0):
-            c.add("lens_samples", "samples")
-        c.add("seed", "seed")
+            c.add("lens_samples")
+        c.add("seed")
         c.buttons["dice"] = gr.Button("another seed", size="sm", elem_classes=["ns-dice"])
     with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens", "ns-for-compare", "ns-unless-memory"],
                    min_width=0):
-        gr.HTML("<h3>Edit on the way</h3>", padding=False)
+        gr.HTML("<h3>Interventions</h3>", padding=False)
         with gr.Column(elem_classes=["ns-for-denoise", "ns-for-compare"], min_width=0):
-            c.add("drop_noise", "drop noise")
-            c.add("nudge", "nudge x by")
-        c.add("tell", "tell it t +")
-        c.add("scale_eps", "ε̂ times")
+            c.add("drop_noise")
+            c.add("nudge")
+        c.add("tell")
+        c.add("scale_eps")
     with gr.Column(elem_classes=["ns-group", "ns-for-denoise", *needs("network")], min_width=0):
         gr.HTML("<h3>Look inside</h3>", padding=False)
-        c.add("layer", "layer")
+        c.add("layer")
     with gr.Row(elem_classes=["ns-actions", "ns-for-denoise"]):
         c.buttons["denoise"] = gr.Button("Denoise", variant="primary", elem_id="denoise")
         c.buttons["branch"] = gr.Button("Branch here", elem_id="branch", elem_classes=["ns-unless-memory"])
     with gr.Row(elem_classes=["ns-actions", "ns-for-compare"]):
         c.buttons["compare"] = gr.Button("Compare", variant="primary", elem_id="compare")
     with gr.Row(elem_classes=["ns-actions", "ns-for-forward"]):
-        c.buttons["forward"] = gr.Button("Dissolve", variant="primary", elem_id="dissolve")
+        c.buttons["forward"] = gr.Button("Add noise", variant="primary", elem_id="dissolve")
     with gr.Row(elem_classes=["ns-actions", "ns-for-lens"]):
-        c.buttons["lens"] = gr.Button("Look", variant="primary", elem_id="look")
+        c.buttons["lens"] = gr.Button("Measure", variant="primary", elem_id="look")
     with gr.Column(elem_classes=["ns-actions", "ns-for-train"], min_width=0):
         c.status = gr.HTML("", padding=False, elem_id="training-status")
         with gr.Row():
             c.buttons["train"] = gr.Button("Train", variant="primary", elem_id="train")
             c.buttons["pause"] = gr.Button("Pause", variant="primary", elem_id="pause", visible=False)
-            c.buttons["resume"] = gr.Button("Go on", variant="primary", elem_id="resume", visible=False)
+            c.buttons["resume"] = gr.Button("Resume", variant="primary", elem_id="resume", visible=False)
             c.buttons["stop"] = gr.Button("Stop", elem_id="stop", visible=False)
             c.buttons["reset"] = gr.Button("Reset", elem_id="reset", visible=False)
     return c

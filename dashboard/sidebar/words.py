@@ -6,21 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.data.datasets import load
-from core.recipe.recipe import OWN, SPECS
-from dashboard.sidebar.controls import WORDS
-from dashboard.sidebar.variant_rows import FIRST
+from core.recipe.recipe import FIELDS, OWN, SPECS
 
 #: What the next training is made from, and nothing else.
 TRAINING = ("recipe", "target", "weighting", "time_sampling", "labels", "beside", "train_steps", "batch")
 #: What says how a film is looked at, not what it is made from.
 VIEW = ("tab", "panels", "frame")
-
-LABELS = {
-    **{name: label for name, (label, _) in FIRST.items()},
-    "recipe": "training", "target": "predicts", "weighting": "loss", "time_sampling": "draws t", "labels": "labels",
-    "beside": "beside it", "train_steps": "steps", "batch": "batch", "T": "T", "samples": "samples", "seed": "seed",
-    "lens_samples": "samples", "layer": "layer", "forward": "forgets", "versus": "B, C, D",
-}  # fmt: skip
 
 
 def uses(tab: str) -> tuple[str, ...]:
@@ -42,4 +33,4 @@ def _words(name: str, value: Any) -> str:
     spec = SPECS[name]
     value = tuple(value) if isinstance(value, list) else value
     text = spec.unset if value is None and hasattr(spec, "unset") else spec.text(value)
-    return f"{LABELS[name]} {WORDS.get(name, {}).get(value, text) or 'none'}"
+    return f"{FIELDS[name].label} {FIELDS[name].words.get(value, text) or 'none'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -11,11 +10,11 @@ from core.recipe.recipe import Recipe
 from core.runs.comparison import branched, compare
 from dashboard.server.app_state import AppState, user_error
 from dashboard.sidebar.choices import without_hidden
-from dashboard.sidebar.controls import WORDS, Controls
+from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage
 from dashboard.tabs.stages import QUIET, new_stage, recipe_from
 
-growing = partial(compare, words=WORDS)
+growing = compare
 #: The playhead of the Denoise tab, put before the other inputs.
 PLAYHEAD = "(frame, ...rest) => [(Noisescope.stageOf('stage-denoise') || { frame: 0 }).frame, ...rest]"
 

@@ -9,7 +9,7 @@ from dashboard.tabs.stages import new_stage
 
 def stage() -> Stage:
     """The tab's stage."""
-    return new_stage("forward", "How does data become noise?", "Pick a data set and press Dissolve.", shown=())
+    return new_stage("forward", "How does data become noise?", "Pick a data set and press Add noise.", shown=())
 
 
 def growing(recipe, visitor):
