@@ -105,7 +105,11 @@ def test_a_first_point_of_whole_numbers_is_no_header():
     circle = [(round(np.cos(t), 6), round(np.sin(t), 6)) for t in TURN]
     text = lines("{:g}", header=None, rows=circle)
     assert text.startswith("1,0\n") and len(points_from_csv(text)) == 40
-    assert len(points_from_csv("0,1\n1,0\n" * 10)) == 20
+    data = points_from_csv("0,1\n1,0\n" * 10)
+    assert len(data) == 20  # as likely one as the other: it is said
+    assert data.warnings == ("line 1 (0, 1) is taken for a point; if it names the columns, write x and y there",)
+    named = points_from_csv("name,0,1\n" + "".join(f"p{k},{k % 3},{k % 5}\n" for k in range(20)))
+    assert len(named) == 20 and ("x", "0, 0 to 2") in named.reading
 
 
 def test_values_that_are_missing_in_every_spelling_are_left_out_and_named():

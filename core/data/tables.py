@@ -22,7 +22,7 @@ from ..doors.words import one_line, some
 
 MAX_TEXT = 5_000_000  #: bytes of a table
 MAX_LINES, MAX_COLUMNS, MAX_CELLS = 25_000, 200, 300_000
-MAX_LABELS = 50
+MAX_LABELS, MAX_SIGNS = 50, 64  #: different labels of a column; signs of a number
 ADVICE = "Give two columns of numbers, x and y, one point a line"
 
 #: How cells can be parted, in the order in which the first is taken where several do as well.
@@ -38,6 +38,7 @@ COUNTERS = frozenset(("", "id", "index", "row", "nr", "no", "n", "i", "unnamed 0
 #: Names of columns that say of what kind a row is.
 KINDS = frozenset(("label", "labels", "class", "category", "group", "cluster", "species", "target", "type", "kind",
                    "dataset", "shape"))  # fmt: skip
+TEXTS = frozenset(("name", "title", "note", "text", "comment", "date", "time"))
 _BLANKS = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ")
 _MINUS = dict.fromkeys(map(ord, "\u2212\u2013\uff0d"), "-")
 _SAMPLE = 200  #: lines from which it is told how cells are parted
@@ -302,7 +303,9 @@ def _numbers(cells: np.ndarray, mark: str, decimal: str = "") -> Numbers | None:
     told = np.array([cell is not None and cell.lower() not in MISSING for cell in cells], bool)
     if not told.any():
         return None
-    text = pandas.Series(np.where(told, cells, ""), dtype=object)
+    # What has more signs than any number is a word; looking for marks between thousands in it would take long.
+    short = [cell if cell and len(cell) <= MAX_SIGNS else "a word" for cell in cells]
+    text = pandas.Series(np.where(told, short, ""), dtype=object)
     values = pandas.to_numeric(text, errors="coerce").to_numpy(float)
     used, sure = "", True
     dotted = text[text.str.contains(".", regex=False)]
@@ -371,6 +374,8 @@ def _understood(cells: np.ndarray, lines: np.ndarray, mark: str, told: list[tupl
     left = [f"line {lines[row]} ({one_line(', '.join(cell for cell in cells[row] if cell), 60)})"
             for row in range(begin) if row != header]
     warnings = (f"left out, as it stands above the numbers: {some(left)}",) if left else ()
+    if header is None and [cell for cell in body[0] if cell][:2] == ["0", "1"]:
+        warnings += (f"line {lines[begin]} (0, 1) is taken for a point; if it names the columns, write x and y there",)
     short = [int(line) for row, line in zip(body, lines[begin:]) if any(row[k] is None for k in kept)]
     if short:
         warnings += (f"{len(short)} rows have fewer than {len(kept)} cells: line {some(short)}",)
@@ -399,8 +404,12 @@ def _is_numeric_header(cells: np.ndarray, numbers: list[Numbers | None]) -> bool
     first = [cells[0, k] for k in numeric]
     if len(cells) < 3 or len(first) < 2 or not all(cell and cell.isdecimal() for cell in first):
         return False
+    beside = [str(cell or "").lower() for k, cell in enumerate(cells[0]) if numbers[k] is None]
+    counted = first == [str(k) for k in range(len(first))]
+    if counted and any(word in KINDS | COUNTERS | TEXTS for word in beside if word):
+        return True
     rest = [cell for k in numeric for cell in cells[1:, k] if cell and cell.lower() not in MISSING]
-    if first == [str(k) for k in range(len(first))]:
+    if counted:
         values = [numbers[k].values for k in numeric]
         return all(re.search(r"[.,eE]", cell) for cell in rest) or any(_is_far(each[0], each[1:]) for each in values)
     places = {len(found[1]) if (found := re.search(r"[.,](\d+)$", cell)) else 0 for cell in rest}

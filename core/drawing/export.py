@@ -289,6 +289,6 @@ def _mp4_comment(path: Path) -> str:
     # Only ever read as what its first bytes say, from this very file, and not for long.
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-protocol_whitelist", "file,pipe", "-f", "mp4",
                "-i", f"file:{path}", "-f", "ffmetadata", "-"]
-    out = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=20).stdout
+    out = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=5).stdout
     found = re.search(r"^comment=((?:[^\\\n]|\\.)*)$", out[: 2 * MAX_JSON], re.MULTILINE)
     return re.sub(r"\\(.)", r"\1", found[1]) if found else ""
