@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import copy
 import os
 import resource
 import shutil
@@ -69,14 +68,14 @@ NAMES = {"max": "min", "min": "max", "alpha": "sigma", "sigma": "alpha", "alpha_
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault: `was` is `now` in line `line` of `path`; `source` is the whole file with it."""
+    """One fault: `was` is `now` in line `line` of `path`; `source()` is the whole file with it, as `ast` writes it."""
 
     path: str
     line: int
     where: str  #: the function, as Class.method
     was: str
     now: str
-    source: str
+    source: Callable[[], str]
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line} {self.where}: {self.was} → {self.now}"
@@ -126,21 +125,18 @@ def formulas(node: ast.AST, where: tuple[str, ...] = ()) -> Iterator[tuple[ast.A
 
 
 def mutants(path: str, source: str) -> list[Mutant]:
-    """All faults that can be made in a file, equal ones of a function once. Sources are as `ast` writes them."""
+    """All faults that can be made in a file, equal ones of a function once."""
     tree, made = ast.parse(source), {}
     for node, parent, field, index, where in list(formulas(tree)):
         for other in changes(node):
-            def put(new, parent=parent, field=field, index=index):
-                if index is None:
-                    setattr(parent, field, new)
-                else:
-                    getattr(parent, field)[index] = new
+            def whole(node=node, other=other, parent=parent, field=field, index=index) -> str:
+                place, key = (parent.__dict__, field) if index is None else (getattr(parent, field), index)
+                place[key] = other
+                text = ast.unparse(tree)
+                place[key] = node
+                return text
 
-            other = ast.copy_location(copy.copy(other), node)
-            put(other)
-            text = ast.unparse(ast.fix_missing_locations(tree))
-            put(node)
-            mutant = Mutant(path, node.lineno, where, ast.unparse(node), ast.unparse(other), text)
+            mutant = Mutant(path, node.lineno, where, ast.unparse(node), ast.unparse(other), whole)
             made.setdefault((where, mutant.was, mutant.now), mutant)
     return list(made.values())
 
@@ -219,7 +215,7 @@ def main() -> None:
                 if fails:
                     raise SystemExit(f"the tests {', '.join(tests)} fail without any fault, or do not end")
             sound = file.read_text("utf-8")
-            file.write_text(mutant.source, "utf-8")
+            file.write_text(mutant.source(), "utf-8")
             caught, spent = seen(folder, tests, seconds=30 + 3 * round(whole_run[tests]))
             file.write_text(sound, "utf-8")
             counts = tally.setdefault(mutant.path, [0, 0])
