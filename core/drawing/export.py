@@ -32,7 +32,6 @@ from ..scene import Scene
 from .gif import GifWriter, contents
 from .renderer import Renderer, strip
 
-FORMATS = ("gif", "mp4", "webp", "png")
 PACINGS = ("frame", "t", "log_snr")
 MADE_WITH = "noisescope"
 _DESCRIPTION = 0x010E  # Exif's ImageDescription
@@ -276,6 +275,7 @@ def _write_png(job: _Job, path: Path) -> None:
 
 _ENCODERS: dict[str, Callable[[_Job, Path], None]] = {
     "gif": _write_gif, "mp4": _write_mp4, "webp": _write_webp, "png": _write_png}  # fmt: skip
+FORMATS = tuple(_ENCODERS)
 
 
 def _image_comment(path: Path) -> str | bytes:

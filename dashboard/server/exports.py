@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from core.drawing.export import export
+from core.drawing.export import FORMATS as MOVING, export
 from core.runs.resolve import CannotShow
 from core.views import TraceView
 from dashboard.stage.stream import SceneStream
 
-FORMATS = ("gif", "mp4", "webp", "png", "trace")
+FORMATS = (*MOVING, "trace")
 #: What a page may ask for: enough for a slide, little enough for a shared machine.
 SIZES, RATES, MOST_FRAMES = (64, 512), (1, 50), 1001
 

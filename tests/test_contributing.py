@@ -1,0 +1,130 @@
+"""What CONTRIBUTING.md says is to be touched is enough: each is added to a copy, in its own file, and used."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+SAMPLER = re.search(r"```python\n(.*?)```", GUIDE, re.S)[1]
+SCHEDULE = '''
+from .base import Schedule, named
+
+
+@named("circle", "a quarter circle")
+class Circle(Schedule):
+    """alpha = cos(πt/2), sigma = sin(πt/2)."""
+
+    def __init__(self, T: int = 1000):
+        self.name, self.T = "circle", T
+
+    def __call__(self, t):
+        return (t * 1.5707963).cos(), (t * 1.5707963).sin()
+'''
+DATA = '''
+
+def ellipse() -> Shape:
+    """A circle pressed flat."""
+    return Shape(_polar(np.ones(COUNT), _even(COUNT, 2 * np.pi)) * [1.0, 0.5])
+
+
+SHAPES["ellipse"] = ("Ellipse", ellipse, 0.02, "a circle pressed flat")
+'''
+USE = """
+import torch
+from core import Exact, load, make_sampler, make_schedule, start_noise, walk, Trace
+from core.recipe.recipe import Recipe
+from core.runs.walks import denoise
+from core.schedules import NAMED
+
+recipe, complaints = Recipe.from_query("data=ellipse&model=exact&schedule=circle&sampler=midpoint&steps=40&samples=400")
+assert not complaints, complaints
+*_, view = denoise(recipe)
+ends = view.trace.final
+assert abs((ends / torch.tensor([1.0, 0.5])).norm(dim=1) - 1).median() < 0.05, "they do not arrive at the ellipse"
+scene = view.scene(("x_t",))
+assert scene.formula == "x_{s} = x_{t} + Δr · u_{m}" and scene.source.startswith("core/samplers/midpoint.py")
+assert NAMED["circle"].title == "a quarter circle" and not make_schedule("circle").check()
+
+from core.cli.parser import main
+words = "sample --data ellipse --model exact --sampler midpoint --steps 5 --n 50 --out ends.npz"
+assert main(words.split()) == 0
+"""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """A copy of the core, with a sampler, a schedule and a data set more."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "core", folder / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "pretrained").symlink_to(ROOT / "pretrained")
+    (folder / "core" / "samplers" / "midpoint.py").write_text(SAMPLER, "utf-8")
+    (folder / "core" / "schedules" / "circle.py").write_text(SCHEDULE, "utf-8")
+    with open(folder / "core" / "data" / "shapes.py", "a", encoding="utf-8") as file:
+        file.write(DATA)
+    return folder
+
+
+def test_a_sampler_a_schedule_and_a_data_set_are_there_once_their_file_is(copy):
+    done = subprocess.run([sys.executable, "-c", USE], cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (copy / "ends.npz").stat().st_size > 100
+
+
+def test_two_of_one_name_are_refused():
+    from core.samplers import sampler
+    from core.schedules import named
+
+    def heun(schedule):
+        pass
+
+    with pytest.raises(ValueError, match="there is a sampler 'heun' already"):
+        sampler("another", formula="", figures="", note="", line="")(heun)
+    with pytest.raises(ValueError, match="there is a schedule 'flow' already"):
+        named("flow")(heun)
+
+
+def rows() -> list[list[str]]:
+    """The table of what to touch: (what, file, and at most one more)."""
+    table = [line for line in GUIDE.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1:]]
+
+
+def test_nothing_needs_more_than_two_files_and_all_that_are_named_are_there():
+    assert {"sampler", "schedule", "network", "export format", "API call"} <= {row[0] for row in rows()}
+    for what, *cells in rows():
+        assert len(cells) == 2, what
+        for path in re.findall(r"`((?:core|dashboard)/[\w/.]+)`", " ".join(cells)):
+            assert (ROOT / path).exists(), f"{what}: {path}"
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md"])
+def test_every_file_that_is_named_is_there(name):
+    text = (ROOT / name).read_text("utf-8")
+    rooms = "core|dashboard|tests|docs|pretrained|package|benchmarks"
+    named = set(re.findall(rf"(?:{rooms})/[\w/.-]+\.(?:py|js|md|png|gif)", text))
+    missing = [path for path in named if not (ROOT / path).exists()]
+    assert named and not missing
+
+
+def test_the_walk_through_the_architecture_comes_back_to_no_file():
+    walk = (ROOT / "ARCHITECTURE.md").read_text("utf-8").split("## From the address to a frame")[1]
+    files = re.findall(r"`((?:core|dashboard)/[\w/]+\.\w+)`", walk)
+    assert len(files) > 12 and len({*files}) == len(files)
+
+
+def test_the_rows_of_the_architecture_are_those_that_are_held():
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("layers", ROOT / "tests" / "test_architecture.py")
+    layers = module_from_spec(spec)
+    spec.loader.exec_module(layers)
+    told = [set(line.split(", ")) for line in re.search(r"```\n(doors.*?)```", text, re.S)[1].splitlines()]
+    assert told == [*map(set, layers.LAYERS)]
