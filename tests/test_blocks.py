@@ -45,3 +45,13 @@ def test_what_is_skipped_is_not_built_again(monkeypatch):
 def test_too_few_values_are_refused_as_gradio_does():
     with pytest.raises(ValueError, match="returned too few output values|didn't return enough"):
         answer(blocks(Page)[0], ["a", "b"])
+
+
+def test_a_session_is_light_and_the_page_itself_is_told_whole():
+    from gradio.state_holder import SessionState
+
+    page, outputs = blocks(Page)
+    assert all(part["props"] for part in page.get_config_file()["components"] if part["type"] == "textbox")
+    session = SessionState(page)
+    assert not any(session.config_values.values()) and session[outputs[0]._id] is outputs[0]
+    assert session.blocks_config.fns == page.fns

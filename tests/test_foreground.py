@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dashboard.server.foreground import BACKGROUND, LEVELS, Foreground
+from dashboard.server.foreground import BACKGROUND, LEVELS, PROMOTED, Foreground
 from dashboard.server.jobs import Pool
 
 
@@ -24,7 +24,7 @@ def clock():
 
 @pytest.fixture
 def foreground(clock):
-    return Foreground(slots=1, clock=clock)
+    return Foreground(slots=1, clock=clock, worked=clock)
 
 
 def begin(foreground, work, order, name):
@@ -61,6 +61,18 @@ def test_a_long_piece_lets_a_short_one_pass_where_it_breathes(foreground, clock)
         order.append("long")
     assert order == ["short", "long"]
     assert long.spent == LEVELS[0]
+
+
+def test_long_work_that_has_waited_goes_before_what_comes_later(foreground, clock):
+    order, long = [], foreground.work()
+    long.spent = LEVELS[0]
+    with foreground.work():
+        threads = [begin(foreground, long, order, "long")]
+        clock.now += PROMOTED
+        threads.append(begin(foreground, foreground.work(), order, "short"))
+    for thread in threads:
+        thread.join(60)
+    assert order == ["long", "short"]
 
 
 def test_a_stretch_that_does_not_end_holds_up_the_others_no_longer_than_it_may(foreground, clock):

@@ -14,7 +14,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,13 @@ def read_card(path: str | os.PathLike) -> dict[str, Any]:
 
 def pretrained() -> dict[str, dict[str, Any]]:
     """The cards of the models that are shipped, by name: <data>, or <data>-<role> for any but the plain diffusion."""
-    return {path.stem: read_card(path) for path in sorted(FOLDER.glob("*.json"))}
+    return _cards(tuple((path, path.stat().st_mtime_ns) for path in sorted(FOLDER.glob("*.json"))))
+
+
+@lru_cache(maxsize=1)
+def _cards(files: tuple[tuple[Path, int], ...]) -> dict[str, dict[str, Any]]:
+    """Read once, and again when one has changed: the page asks for them at every turn."""
+    return {path.stem: read_card(path) for path, _ in files}
 
 
 def role_of(card: dict[str, Any]) -> str:

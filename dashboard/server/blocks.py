@@ -15,7 +15,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.block_function import BlockFunction
-from gradio.blocks import convert_component_dict_to_list
+from gradio.blocks import BlocksConfig, convert_component_dict_to_list
 from gradio.queueing import Event, Queue
 from gradio.server_messages import ProcessCompletedMessage
 from gradio.utils import error_payload
@@ -29,12 +29,33 @@ log = logging.getLogger(__name__)
 MOST_UNHEARD = 64
 
 
+class SessionConfig(BlocksConfig):
+    """What a session knows of the page: all but how every component is configured, which only shared sessions need."""
+
+    @staticmethod
+    def config_for_block(*_, **__) -> dict:
+        return {}
+
+
+class PageConfig(BlocksConfig):
+    """The page's own configuration, of which every session gets a light copy: a whole one takes a tenth of a second."""
+
+    def __copy__(self) -> SessionConfig:
+        twin = super().__copy__()
+        twin.__class__ = SessionConfig
+        return twin
+
+
 class Page(gr.Blocks):
     """Blocks that pass over the outputs which an answer skips.
 
     Gradio makes the component of every skipped output anew, with its whole configuration, at every step of every
     stream. With eight visitors who watch a training that was most of what the server did, and all others waited for it.
     """
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.default_config.__class__ = PageConfig  # Gradio makes it, and offers no other way
 
     async def process_api(self, *args, **kwargs) -> dict[str, Any]:
         try:

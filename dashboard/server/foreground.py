@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 #: Seconds of work after which a piece goes behind those that have had less, and behind those again.
 LEVELS = (0.75, 4.0, 20.0)
+#: Seconds of waiting that take a level off: long work waits longer, and not for ever.
+PROMOTED = 8.0
 #: What trainings keep of the time while the first in line is of that level.
 BACKGROUND = (1 / 12, 1 / 6, 1 / 2, 1 / 2)
 
@@ -30,18 +32,18 @@ class Work:
 
     def __init__(self, foreground: Foreground, number: int):
         self._foreground, self._number = foreground, number
-        self.spent = 0.0  #: seconds in its slots so far
-        self._since = 0.0
+        self.spent = 0.0  #: seconds of processor time in its slots so far: a busy machine makes no piece of work longer
+        self._since = self._worked = 0.0  # when the stretch began: by the clock, and by its thread's processor time
+        self._waits = 0.0  # since when
 
     @property
     def level(self) -> int:
         """0 for what has only begun, up to len(LEVELS) for what takes long."""
         return sum(self.spent >= bound for bound in LEVELS)
 
-    @property
-    def rank(self) -> tuple[int, int]:
-        """Who is smaller goes first: by level, and within one as they came."""
-        return self.level, self._number
+    def rank(self, now: float) -> tuple[int, int]:
+        """Who is smaller goes first: by level, of which waiting takes off one now and then; within one as they came."""
+        return self.level - int((now - self._waits) / PROMOTED), self._number
 
     def __enter__(self) -> Work:
         self._foreground._take(self)
@@ -76,12 +78,13 @@ class Foreground:
 
     slots    stretches at the same time; by default one less than the machine has cores, 1 to 4
     overdue  seconds after which a stretch does not count any more: one that cannot be broken up holds up nobody longer
-    clock    seconds that only grow
+    clock    seconds that only grow; worked: those of processor time that the calling thread has had
     """
 
-    def __init__(self, slots: int | None = None, overdue: float = 1.0, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, slots: int | None = None, overdue: float = 1.0, clock: Callable[[], float] = time.monotonic,
+                 worked: Callable[[], float] = time.thread_time):
         self.slots = slots or min(4, max(1, (os.cpu_count() or 1) - 1))
-        self.overdue, self.clock = overdue, clock
+        self.overdue, self.clock, self.worked = overdue, clock, worked
         self._changed = threading.Condition()
         self._running: list[Work] = []
         self._waiting: list[Work] = []
@@ -125,22 +128,23 @@ class Foreground:
     def _take(self, work: Work) -> None:
         with self._changed:
             self._waiting.append(work)
+            work._waits = self.clock()
             while not self._may_go(work):
                 began = [running._since for running in self._running]
                 overdue_in = min(began, default=self.clock()) + self.overdue - self.clock()
                 self._changed.wait(overdue_in if overdue_in > 0 else self.overdue)
             self._waiting.remove(work)
-            work._since = self.clock()
+            work._since, work._worked = self.clock(), self.worked()
             self._running.append(work)
             self._changed.notify_all()  # there may be a slot more
 
     def _leave(self, work: Work) -> None:
         with self._changed:
             self._running.remove(work)
-            work.spent += self.clock() - work._since
+            work.spent += self.worked() - work._worked
             self._changed.notify_all()
 
     def _may_go(self, work: Work) -> bool:
         now = self.clock()
         held = sum(now - running._since < self.overdue for running in self._running)
-        return held < self.slots and min(self._waiting, key=lambda waiting: waiting.rank) is work
+        return held < self.slots and min(self._waiting, key=lambda waiting: waiting.rank(now)) is work
