@@ -78,8 +78,8 @@ class Page:
         self.values = {number: prop.get("value") for number, prop in props.items()}
         self.fields = {name.removeprefix("field-"): number for name, number in ids.items()
                        if name and name.startswith("field-")}
-        self.events = {(target, event): dependency for dependency in config["dependencies"]
-                       for target, event in dependency["targets"]}
+        self.events = {(None if event == "load" else target, event): dependency
+                       for dependency in config["dependencies"] for target, event in dependency["targets"]}
         self.ids = ids
         self._waiting: dict[str, asyncio.Future] = {}
         self._stream: asyncio.Task | None = None
@@ -87,7 +87,7 @@ class Page:
 
     async def ask(self, what: str | None, event: str, **settings) -> dict:
         """Do what an event of the page does, with settings of the sidebar; its last answer. RuntimeError in words."""
-        dependency = self.events[self.ids.get(what) if what else 0, event]
+        dependency = self.events[self.ids[what] if what else None, event]
         values = self.values | {self.fields[name]: value for name, value in settings.items()}
         body = {"data": [values.get(number) for number in dependency["inputs"]], "fn_index": dependency["id"],
                 "session_hash": self.session, "trigger_id": None, "event_data": None}
@@ -179,7 +179,7 @@ async def visit(url: str, visitors: int, every: float, seconds: float, warm: flo
             await asyncio.sleep(warm)
             while time.monotonic() < ends:
                 page = Page(client, config)
-                page.events[0, "datasets"] = next(d for d in config["dependencies"] if d["api_name"] == "datasets")
+                page.events[None, "datasets"] = next(d for d in config["dependencies"] if d["api_name"] == "datasets")
                 await timed(seen.calls, seen.failures, page.ask(None, "datasets"))
                 page.close()
                 await asyncio.sleep(1.0)

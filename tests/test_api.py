@@ -32,7 +32,6 @@ class Caller:
     def __init__(self, url, heartbeat=False):
         self.client = httpx.Client(base_url=url, timeout=60)
         self.functions = {d["api_name"]: d for d in self.client.get("config").json()["dependencies"]}
-        self.arrival = next(d for d in self.functions.values() if [0, "load"] in d["targets"])
         self.session = secrets.token_hex(8)
         self.beating = threading.Event()
         if heartbeat:
@@ -47,7 +46,7 @@ class Caller:
                     return
 
     def send(self, name, *values, session=None, **more):
-        function = self.arrival if name == "arrive" else self.functions[name]
+        function = self.functions[name]
         body = {"data": list(values), "fn_index": function["id"], "session_hash": session or self.session, **more}
         return self.client.post("gradio_api/queue/join", content=json.dumps(body),
                                 headers={"content-type": "application/json"})
