@@ -22,7 +22,7 @@ INSIDES = ("Error:", "Traceback", " object at 0x", "attribute", "unhashable", "N
 def url():
     from dashboard.server.serve import serve
 
-    with serve(host="127.0.0.1", limits=Limits(address_calls=3, page_events=3, patience=2)) as address:
+    with serve(host="127.0.0.1", limits=Limits(address_calls=3, patience=2)) as address:
         yield address
 
 
@@ -101,15 +101,6 @@ def test_one_address_has_its_share_of_calls_and_the_page_is_open_all_the_while(u
     page.client.close()
     # Nobody ever listened to those three: they are stopped, and there is room again.
     until(lambda: caller.ask("datasets")[0], "room, when calls that nobody listens to have been stopped")
-
-
-def test_a_page_has_its_share_of_events_and_is_told_so(url):
-    page = Caller(url, heartbeat=True)
-    for _ in range(4):
-        page.send("again", None, *[None] * 34)
-    answers = page.answers(count=4)
-    page.client.close()
-    assert any("3 things are under way" in output["error"] for success, output in answers if not success)
 
 
 def test_without_a_page_whatever_is_asked_for_counts_as_a_call(caller):

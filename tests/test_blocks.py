@@ -1,11 +1,15 @@
 """The page's blocks answer as Gradio's own do, without building anew what an answer leaves as it is."""
 
 import asyncio
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from gradio.data_classes import PredictBodyInternal
 
-from dashboard.server.blocks import Page
+from dashboard.server.blocks import FairQueue, Page
+from dashboard.server.door import Door, Limits
 
 
 def blocks(kind):
@@ -55,3 +59,59 @@ def test_a_session_is_light_and_the_page_itself_is_told_whole():
     session = SessionState(page)
     assert not any(session.config_values.values()) and session[outputs[0]._id] is outputs[0]
     assert session.blocks_config.fns == page.fns
+
+
+# --- the queue -------------------------------------------------------------------------------------------------------
+
+
+def asked(limits, *events):
+    """What is said to events (session, address) of pages that are all open, none of which is worked on: "" to those
+    that wait; and the sessions in the order in which they would have their turn."""
+    page, _ = blocks(Page)
+    for fn in page.fns.values():
+        fn.api_visibility = "private"
+    page.queue()
+    door = Door(limits)
+    queue = FairQueue(page, door)
+
+    async def push(session, address):
+        request = SimpleNamespace(client=(address, 1), headers={})
+        body = PredictBodyInternal(session_hash=session, fn_index=next(iter(page.fns)), data=[], request=None)
+        success, event, _ = await queue.push(body, request, None)
+        assert success
+        messages = queue.pending_messages_per_session[session]
+        said = [messages.get_nowait() for _ in range(messages.qsize())]
+        return "".join(message.output["error"] for message in said if message.msg == "process_completed")
+
+    async def push_all():
+        queue.active_jobs = [None] * 9
+        words, order = [await push(*event) for event in events], []
+        while batch := queue.get_events():
+            order += [event.session_hash for event in batch[0]]
+            queue.active_jobs[len(order)] = batch[0]
+        return words, order
+
+    with ExitStack() as stack:
+        for session, address in {*events}:
+            stack.enter_context(door.open_stream(address, session, page=True))
+        return asyncio.run(push_all())
+
+
+def test_a_page_has_its_share_of_events_and_is_told_so():
+    words, _ = asked(Limits(page_events=2), *[("mine", "10.0.0.1")] * 3, ("yours", "10.0.0.1"))
+    assert words[:2] == ["", ""] and words[3] == ""
+    assert words[2] == "2 things are under way for this page already; try again when one of them has ended"
+
+
+def test_an_address_and_all_of_them_have_their_share_and_are_told_when_to_come_back():
+    events = [("a", "10.0.0.1"), ("b", "10.0.0.1"), ("c", "10.0.0.1"), ("d", "10.0.0.2"), ("e", "10.0.0.3")]
+    words, _ = asked(Limits(address_events=2, all_events=3), *events)
+    assert [not text for text in words] == [True, True, False, True, False]
+    assert "2 requests from your address are under way or wait" in words[2] and "in about 5 seconds" in words[2]
+    assert "3 requests are under way or wait, as many as this server takes on at a time" in words[4]
+
+
+def test_of_those_who_wait_the_client_goes_first_that_has_least_under_way(monkeypatch):
+    monkeypatch.setenv("GRADIO_DEFAULT_CONCURRENCY_LIMIT", "9")
+    _, order = asked(Limits(), ("a", "10.0.0.1"), ("b", "10.0.0.1"), ("c", "10.0.0.1"), ("d", "10.0.0.2"))
+    assert order == ["a", "d", "b", "c"]
