@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 
 #: Seconds from being asked to end until the process does, whatever is under way.
-PATIENCE = 2.5
+PATIENCE = 2.0
 
 
 def make_parser(program: str) -> argparse.ArgumentParser:
