@@ -120,5 +120,5 @@
     if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
   });
 
-  Object.assign(N, { told, next: () => ++changes, decorate, picker, tabs, seen, stageOf });
+  Object.assign(N, { told, next: () => [++changes, answered], decorate, picker, tabs, seen, stageOf });
 })(window.Noisescope = window.Noisescope || {});

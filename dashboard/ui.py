@@ -18,7 +18,7 @@ from core.recipe.recipe import DEFAULTS, HELP, OWN, Recipe
 from core.runs.resolve import dataset_of, model_choices
 from dashboard.api import expose
 from dashboard.server.blocks import Page
-from dashboard.server.app_state import AppState, said_with, user_error
+from dashboard.server.app_state import AppState, user_error
 from dashboard.server.visitors import Busy, Visitor
 from dashboard.sidebar.choices import (
     OUTFITTED, best_model, facts, outfit, using, without_hidden, without_what_is_not_there,
@@ -37,7 +37,8 @@ HERE = Path(__file__).parent
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
 LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare}
 TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare"}
-#: Every change gets a number where it happens: the first input of what answers it. Answers can overtake each other.
+#: Every change gets a number where it happens: the first input of what answers it, with the number of the last answer
+#: that the page has heard. Answers can overtake each other.
 NUMBERED = "(_, ...rest) => [Noisescope.next(), ...rest]"
 #: Tabs tell their first choice while the page is put up, with fields that hold nothing yet; a visitor who has been here
 #: before has a token by then. What arrives opens the tab in front by itself.
@@ -133,23 +134,35 @@ def greet() -> SceneStream:
 
 def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, told, tabs, tab_items,
           stages: dict[str, Stage], training, own) -> None:
-    inputs, number = [token, *controls.inputs], gr.Number(0, visible=False)
+    inputs, number = [token, *controls.inputs], gr.JSON([0, 0], visible=False)
+    kept = [controls.fields[name] for name in (*OUTFITTED, *USUAL)]  # by hand against an answer: set again
 
-    def refresh(number: int, tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
-        recipe = recipe_from(controls, values).with_(**view)
-        yield from follow(number, tab, recipe, app.visitor(token, session), session, {}, force)
+    def refresh(number: list, tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
+        def plan(visitor: Visitor, values: Sequence) -> tuple[Recipe, dict]:
+            return recipe_from(controls, values).with_(**view), {}
 
-    def follow(number: int, tab: str, recipe: Recipe, visitor: Visitor, session: str, settings: dict,
+        yield from follow(number, tab, token, session, values, plan, kept, force)
+
+    def follow(number: list, tab: str, token: str, session: str, values, plan: Callable, sets: Sequence,
                force=False) -> Iterator[dict]:
-        """The page goes over to a recipe: `settings` of the sidebar that it brings along, the address, the stage.
+        """The page goes over to the recipe of plan(visitor, the sidebar's values), which gives it with what it sets.
 
-        All of it is one event. Of two in a row the second would read the sidebar, in a page that has much to do, before
-        what the first has set stands there. A change that comes to its turn after a later one is passed over.
+        All of it is one event: the sidebar, the address, the stage. Of two in a row the second would read the sidebar,
+        in a page that has much to do, before what the first has set stands there.
         """
-        if not app.turns.in_order(session, number):
-            yield {current: gr.skip()}
-            return
-        recipe = app.recipes[session] = without_hidden(recipe, visitor)
+        number, heard = counted(number)
+        visitor = app.visitor(token, session)
+        with app.turns.change(session, number) as fresh:
+            stood = dict(zip(controls.fields, values))
+            meant, coming = app.answers.merged(session, heard, stood)
+            recipe, settings = plan(visitor, list(meant.values()))
+            if recipe is None or not fresh:
+                yield {current: gr.skip()}
+                return
+            again = {controls.fields[name]: value for name, value in meant.items() if controls.fields[name] in sets}
+            settings = controls.news({**again, **settings}, coming)
+            app.answers.give(session, number, stood, controls.named(settings))
+            recipe = app.recipes[session] = without_hidden(recipe, visitor)
         yield {**settings, current: tab, told: tell(recipe, visitor, number)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(app, tab, LOOKS[tab].growing, recipe, visitor, session):
@@ -159,30 +172,31 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
         yield from refresh(number, tab, token, request.session_hash, values, force=False)
 
     outputs = [current, told, *stages.values()]
-    gr.on(controls.settled(), on_change, [number, current, *inputs], outputs, js=NUMBERED, trigger_mode="multiple",
-          **QUIET)
+    gr.on(controls.settled(), on_change, [number, current, *inputs], [*kept, *outputs], js=NUMBERED,
+          trigger_mode="multiple", **QUIET)
 
     for name, item in tab_items.items():
         def on_tab(number: int, token: str | None, request: gr.Request, *values, name=name) -> Iterator[dict]:
             if token is None:  # see UNLESS_READY
-                yield {current: gr.skip()}
+                with app.turns.change(request.session_hash, counted(number)[0]):
+                    yield {current: gr.skip()}
                 return
             yield from refresh(number, name, token, request.session_hash, values, force=False)
 
-        item.select(on_tab, [number, *inputs], outputs, trigger_mode="multiple", js=UNLESS_READY, **QUIET)
+        item.select(on_tab, [number, *inputs], [*kept, *outputs], trigger_mode="multiple", js=UNLESS_READY, **QUIET)
 
     for name in LOOKS:
         def on_press(number: int, token: str, request: gr.Request, *values, name=name) -> Iterator[dict]:
             yield from refresh(number, name, token, request.session_hash, values, force=True)
 
-        controls.buttons[name].click(on_press, [number, *inputs], outputs, js=NUMBERED, trigger_mode="multiple",
-                                     **QUIET)
+        controls.buttons[name].click(on_press, [number, *inputs], [*kept, *outputs], js=NUMBERED,
+                                     trigger_mode="multiple", **QUIET)
         wire_stage(app, name, stages[name], token)
 
     compare.wire_branch(app, controls, token, tabs)  # the tab in front then shows itself
 
     again = train.wire(app, training, token)
-    sidebar = Sidebar(app, controls, [number, current, token], outputs, follow)
+    sidebar = Sidebar(controls, [number, current, token], outputs, follow)
     _wire_data(sidebar, own)
     _wire_settings(sidebar)
 
@@ -194,9 +208,15 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
             app.stream(app.visitor(token, request.session_hash), request.session_hash, "denoise")
             yield {current: tab}
             return
-        yield from refresh(0, tab, token, request.session_hash, values, force=True, **view)
+        yield from refresh([0, 0], tab, token, request.session_hash, values, force=True, **view)
 
     _wire_arrival(app, page, controls, token, current, told, tabs, inputs, outputs, on_open, again, training, own)
+
+
+def counted(number: object) -> tuple[int, int]:
+    """(which change of its page, the last answer that the page had heard): what NUMBERED sends; it can be forged."""
+    whole = isinstance(number, list) and len(number) == 2 and all(type(n) is int and n >= 0 for n in number)
+    return tuple(number) if whole else (0, 0)
 
 
 def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
@@ -213,7 +233,6 @@ def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
 class Sidebar:
     """What controls need that set others, and then show what they have set."""
 
-    app: AppState
     controls: Controls
     who: list  #: the components that say which change this is, which tab is in front, and who looks
     outputs: list
@@ -227,19 +246,18 @@ class Sidebar:
         """
         wants_data = "event" in inspect.signature(change).parameters
 
-        def act(number: int, tab: str, token: str, request: gr.Request, event: gr.EventData, *values) -> Iterator[dict]:
-            visitor, extra = self.app.visitor(token, request.session_hash), values[: len(more)]
-            try:
-                recipe = recipe_from(self.controls, values[len(more):])
-                known = {"event": said_with(event)} if wants_data else {}
-                made = change(recipe, visitor, *extra, **known)
-            except Exception as error:
-                raise user_error(error) from None
-            if made is None:
-                yield {self.outputs[0]: gr.skip()}
-                return
-            recipe, settings = made
-            yield from self.follow(number, tab, recipe, visitor, request.session_hash, settings)
+        def act(number: list, tab: str, token: str, request: gr.Request, event: gr.EventData,
+                *values) -> Iterator[dict]:
+            known = {"event": event._data} if wants_data else {}
+
+            def plan(visitor: Visitor, sidebar: Sequence) -> tuple[Recipe | None, dict]:
+                try:
+                    recipe = recipe_from(self.controls, sidebar)
+                    return change(recipe, visitor, *values[: len(more)], **known) or (None, {})
+                except Exception as error:
+                    raise user_error(error) from None
+
+            yield from self.follow(number, tab, token, request.session_hash, values[len(more):], plan, sets)
 
         event(act, [*self.who, *more, *self.controls.inputs], [*sets, *self.outputs], js=NUMBERED,
               trigger_mode="multiple", **QUIET)

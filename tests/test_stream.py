@@ -356,11 +356,43 @@ def test_what_stands_still_is_made_and_sent_once_however_often_the_film_is_looke
     assert film.made == sent.count("still") == 1 and sent.count("a") == 3
 
 
-def test_a_change_that_comes_to_its_turn_after_a_later_one_of_its_page_is_late():
+def is_fresh(turns: RunTokens, page: str, number: int) -> bool:
+    with turns.change(page, number) as fresh:
+        return fresh
+
+
+def test_a_change_that_comes_to_its_turn_after_a_later_one_of_its_page_is_late(monkeypatch):
+    monkeypatch.setattr(dashboard.stage.stream, "PATIENCE", 0.01)
     turns = RunTokens()
-    assert turns.in_order("page", 0) and turns.in_order("page", 1) and turns.in_order("page", 3)
-    assert not turns.in_order("page", 2) and turns.in_order("page", 3) and turns.in_order("page", 4)
-    assert not turns.in_order("page", 0) and turns.in_order("page", 5), "its arrival comes before all changes"
-    assert turns.in_order("other", 1), "each page counts its own"
+    assert is_fresh(turns, "page", 0) and is_fresh(turns, "page", 1) and is_fresh(turns, "page", 3)
+    assert not is_fresh(turns, "page", 2) and is_fresh(turns, "page", 3) and is_fresh(turns, "page", 4)
+    assert not is_fresh(turns, "page", 0) and is_fresh(turns, "page", 5), "its arrival comes before all changes"
+    assert is_fresh(turns, "other", 1), "each page counts its own"
     turns.forget("page")
-    assert turns.in_order("page", 1)
+    assert is_fresh(turns, "page", 1)
+
+
+def test_a_change_waits_for_the_one_before_it_that_has_begun_or_is_on_its_way(monkeypatch):
+    monkeypatch.setattr(dashboard.stage.stream, "PATIENCE", 60.0)
+    turns, order, begun = RunTokens(), [], threading.Event()
+
+    def later():
+        begun.set()
+        with turns.change("page", 2) as fresh:
+            order.append((2, fresh))
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    assert begun.wait(60)
+    with turns.change("page", 1) as fresh:
+        order.append((1, fresh))
+        assert thread.is_alive()
+    thread.join(60)
+    assert order == [(1, True), (2, True)]
+
+
+def test_one_that_failed_holds_nobody_up():
+    turns = RunTokens()
+    with pytest.raises(ValueError), turns.change("page", 1):
+        raise ValueError
+    assert is_fresh(turns, "page", 2)

@@ -19,6 +19,7 @@ from dashboard.server.door import Door, Limits
 from dashboard.server.foreground import Foreground
 from dashboard.server.jobs import Full, Pool
 from dashboard.server.visitors import Busy, Gone, Visitor, Visitors
+from dashboard.sidebar.answers import Answers
 from dashboard.stage.stream import RunTokens, SceneStream
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class AppState:
         self.pool = Pool(most=limits.trainings, most_each=limits.address_trainings, yields_to=self.foreground)
         self.greeting: SceneStream | None = None  #: what every page opens with; shared, so read only
         self._door = threading.Lock()
+        self.answers = Answers()
         self.recipes: dict[str, Recipe] = {}  #: page → what it shows now
         self._tokens: dict[str, str] = {}  # page → visitor, to know who has gone when a page closes
         self._pages: set[str] = set()  # those whose heartbeat is open
@@ -84,6 +86,7 @@ class AppState:
                 self.visitors.leave(token)
         self.turns.forget(session)
         self.recipes.pop(session, None)
+        self.answers.forget(session)
 
     def _open_page(self, session: str) -> None:
         # Heartbeat and arrival come in either order, and at the same time.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,24 @@ class Controls:
         return [SPECS[name].text(value) if name in AS_TEXT else value
                 for name in self.fields for value in [getattr(recipe, name)]]
 
+    def named(self, settings: Mapping[Any, Any]) -> dict[str, Any]:
+        """{field: its value} of what an answer sets: {component: value or gr.update(…)}."""
+        names = {component: name for name, component in self.fields.items()}
+        found = {names[c]: value for c, value in settings.items() if c in names}
+        plain = {name: value.get("value", gr.skip()) if is_update(value) else value for name, value in found.items()}
+        return {name: value for name, value in plain.items() if not is_update(value)}
+
+    def news(self, settings: Mapping[Any, Any], stood: Mapping[str, Any]) -> dict[Any, Any]:
+        """What an answer sets, without the values that stood there anyhow: a hand may have turned those meanwhile."""
+        same = {self.fields[name] for name, value in self.named(settings).items() if value == stood[name]}
+        news = {}
+        for component, value in settings.items():
+            if component not in same:
+                news[component] = value
+            elif is_update(value):
+                news[component] = {key: given for key, given in value.items() if key != "value"}
+        return news
+
     def settled(self) -> list:
         """Events that say: a hand has come to rest on a control."""
         events = []
@@ -117,6 +135,11 @@ class Controls:
             control = gr.Dropdown(["off", *about.suggest], value=spec.text(value), allow_custom_value=True,
                                   **look, **options)
         self.fields[name] = control
+
+
+def is_update(value: Any) -> bool:
+    """Whether it is what gr.update makes."""
+    return isinstance(value, dict) and value.get("__type__") == "update"
 
 
 def label_choices(names: Sequence[str]) -> list[tuple[str, str]]:

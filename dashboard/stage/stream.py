@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from copy import copy
 
 from core.scene import Scene
@@ -16,6 +17,8 @@ from dashboard.stage import chunk, film as stage_value, pack
 
 #: Seconds between two looks at a film that grows: quick enough to seem continuous, slow enough to cost little.
 LOOK_EVERY = 0.12
+#: Seconds that a change waits for those of its page that come before it.
+PATIENCE = 1.0
 
 
 class SceneStream:
@@ -118,8 +121,10 @@ class RunTokens:
 
     def __init__(self):
         self._lock = threading.Lock()
+        self._moved = threading.Condition(self._lock)
         self._newest: dict[tuple[str, str], int] = {}
         self._changes: dict[str, int] = {}
+        self._working: dict[str, set[int]] = {}
         self._count = itertools.count(1)  # over all stages: a turn once taken never comes back
 
     def take(self, session: str, tab: str) -> int:
@@ -136,17 +141,34 @@ class RunTokens:
         """Whether this run is still the newest there. False too once the page is gone."""
         return self._newest.get((session, tab)) == turn
 
-    def in_order(self, session: str, number: int) -> bool:
-        """Whether no later change of this page has come to its turn. A page counts its own from 1; 0 is its arrival."""
-        with self._lock:
-            last = self._changes.get(session, 0)
-            if number:
-                self._changes[session] = max(last, number)
-            return number >= last
+    @contextmanager
+    def change(self, session: str, number: int) -> Iterator[bool]:
+        """A change of a page is worked on: gives whether no later one has been. A page counts its own from 1; 0 is its
+        arrival.
+
+        Changes can overtake each other on their way. One waits here for those before it: until they are worked on, or,
+        if they have not come yet, not for long: they may have been refused.
+        """
+        working = self._working.setdefault(session, set())
+        with self._moved:
+            working.add(number)
+            while self._changes.get(session, 0) < number - 1:
+                if not self._moved.wait(PATIENCE) and not any(other < number for other in working):
+                    break
+            fresh = number >= self._changes.get(session, 0)
+        try:
+            yield fresh
+        finally:
+            with self._moved:
+                working.discard(number)
+                if number:
+                    self._changes[session] = max(self._changes.get(session, 0), number)
+                self._moved.notify_all()
 
     def forget(self, session: str) -> None:
         """The page is gone: whatever runs for it ends."""
         with self._lock:
             self._changes.pop(session, None)
+            self._working.pop(session, None)
             for key in [key for key in self._newest if key[0] == session]:
                 del self._newest[key]

@@ -114,3 +114,41 @@ def test_what_another_recipe_made_is_never_shown_as_if_it_were_of_this_one(open_
     beside.click("button[role=tab]:has-text('Denoise')")
     beside.wait_for_function(f"({STAGE.format('denoise')}.film || {{}}).total > 1")
     beside.wait_for_selector("#stage-denoise .ns-made", state="hidden")
+
+
+#: Answers reach the page when `answers.go` is called.
+WITHHELD = """
+    const ask = window.fetch.bind(window);
+    window.answers = { held: false, sent: 0 };
+    answers.over = new Promise(go => { answers.go = go; });
+    window.fetch = async (input, init) => {
+        const answer = await ask(input, init), { pathname } = new URL(input.url || input, location.href);
+        if (pathname.endsWith('/queue/join')) answers.sent++;
+        if (!pathname.endsWith('/queue/data')) return answer;
+        const read = new TransformStream({ transform: async (part, out) => {
+            if (answers.held) await answers.over;
+            out.enqueue(part);
+        } });
+        return new Response(answer.body.pipeThrough(read), answer);
+    };
+"""
+
+
+def test_what_is_turned_while_an_answer_is_on_its_way_stays_and_so_does_the_answer(open_page, url):
+    page = open_page(url, before=WITHHELD, query="samples=50")
+    page.wait_for_selector("body.ns-ready")
+    number(page, "seed", 5)
+    page.wait_for_function("location.search.includes('seed=5')")
+    page.evaluate("answers.held = true")
+    sent = page.evaluate("answers.sent")
+    page.click("#field-model input")
+    page.click("ul[role=listbox] li:has-text('one step')")  # brings a sampler and one step with it
+    number(page, "steps", 4)
+    number(page, "seed", 7)
+    page.wait_for_function(f"answers.sent >= {sent} + 3")
+    page.evaluate("answers.go()")
+    page.wait_for_function("['model=consistency', 'sampler=renoise', 'steps=4', 'seed=7']"
+                           ".every(part => location.search.includes(part))")
+    page.wait_for_function("document.querySelector('#field-steps input').value === '4'")
+    assert page.input_value("#field-sampler input") == "jump, renoise" and page.input_value("#field-seed input") == "7"
+    assert page.query_selector("[data-testid=toast-body]") is None
