@@ -3,15 +3,19 @@
   'use strict';
 
   // What the address says: the recipe's fields as the server writes them, and what only this page knows.
-  const asked = new URLSearchParams(location.search);
-  const address = {
-    recipe: new URLSearchParams([...asked].filter(([name]) => !/^__|^(tab|panels|frame)$/.test(name))).toString(),
-    tab: asked.get('tab') || 'denoise', panels: asked.get('panels') || '', frame: asked.get('frame') || '',
-  };
+  function read() {
+    const asked = new URLSearchParams(location.search);
+    return {
+      recipe: new URLSearchParams([...asked].filter(([name]) => !/^__|^(tab|panels|frame)$/.test(name))).toString(),
+      tab: asked.get('tab') || 'denoise', panels: asked.get('panels') || '', frame: asked.get('frame') || '',
+    };
+  }
+  const address = read();
 
   N.linked = Boolean(address.recipe || address.panels || address.frame || address.tab !== 'denoise');
 
-  function write(changes) {
+  // What a visitor has changed is a step of the history, which Back undoes; how one looks at it is not.
+  function write(changes, step = false) {
     Object.assign(address, changes);
     const parts = [address.recipe];
     if (address.tab !== 'denoise') parts.push(`tab=${address.tab}`);
@@ -20,9 +24,17 @@
     const theme = new URLSearchParams(location.search).get('__theme');
     if (theme) parts.push(`__theme=${theme}`);
     const query = parts.filter(Boolean).join('&');
-    history.replaceState(history.state, '', location.pathname + (query ? `?${query}` : '') + location.hash);
+    const url = location.pathname + (query ? `?${query}` : '') + location.hash;
+    if (url === location.pathname + location.search + location.hash) return;
+    history[step ? 'pushState' : 'replaceState'](history.state, '', url);
     N.outer();
   }
+
+  window.addEventListener('popstate', () => {
+    Object.assign(address, read());
+    N.outer();
+    N.restore(location.search);
+  });
 
   // What the server says of the recipe: how it stands in the address, and what there is for it.
   let changes = 0, answered = 0;
@@ -30,7 +42,7 @@
   function told(value) {
     if (!value || value.number < answered) return;
     answered = value.number;
-    write({ recipe: value.query });
+    write({ recipe: value.query }, value.number > 0);
     N.recipe = value.recipe;
     N.compare();
     document.body.dataset.has = value.has.join(' ');
@@ -85,7 +97,7 @@
 
   function front(tab) {
     document.body.dataset.tab = tab;
-    if (tab !== address.tab) write({ tab, panels: '', frame: '' });
+    if (tab !== address.tab) write({ tab, panels: '', frame: '' }, true);
   }
 
   // Which tab is in front is read off the page itself: Gradio's own event waits for whatever else is under way.
@@ -105,6 +117,22 @@
     return frame && [frame, ...frame.querySelectorAll('*')].map(node => node.noisescope).find(Boolean);
   }
 
+  // A film is there: panels that the address asks of it and it does not have are not asked for any more.
+  function known(stage, keys) {
+    const asked = address.panels.split(',');
+    if (!address.panels || stage !== stageOf(`stage-${address.tab}`) || asked.every(key => keys.includes(key))) return;
+    write({ panels: asked.filter(key => keys.includes(key)).join(',') });
+  }
+
+  // Gradio's sliders tell when a pointer lets go of them; keys, and Enter in the number beside one, count as well.
+  let keys = false;
+  document.addEventListener('keydown', () => { keys = true; }, true);
+  document.addEventListener('pointerdown', () => { keys = false; }, true);
+  document.addEventListener('change', ({ target }) => {
+    const row = keys && target.closest && target.closest('#recipe .ns-row');
+    if (row && row.querySelector('input[type=range]')) target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+  });
+
   // A stage's playhead, or its chips, have come to rest.
   function seen(id, what) {
     const stage = stageOf(id);
@@ -120,5 +148,5 @@
     if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
   });
 
-  Object.assign(N, { told, next: () => [++changes, answered], decorate, picker, tabs, seen, stageOf });
+  Object.assign(N, { told, next: () => [++changes, answered], decorate, picker, tabs, seen, known, stageOf });
 })(window.Noisescope = window.Noisescope || {});

@@ -26,6 +26,7 @@ from dashboard.sidebar.choices import (
 from dashboard.sidebar.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.sidebar.own import Own, Read, build_own, choices, read_drawing, read_file, understood
+from dashboard.sidebar.picker import items_with
 from dashboard.sidebar.words import uses, words
 from dashboard.stage import Stage, head as stage_head
 from dashboard.stage.stage import options
@@ -42,8 +43,8 @@ TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": 
 NUMBERED = "(_, ...rest) => [Noisescope.next(), ...rest]"
 #: Tabs tell their first choice while the page is put up, with fields that hold nothing yet; a visitor who has been here
 #: before has a token by then. What arrives opens the tab in front by itself.
-UNLESS_READY = ("(_, token, ...rest) => [Noisescope.next(), "
-                "document.body.classList.contains('ns-ready') ? token : null, ...rest]")
+UNLESS_READY = ("(_, token, ...rest) => document.body.classList.contains('ns-ready') "
+                "? [Noisescope.next(), token, ...rest] : [[0, 0], null, ...rest]")
 BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</b></a><span class="ns-tools">
 <span class="ns-opening" role="status">opening …</span>
 <button type="button" data-ns="recipe" class="ns-recipe-button">Recipe</button>
@@ -66,6 +67,7 @@ class PageState(gr.HTML):
             html_template="<i></i>",
             js_on_load="document.body.dataset.has ||= props.value.has.join(' ');"
                        "Noisescope.recipe ||= props.value.recipe;"
+                       "Noisescope.restore = query => trigger('restore', { query });"
                        "watch('value', () => Noisescope.told(props.value));",
             apply_default_css=False,
             **kwargs,
@@ -178,8 +180,7 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
     for name, item in tab_items.items():
         def on_tab(number: int, token: str | None, request: gr.Request, *values, name=name) -> Iterator[dict]:
             if token is None:  # see UNLESS_READY
-                with app.turns.change(request.session_hash, counted(number)[0]):
-                    yield {current: gr.skip()}
+                yield {current: gr.skip()}
                 return
             yield from refresh(number, name, token, request.session_hash, values, force=False)
 
@@ -192,6 +193,20 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
         controls.buttons[name].click(on_press, [number, *inputs], [*kept, *outputs], js=NUMBERED,
                                      trigger_mode="multiple", **QUIET)
         wire_stage(app, name, stages[name], token)
+
+    def on_restore(number: list, token: str, request: gr.Request, event: gr.EventData, *values) -> Iterator[dict]:
+        """Back or Forward of the browser: the recipe of that address."""
+        recipe, _ = Recipe.from_query(str(event._data.get("query", "")))
+
+        def plan(visitor: Visitor, _: Sequence) -> tuple[Recipe, dict]:
+            there, _ = fit(recipe, visitor)
+            sidebar = dict(zip(controls.inputs, fitted(controls, there, visitor)))
+            return there, {**sidebar, tabs: gr.update(selected=there.tab)}
+
+        yield from follow(number, recipe.tab, token, request.session_hash, values, plan, controls.inputs)
+
+    told.restore(on_restore, [number, *inputs], [tabs, *controls.inputs, *outputs], js=NUMBERED,
+                 trigger_mode="multiple", **QUIET)
 
     compare.wire_branch(app, controls, token, tabs)  # the tab in front then shows itself
 
@@ -273,7 +288,7 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
         offered = dict(zip((fields[name] for name in OUTFITTED), outfit(recipe, visitor)))
         walked = {fields[name]: getattr(recipe, name) for name in USUAL}
         read = understood(dataset if recipe.data == OWN else None)
-        return recipe, {fields["data"]: recipe.data, own.note: read, **offered, **walked}
+        return recipe, {fields["data"]: picked(recipe, visitor), own.note: read, **offered, **walked}
 
     def pick(recipe: Recipe, visitor: Visitor, event: dict) -> tuple[Recipe, dict]:
         recipe, sets = choose(recipe.with_(data=event.get("name")), visitor)
@@ -327,10 +342,17 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
     sidebar.on(own.pad.drawn, draw, sets=sets)
 
 
+def picked(recipe: Recipe, visitor: Visitor) -> dict:
+    """The picker's update for a recipe: a visitor's own data stand in it too."""
+    items = {} if visitor.data is None else {"items": items_with(visitor.data)}
+    return gr.update(value=recipe.data, **items)
+
+
 def fitted(controls: Controls, recipe: Recipe, visitor: Visitor) -> list:
     """The whole sidebar for a recipe, with the choices that there are for its data."""
     values = controls.show(recipe)
-    for name, update in zip(OUTFITTED, outfit(recipe, visitor)):
+    offered = {**dict(zip(OUTFITTED, outfit(recipe, visitor))), "data": picked(recipe, visitor)}
+    for name, update in offered.items():
         values[list(controls.fields).index(name)] = update
     return values
 

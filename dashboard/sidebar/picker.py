@@ -13,6 +13,7 @@ from PIL import Image
 
 from core.data.datasets import Dataset, load, names
 from core.drawing.palettes import hues
+from core.recipe.recipe import OWN
 
 SIDE = 48
 
@@ -46,14 +47,19 @@ def picture_of(dataset: Dataset, side: int = SIDE, across: int = 1) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
+def items_with(own: Dataset | None) -> list[dict]:
+    """What can be picked: a visitor's own data first, if there are any."""
+    mine = [{"name": OWN, "title": "your own data", "image": picture_of(own)}] if own is not None else []
+    return mine + [{"name": name, "title": load(name).title, "image": thumbnail(name)} for name in names()]
+
+
 class Picker(gr.HTML):
     """Value: the name of the data set. The event `pick` carries {"name": …}; the value changes at once, in the page."""
 
-    def __init__(self, value: str = "", **kwargs):
-        items = [{"name": name, "title": load(name).title, "image": thumbnail(name)} for name in names()]
+    def __init__(self, value: str = "", items: list[dict] | None = None, **kwargs):
         super().__init__(
             value,
-            items=items,
+            items=items if items is not None else items_with(None),
             html_template='<div class="ns-picker" role="radiogroup" aria-label="data set"></div>',
             js_on_load="Noisescope.picker(element, { props, watch, trigger: name => trigger('pick', { name }) });",
             apply_default_css=False,

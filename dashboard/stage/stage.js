@@ -4,6 +4,8 @@
 
   const MOST = 6; // panels at once
   const stages = new Set(); // those on the page, for the keyboard
+  // What has a use of its own for keys that move the playhead.
+  const KEYED = 'input, textarea, select, [contenteditable], [role=slider], [role=tab], [role=listbox]';
 
   // Keep the room a changing text has needed, so that nothing below it jumps.
   function settle(node) {
@@ -142,6 +144,7 @@
       this.still = this.options.autoplay && matchMedia('(prefers-reduced-motion: reduce)').matches;
       const same = film.shape === this.last;
       this.shape = film.shape;
+      if (N.known) N.known(this.element.noisescope, this.order);
       for (const node of [this.sentence, this.figures]) Object.assign(node, { nsLength: 0 }).style.minHeight = '';
       if (!same) this.sample = null;
       if (Number.isFinite(value.frame)) Object.assign(transport, { wanted: value.frame, held: true });
@@ -232,9 +235,10 @@
         if (on.size === 1) return;
         on.delete(key);
       } else {
-        if (on.size >= MOST) return;
+        if (on.size >= MOST) return this.say(`${MOST} panels are the most: switch one off first.`);
         on.add(key);
       }
+      this.say('');
       this.chosen = this.order.filter(k => on.has(k));
       if (!this.film.panels.has(key) && !this.pending.has(key)) {
         this.pending.add(key);
@@ -310,6 +314,11 @@
       settle(this.figures);
     }
 
+    say(words) {
+      this.note.textContent = words;
+      if (!words) this.status();
+    }
+
     status() { this.note.textContent = this.props.status || ''; }
 
     complain(error) {
@@ -374,7 +383,8 @@
 
   // Keys go to the stage that has the focus, or to the one in sight when nothing else has it.
   document.addEventListener('keydown', event => {
-    const focus = document.activeElement, free = !focus || focus === document.body;
+    const focus = document.activeElement;
+    const free = !focus || !focus.closest(`.ns-stage, .ns-popover, dialog, ${KEYED}`);
     for (const stage of stages) if (!stage.node.isConnected) stage.remove();
     const stage = [...stages].find(s => (free ? s.awake && s.node.offsetParent : s.node.contains(focus)));
     if (!stage || event.defaultPrevented) return;

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
 
 from core.recipe.recipe import Recipe
+from core.recipe.values import shown
 from core.views import View
 from dashboard.server.app_state import AppState, said_with, user_error, while_newest
 from dashboard.server.exports import export_stream
@@ -37,10 +38,19 @@ def show(app: AppState, tab: str, growing: Callable[[Recipe, Visitor], Iterator[
         for stream, value in app.foreground.each(play(films, recipe.panels, recipe.frame or None, before)):
             if not app.turns.holds(session, tab, turn):
                 return
+            if visitor.trace(name) is not stream:
+                _miss(recipe.panels, stream.film)
             visitor.keep(name, stream)
             yield value
     except Exception as error:
         raise user_error(error) from None
+
+
+def _miss(panels: Sequence[str], film: View) -> None:
+    """Say which of the panels that a link asks for this film does not have."""
+    lost = [shown(key) for key in panels if key not in film.offers]
+    if lost:
+        gr.Warning(f"No panel {', '.join(lost)} here, as the link asks; there are {', '.join(film.offers)}")
 
 
 def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:

@@ -1,0 +1,106 @@
+"""Small things that hands do on the page: Back, Enter, arrow keys, one panel too many; in a real browser."""
+
+from __future__ import annotations
+
+STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
+
+
+def whole(page, tab: str, condition: str = "true") -> str:
+    page.wait_for_function(f"(() => {{ const s = {STAGE.format(tab)}; "
+                           f"return s && s.total > 1 && s.frames === s.total && ({condition}); }})()")
+    return page.evaluate(f"{STAGE.format(tab)}.film.id")
+
+
+def number(page, field: str, value) -> None:
+    page.fill(f"#field-{field} input", str(value))
+    page.press(f"#field-{field} input", "Enter")
+
+
+def test_back_goes_to_the_recipe_before_and_forward_to_the_one_after(open_page, url):
+    page = open_page(url, query="samples=50&steps=10")
+    page.wait_for_selector("body.ns-ready")
+    whole(page, "denoise")
+    number(page, "steps", 20)
+    page.wait_for_function("location.search.includes('steps=20')")
+    whole(page, "denoise", "s.total === 21")
+    page.click(".ns-pick[title='Moons']")
+    page.wait_for_function("location.search.includes('data=moons')")
+    page.click("button[role=tab]:has-text('Forward')")
+    page.wait_for_function("location.search.includes('tab=forward')")
+    page.evaluate("history.back()")
+    page.wait_for_selector("button[role=tab][aria-selected=true]:has-text('Denoise')")
+    page.evaluate("history.back()")
+    page.wait_for_function("!location.search.includes('moons')")
+    page.wait_for_selector(".ns-pick[aria-checked=true][title='T-Rex']")
+    whole(page, "denoise", "s.total === 21")
+    page.evaluate("history.back()")
+    whole(page, "denoise", "s.total === 11")
+    assert page.input_value("#field-steps input") == "10"
+    page.evaluate("history.forward()")
+    page.wait_for_function("document.querySelector('#field-steps input').value === '20'")
+    whole(page, "denoise", "s.total === 21")
+    assert page.query_selector("[data-testid=toast-body]") is None
+
+
+def test_a_panel_that_a_link_asks_for_in_vain_is_named_and_leaves_the_address(open_page, url):
+    page = open_page(url, query="samples=50&steps=10&panels=x_t,magic")
+    assert "No panel magic here" in page.wait_for_selector("[data-testid=toast-body]").inner_text()
+    whole(page, "denoise")
+    page.wait_for_function("location.search.includes('panels=x_t') && !location.search.includes('magic')")
+
+
+def test_a_seventh_panel_is_refused_in_words(open_page, url):
+    page = open_page(url, query="samples=50&steps=10")
+    page.wait_for_selector("body.ns-ready")
+    whole(page, "denoise")
+    chips = page.locator("#stage-denoise .ns-chip")
+    for k in range(chips.count()):
+        if page.locator("#stage-denoise .ns-chip[aria-pressed=true]").count() == 6:
+            break
+        if chips.nth(k).get_attribute("aria-pressed") == "false":
+            chips.nth(k).click()
+            key = chips.nth(k).get_attribute("data-key")
+            page.wait_for_selector(f"#stage-denoise .ns-chip[data-key={key}][aria-pressed=true]")
+    page.click("#stage-denoise .ns-chip[aria-pressed=false] >> nth=0")
+    assert page.inner_text("#stage-denoise .ns-status") == "6 panels are the most: switch one off first."
+    page.click("#stage-denoise .ns-chip[aria-pressed=true] >> nth=0")
+    assert page.inner_text("#stage-denoise .ns-status") == ""
+
+
+def test_enter_beside_a_slider_and_keys_on_it_count_like_a_pointer(open_page, url):
+    page = open_page(url, query="samples=50&steps=10")
+    page.wait_for_selector("body.ns-ready")
+    page.fill("#field-eta input[type=number]", "0.5")
+    page.press("#field-eta input[type=number]", "Enter")
+    page.wait_for_function("location.search.includes('eta=0.5')")
+    page.focus("#field-eta input[type=range]")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("location.search.includes('eta=0.51')")
+
+
+def test_arrow_keys_move_the_playhead_after_a_click_in_the_sidebar(open_page, url):
+    page = open_page(url, query="samples=50&steps=10&frame=3")
+    page.wait_for_selector("body.ns-ready")
+    first = whole(page, "denoise")
+    page.click(".ns-pick[title='Moons']")
+    whole(page, "denoise", f"s.film.id !== '{first}' && !s.playing || s.pause()")
+    page.evaluate(f"{STAGE.format('denoise')}.seek(3)")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"{STAGE.format('denoise')}.frame === 4")
+
+
+def test_data_of_ones_own_have_a_picture_that_is_selected(open_page, url):
+    page = open_page(url, query="samples=50&steps=10")
+    page.wait_for_selector("body.ns-ready")
+    page.click(".ns-own button")
+    with page.expect_file_chooser() as chooser:
+        page.click("#own-file")
+    rows = "\n".join(f"{i % 7},{i % 5}" for i in range(40))
+    chooser.value.set_files({"name": "p.csv", "mimeType": "text/csv", "buffer": f"x,y\n{rows}".encode()})
+    page.wait_for_selector(".ns-pick[title='your own data'][aria-checked=true] img")
+    page.click(".ns-pick[title='Moons']")
+    page.wait_for_function("location.search.includes('data=moons')")
+    page.click(".ns-pick[title='your own data']")
+    page.wait_for_function("location.search.includes('data=own')")
+    page.reload(wait_until="domcontentloaded")
+    page.wait_for_selector(".ns-pick[title='your own data'][aria-checked=true]")
