@@ -6,11 +6,6 @@
   const SIZES = [160, 224, 320, 448], RATES = [10, 20, 30, 50], EVERY = [1, 2, 5, 10, 20];
   const STRIP = 8; // pictures in a PNG strip
   const PACES = { frame: 'as here', t: 'even in t', log_snr: 'even in log-SNR' };
-  // Bytes a pixel and frame, by what is on it: pictures of noise hardly compress, points on empty ground do.
-  const WEIGHT = {
-    gif: { pixels: 0.3, marks: 0.08 }, mp4: { pixels: 0.03, marks: 0.04 },
-    webp: { pixels: 0.13, marks: 0.09 }, png: { pixels: 0.1, marks: 0.08 },
-  };
 
   const field = (label, control) => N.make('label', 'ns-field', {}, N.make('span', '', {}, label), control);
 
@@ -24,9 +19,7 @@
     return select;
   }
 
-  const size = bytes => (bytes >= 1e6 ? `${N.short(bytes / 1e6)} MB` : `${Math.max(1, Math.round(bytes / 1e3))} kB`);
-
-  // `about()` tells {frames, panels: [kind…]} of what is shown; `ask(options)` hands the wish to the server.
+  // `about()` tells {frames} of what is shown; `ask(options)` hands the wish to the server.
   N.Exporter = class {
     constructor({ about, ask }) {
       Object.assign(this, { about, ask });
@@ -53,7 +46,7 @@
 
     listen() {
       this.button.onclick = () => this.open(this.popover.hidden);
-      this.popover.onchange = () => this.estimate();
+      this.popover.onchange = () => this.expect();
       this.popover.onkeydown = event => {
         if (event.key === 'Escape') { this.open(false); this.button.focus(); }
         event.stopPropagation();
@@ -70,7 +63,7 @@
       this.popover.hidden = !wanted;
       this.button.setAttribute('aria-expanded', wanted);
       document[wanted ? 'addEventListener' : 'removeEventListener']('pointerdown', this.outside);
-      if (wanted) { this.estimate(); this.format.focus(); }
+      if (wanted) { this.expect(); this.format.focus(); }
     }
 
     options() {
@@ -80,15 +73,11 @@
       };
     }
 
-    estimate() {
-      const { format, size: side, every, fps } = this.options(), { frames, panels } = this.about();
+    expect() {
+      const { format, every, fps } = this.options(), count = Math.ceil(this.about().frames / every);
       this.fields.forEach(row => { row.hidden = format === 'trace'; });
-      const count = Math.ceil(frames / every);
-      const weight = WEIGHT[format];
-      this.expected.textContent = !weight ? 'everything, to open again'
-        : `about ${size(panels.reduce((sum, kind) => sum + weight[/images|heat/.test(kind) ? 'pixels' : 'marks'], 0)
-          * side * side * (format === 'png' ? Math.min(count, STRIP) : count))}`
-          + (format === 'png' ? '' : `, ${N.short(count / fps)} s`);
+      this.expected.textContent = format === 'trace' ? 'everything, to open again'
+        : format === 'png' ? `${Math.min(count, STRIP)} pictures` : `${count} frames, ${N.short(count / fps)} s`;
     }
 
     // {progress 0…1, message, file: {url, orig_name}} from the server

@@ -29,7 +29,7 @@
       this.transport.startOfJump = () => this.number(this.transport.frame);
       this.transport.jumpTo = value => this.nearest(value);
       this.exporter = new N.Exporter({
-        about: () => ({ frames: this.film ? this.film.total : 0, panels: this.shown.map(p => p.kind) }),
+        about: () => ({ frames: this.film ? this.film.total : 0 }),
         ask: wish => this.trigger('export', {
           ...wish, panels: this.keys, frame: this.transport.frame, sample: this.sample, theme: N.look().theme,
         }),
@@ -164,8 +164,6 @@
     }
 
     get blanks() { return Math.min(MOST, this.options.shown.length || 2); }
-
-    get shown() { return this.keys.map(key => this.film.panels.get(key)); }
 
     // ---- what stands where ----
 

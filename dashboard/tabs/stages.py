@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -71,7 +72,8 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
             stream = app.stream(visitor, request.session_hash, tab)
             name = f"noisescope-{tab}-{stream.film.about.get('data', '')}"
             for done, path in export_stream(stream, said_with(event), new_folder(), name):
-                yield export_state(done, "ready" if path else f"{100 * done:.0f} %", path)
+                said = f"ready: {Path(path).stat().st_size / 1e6:.2f} MB" if path else f"{100 * done:.0f} %"
+                yield export_state(done, said, path)
         except Exception as error:
             yield export_state(1.0, str(user_error(error).message))
 

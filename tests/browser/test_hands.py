@@ -73,6 +73,8 @@ def test_enter_beside_a_slider_and_keys_on_it_count_like_a_pointer(open_page, ur
     page.fill("#field-eta input[type=number]", "0.5")
     page.press("#field-eta input[type=number]", "Enter")
     page.wait_for_function("location.search.includes('eta=0.5')")
+    track, box = (page.locator(f"#field-eta input[type={kind}]").bounding_box() for kind in ("range", "number"))
+    assert track["x"] + track["width"] <= box["x"], "the whole track can be reached"
     page.focus("#field-eta input[type=range]")
     page.keyboard.press("ArrowRight")
     page.wait_for_function("location.search.includes('eta=0.51')")
