@@ -608,7 +608,7 @@ def _learning(exam: Exam) -> None:
             expected="optimizer.zero_grad() once a step",
         )
         return
-    scored = [(c.error.mean(), max(float(c.power.mean()), 1e-12)) for c in calls if c.error is not None]
+    scored = [_score(c) for c in calls if c.error is not None]
     if len(scored) < 30 or exam.has(Place.TARGET, Place.LOSS, Place.NOISE):
         return
     ratio = np.array([e / p for e, p in scored])
@@ -636,6 +636,14 @@ def _learning(exam: Exam) -> None:
         )
     elif len(calls) > 60 and n < 300 and last > 0.985:
         exam.found(Place.LEARNING, "not learnt yet", unusual=True, measured=f"{n} calls")
+
+
+def _score(call: Train) -> tuple[float, float]:
+    """(mean error, mean square of the target), each row counted by what its target has on average at its t."""
+    weight = np.ones(len(call.error))
+    if call.u is not None and np.isfinite(call.u).all():
+        weight = 1 / np.maximum(call.u**2 + call.v**2, 1e-12)
+    return float((weight * call.error).mean()), max(float((weight * call.power).mean()), 1e-12)
 
 
 def _network(exam: Exam) -> None:

@@ -269,6 +269,10 @@ def _explain(exam: Exam, found: list[Landing]) -> None:
         expected=f"{number(mid.want[0])}·x0 and {number(mid.want[1])} of noise in all at t = {number(mid.s)}",
         evidence=evidence,
     )
+    few = len(bad) < SHARE * len(found)
+    if few:  # the rule as such is right
+        _odd_steps(exam, found, bad, worst, mid, read, evidence)
+        return
     # taken for another kind of output
     for kind in ("eps", "x0", "v", "velocity", "data − noise", "score"):
         if kind in (L.kind, OPPOSITE.get(L.kind)) or L.family == "VE" and kind in ("v",):
@@ -299,6 +303,12 @@ def _explain(exam: Exam, found: list[Landing]) -> None:
         return
     if _clock(exam, L, walk, found, read):
         return
+    _odd_steps(exam, found, bad, worst, mid, read, evidence)
+
+
+def _odd_steps(exam: Exam, found: list[Landing], bad: list[Landing], worst: Landing, mid: Landing, read: dict,
+               evidence: str) -> None:
+    """No other reading fits: the noise alone is off, or the mean is."""
     if _noise_alone(exam, found, evidence):
         return
     extra = ""
@@ -307,11 +317,12 @@ def _explain(exam: Exam, found: list[Landing]) -> None:
     elif mid.off_noise <= mid.tolerance:
         extra = ": the part of x0 is off"
     few = len(bad) < SHARE * len(found)
-    where = f"at t = {number(worst.t)}" if few else f"at {len(bad)} of {len(found)} steps, such as t = {number(mid.t)},"
+    x = worst if few else mid
+    where = f"at t = {number(x.t)}" if few else f"at {len(bad)} of {len(found)} steps, such as t = {number(x.t)},"
     exam.found(
         Place.STEP,
-        f"{where} the step leads to {number(mid.A)}·x0 + {number(mid.E)}·eps + {number(mid.c)}·z where "
-        f"the schedule has {number(mid.want[0])} and {number(mid.want[1])}{extra}",
+        f"{where} the step leads to {number(x.A)}·x0 + {number(x.E)}·eps + {number(x.c)}·z where the schedule has "
+        f"{number(x.want[0])} and {number(x.want[1])}{extra}",
         weight=1,
         refute="a rule whose mean and noise do add up to the schedule's",
         **read,
@@ -798,14 +809,21 @@ def _last(exam: Exam) -> None:
         Place.FORWARD, Place.TARGET, Place.STEP, Place.PARAMETERIZATION, Place.SCHEDULE, Place.TIME, Place.LADDER
     ):
         return
-    found = [x for x in endings(exam.walk, L) if x.seen and math.isfinite(x.A) and abs(x.A) > 1e-9]
+    found = [x for x in endings(exam.walk, L) if x.seen and math.isfinite(x.A) and abs(x.A) > 1e-5]
+    kept = [x for x in found if x.alive]
+    found = kept or found
     if not found:
         return
     sizable = [x for x in found if abs(x.A) > 0.2]
     start = found[0].start
-    noisy = [x for x in sizable if x.c > 1e-4 * max(1.0, start[1])]
-    if noisy and noisy[-1] is sizable[-1] and abs(noisy[-1].A - 1) < 0.3 and not _stays_on_the_path(L, noisy[-1]):
-        x = noisy[-1]
+    last = sizable[-1] if sizable else None
+    # Where both the mean and what was drawn about it are still held, or neither, it cannot be known which one is meant:
+    # programs of the SDE draw once more and hand back the mean.
+    of_sde = L.kind == "score" or any(x.is_euler for x in exam.landings)
+    meant = of_sde and any(x.c == 0 and abs(x.A - 1) < 0.3 for x in sizable)
+    noisy = last is not None and last.c > 1e-4 * max(1.0, start[1]) and abs(last.A - 1) < 0.3
+    if noisy and not (meant or _stays_on_the_path(L, last)):
+        x = last
         exam.found(
             Place.STEP_NOISE,
             f"the last step adds noise of std {number(x.c)} to the finished samples",
@@ -815,6 +833,9 @@ def _last(exam: Exam) -> None:
             evidence="the step after the last call",
             refute="a walk that goes on after it",
         )
+        return
+    found = [x for x in found if x.a and x.b]
+    if not found:
         return
     x = found[-1]
     level = abs(x.E) / max(abs(x.A), 1e-9)

@@ -178,7 +178,8 @@ def _arrival(told: dict, before: int) -> Arrival:
     for term in terms:
         if not 0 <= term.call < (len(draws) if term.kind == "z" else before):
             raise ValueError(f"a step names call {term.call} of {before}")
-    return Arrival(terms, str(told["source"]), float(told["left"]), [dict(c) for c in told["clips"]], draws)
+    return Arrival(terms, str(told["source"]), float(told["left"]), [dict(c) for c in told["clips"]], draws,
+                   bool(told.get("alive", False)))
 
 
 def _arrays(tensors: dict[str, np.ndarray]) -> Run:

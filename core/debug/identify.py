@@ -21,7 +21,7 @@ from .record import Arrival, Run, Walk
 
 #: How much of a step's own move it may miss its landing by. Arithmetic in float32 misses it by 1e-4; what is called a
 #: fault here moves it by a hundredth of the move and more.
-TOLERANCE = 0.03
+TOLERANCE = 0.01
 #: The same where the level was not seen at just this t, and stands between two that were.
 BETWEEN = 0.25
 
@@ -293,6 +293,7 @@ class Landing:
     seen: bool = True
     last: bool = False
     source: str = ""
+    alive: bool = False
     clips: list[dict] = field(default_factory=list)
     draws: list[dict] = field(default_factory=list)
 
@@ -388,6 +389,8 @@ def landings(
         if arrival is None:
             continue
         landing = _land(arrival, m, times, table)
+        if {walk.calls[k].facts.get("dtype") for k in (m - 1, m)} & {"float16", "bfloat16"}:
+            landing.seen = False  # rounding of the state hides the coefficients
         aim = true[m] if goal is None else goal(float(times[landing.call - 1]), float(times[m]))
         want = levels.at(aim)
         landing.want, landing.exact = (want[0], want[1]), landing.exact and want[4]
@@ -429,7 +432,7 @@ def _land(arrival: Arrival, m: int, times: np.ndarray, table: np.ndarray) -> Lan
         exact=exact,
         seen=seen,
         last=m == len(times),
-        source=arrival.source,
+        source=arrival.source, alive=arrival.alive,
         clips=arrival.clips,
         draws=arrival.draws,
     )

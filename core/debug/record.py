@@ -72,6 +72,7 @@ class Arrival:
     left: float = 0.0
     clips: list[dict] = field(default_factory=list)
     draws: list[dict] = field(default_factory=list)
+    alive: bool = False  #: of an end: whether the program still held it, or something made of it, after the loop
 
 
 @dataclass

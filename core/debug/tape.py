@@ -224,6 +224,8 @@ class Tape(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        if name == "_set_grad_enabled" and args and args[0] is False:
+            self.awake = True  # a walk may begin
         if name in SILENT and name != "__setitem__" or not (self.awake or name in DRAWS):
             return func(*args, **kwargs)
         before = None
@@ -250,6 +252,16 @@ class Tape(TorchFunctionMode):
     def node(self, tensor: Tensor) -> Node:
         """The node of a tensor; one that nobody has seen being made is given."""
         return self.known(tensor) or self.put(tensor, "given")
+
+    def alive(self) -> set[int]:
+        """ids of the nodes whose tensors the program still holds, and of all that those were made of."""
+        found, todo = set(), [node for ref, node in self.nodes.values() if ref() is not None]
+        while todo:
+            node = todo.pop()
+            if id(node) not in found:
+                found.add(id(node))
+                todo += [a for a in node.args if isinstance(a, Node)]
+        return found
 
     def put(self, tensor: Tensor, op: str, args: tuple = (), **more) -> Node:
         parents = [a for a in args if isinstance(a, Node)]
@@ -291,6 +303,9 @@ class Tape(TorchFunctionMode):
     def _note(self, name: str, args: tuple, kwargs: dict, result, before: Node | None) -> None:
         if name in DRAWS:
             if isinstance(result, Tensor) and self._counts(result):
+                if name == "normal" and args and isinstance(args[0], Tensor) and args[0].numel() == result.numel() > 1:
+                    self._drawn_about(args, kwargs, result)
+                    return
                 plain = not any(isinstance(a, Tensor) and a.numel() > 1 for a in args) or name.endswith(("_like", "_"))
                 law = DRAWS[name] if plain else f"{DRAWS[name]} of given"
                 self.put(result, name, law=law, pure=True, about=False)
@@ -341,6 +356,20 @@ class Tape(TorchFunctionMode):
         if op == "same" and found and isinstance(found[0], Node) and found[0].numel != result.numel():
             op = "opaque"
         self.put(result, op, found, options=options)
+
+    def _drawn_about(self, args: tuple, kwargs: dict, result: Tensor) -> None:
+        """`torch.normal(mean, std)` is mean + std·z: the z that was drawn in it is worked out."""
+        std = args[1] if len(args) > 1 else kwargs.get("std", 1.0)
+        with self.asleep():
+            mean = args[0].detach()
+            z = (result.detach() - mean) / std
+            if not bool(torch.isfinite(z).all()):
+                self.put(result, "same", (self.node(args[0]),))
+                return
+            drawn = self.put(z, "randn", law="normal", pure=True, about=False)
+            factors = (drawn, self._operand(std, None))
+            scaled = Node(next(self.serial), "product", factors, z * std, options={"name": "mul"}, pure=True)
+            self.put(result, "sum", (self.node(args[0]), scaled), options={"name": "add"})
 
     def _operand(self, value, before: Node | None):
         if before is not None:

@@ -114,6 +114,7 @@ class Watch:
         self._next, self._n, self._stepped, self._backward = 1, 0, 0, 0
         self._bytes = 0
         self._probes: list[tuple] = []
+        self._maybe: tuple | None = None
         self._start: dict[int, np.ndarray] = {}
 
     def _take(self, network: Any) -> None:
@@ -290,6 +291,10 @@ class Watch:
                 self._count_training()
                 return
             self.tape.awake = True  # a walk begins
+        first, self._maybe = self._maybe, None
+        if first is not None and self._comes_from(node, first[-1]):  # that was the first call of a walk, not a training
+            self.run.trains.remove(first[0])
+            self._walk_call(*first[1:-1], made=False)
         made = self._made_of_calls(node)
         noised = None if made else self._noised(node, t)
         if noised is not None or (not made and gradient and self._walk_is_over(x)):
@@ -298,7 +303,13 @@ class Watch:
             if gradient:
                 self._count_training()
         else:
-            self._walk_call(index, module, node, x, t, out, gradient, made, others)
+            self._walk_call(index, module, node, x, t, out, gradient, others, made)
+
+    def _comes_from(self, node: Node, output: Node) -> bool:
+        """Whether an input is made of that output."""
+        inner = node.args[0] if node.op in ("cat", "repeat") and node.args and isinstance(node.args[0], Node) else node
+        return any(leaf is output or leaf.op == "part" and strip(leaf.args[0]) is output or leaf.about
+                   for leaf, _ in terms(inner))
 
     def _walk_is_over(self, x: Tensor) -> bool:
         """With gradients on, and an input that is neither noised data nor made of outputs: a start, if it is a draw."""
@@ -372,8 +383,11 @@ class Watch:
             made = alpha.reshape(B, *[1] * (x.ndim - 1)) * x0.value.reshape(x.shape).double().cpu()
             made = made + sigma.reshape(B, *[1] * (x.ndim - 1)) * eps.value.reshape(x.shape).double().cpu()
             facts["left_input"] = float(((made - x.detach().double().cpu()) ** 2).mean())
-        node.op, node.args, node.call, node.about, node.pure = "state", (), call, False, False
         output = self.tape.put(out, "output", about=True, pure=False, call=call)
+        if gradient:
+            node.op, node.args, node.call, node.about, node.pure = "state", (), call, False, False
+        else:
+            self._maybe = (call, index, module, node, x, t, out, gradient, others, output)
         self._training = (call, node, x0, eps, output)
         self.run.trains.append(call)
         if gradient and out.requires_grad:
@@ -425,7 +439,7 @@ class Watch:
             call.power = (y**2).mean(1).numpy()[keep]
             rest = [(n, f) for n, f in leaves if n is not out]
             self._taught(call, state, x0, eps, y, [(n, -f / ours[0][1]) for n, f in [*rest, *wanted]], B)
-            facts["_gap"] = gap.float()
+            facts["_gap"] = (gap / q).float()  # output − target, whichever way it was written
 
     def _shapes_of_difference(self, sides: list[Node]) -> list[list[int]]:
         """The shapes of the two sides of `output − target`, the output's first."""
@@ -503,7 +517,7 @@ class Watch:
             or any(n.about or n.op == "state" and id(n) in self._states for n, _ in terms(inner))
         )
 
-    def _walk_call(self, index, module, node, x, t, out, gradient, made, others) -> None:
+    def _walk_call(self, index, module, node, x, t, out, gradient, others, made) -> None:
         whole, doubled = node, 1
         bare = strip(node)
         if bare.op in ("cat", "repeat") and bare.args and isinstance(bare.args[0], Node):
@@ -521,6 +535,8 @@ class Watch:
             arrival = self._arrival(node, x if doubled == 1 else x[: len(x) // 2])
         if arrival is None:
             self._end_walk()
+            if not strip(node).pure:
+                self._link_to_draw(node)
             walk = self._walk = Walk(facts={"network": index, "start": self._start_of(node, x)})
             self._keep(walk)
         B = rows_of(node.value)
@@ -553,7 +569,10 @@ class Watch:
         self._cut(node, (walk, k))
         if whole is not node:
             whole.op, whole.args = "opaque", ()
-        output = self.tape.put(out, "output", about=True, pure=False, call=(walk, k))
+        output = self.tape.known(out)  # known already where the call was first taken for one of training
+        if output is None or output.op != "output":
+            output = self.tape.put(out, "output", about=True, pure=False, call=(walk, k))
+        output.call = (walk, k)
         self._nodes = [*self._nodes[-5:], (node, output, out.detach())]
         self.tape.derived = []
         self._drawn_before = self.tape.draws
@@ -568,6 +587,14 @@ class Watch:
         same = (d for d in reversed(self.tape.draws) if d.value is not None and d.value.shape == half.shape)
         return next((d for d in same if torch.equal(d.value, half)), None)
 
+    def _link_to_draw(self, node: Node) -> None:
+        """A start that nobody saw being made is the draw of the same numbers, if there is one."""
+        for draw in reversed(self.tape.draws):
+            if draw.value is not None and draw.value.shape == node.value.shape and torch.equal(draw.value, node.value):
+                node.op, node.args = "same", (draw,)
+                node.pure = True
+                return
+
     def _cut(self, node: Node, where) -> None:
         """Make a node a state: what it was made of is forgotten, and what it is a multiple of becomes one of it."""
         if node.op == "state" and id(node) in self._states:
@@ -578,7 +605,7 @@ class Watch:
             if not opened or len(opened) != 1 or rows_of(opened[0][0].value) != rows_of(node.value):
                 break
             inner, factor = opened[0]
-            if inner.op in DRAWS or inner.op == "state" or bool((factor == 0).any()):
+            if inner.op == "state" or bool((factor == 0).any()):
                 break
             chain.append((at, inner, factor))
             at = inner
@@ -591,6 +618,7 @@ class Watch:
             number = (
                 float(back[0]) if bool((back == back[0]).all()) else back.reshape(-1, *[1] * (inner.value.ndim - 1))
             )
+            inner.pure = False
             inner.op, inner.args, inner.options = "product", (outer, _constant_node(number)), {"name": "mul"}
         if len(self._last) > 12:
             old = next(iter(self._last))
@@ -700,6 +728,7 @@ class Watch:
         if len(walk.calls) > 0 and self._nodes:
             self._walk = walk
             state = self._nodes[-1][0]
+            self._alive = self.tape.alive()
             for node in self.tape.derived:
                 if (
                     node.value is not None
@@ -719,6 +748,7 @@ class Watch:
         if all(self._leaf(leaf) is not None or leaf.pure or _modulated(leaf) is not None for leaf, _ in found):
             arrival = self._arrival(node, node.value)
             if arrival is not None:
+                arrival.alive = id(node) in self._alive
                 walk.ends.append(arrival)
                 walk.final = rows(array(node.value))
                 walk.facts["final"] = moments(array(node.value))
