@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .exam import Exam, number
-from .identify import KINDS, tables
+from .identify import KINDS, landings, tables
 from .places import Place
 from .record import Train
 
@@ -160,6 +160,16 @@ def _noise(exam: Exam) -> None:
 
 def _forward(exam: Exam) -> None:
     L = exam.levels
+    crooked = [c for c in exam.learning if c.facts.get("crooked")]
+    if len(crooked) > 0.5 * len(exam.learning):
+        exam.found(
+            Place.FORWARD,
+            "x_t is no sum of multiples of data and noise: something is divided by one of them",
+            weight=3,
+            expected="alpha·x0 + sigma·eps",
+            evidence=f"the arithmetic of {len(crooked)} batches",
+        )
+        return
     if L is None or exam.has(Place.NOISE):
         if L is None:
             exam.not_seen(
@@ -168,6 +178,16 @@ def _forward(exam: Exam) -> None:
             )
         return
     exam.fine(Place.FORWARD)
+    if L.flipped and not _flip_is_meant(exam):
+        exam.found(
+            Place.FORWARD,
+            "x_t is made with minus sigma times eps, and neither the target nor the sampler knows of it",
+            weight=2,
+            measured=f"sigma = {number(-float(L.sigma[len(L.t) // 2]))} at t = {number(L.t[len(L.t) // 2])}",
+            expected="alpha·x0 + sigma·eps",
+            refute="a target and a sampler that have the minus too",
+        )
+        return
     name = L.closed_name or {
         "VP": "variance preserving",
         "VE": "variance exploding",
@@ -245,6 +265,14 @@ def _forward(exam: Exam) -> None:
             weight=2,
             evidence=f"alpha is the product of 1 − beta of a known schedule to {size * 1e-4:.0e}",
         )
+
+
+def _flip_is_meant(exam: Exam) -> bool:
+    """Whether the steps land where they should with the sign as it is: then −eps is only another name."""
+    if exam.walk is None or exam.levels.kind in (None, "none"):
+        return exam.walk is None
+    known = [x for x in landings(exam.walk, exam.levels) if x.seen and np.isfinite(x.A) and np.isfinite(x.want[0])]
+    return bool(known) and np.mean([x.good for x in known]) > 0.9
 
 
 def _is_alpha_bar(L) -> bool:

@@ -188,6 +188,8 @@ def _rule(exam: Exam) -> None:
     if L.kind in (None, "none"):
         exam.not_seen("what the output means", "compare it with its target inside the block")
         return
+    if _crooked(exam):
+        return
     found = landings(walk, L)
     exam.landings = found
     known = [x for x in found if x.seen and math.isfinite(x.A)]
@@ -225,6 +227,28 @@ def _rule(exam: Exam) -> None:
         exam.found(Place.STEP, "the steps do not land on training's noise levels", weight=1)
         return
     _explain(exam, moving)
+
+
+def _crooked(exam: Exam) -> bool:
+    """Whether states are divided by what they should be sums of."""
+    calls = [c for c in exam.walk.calls[1:] if c.arrival is not None]
+    sources = [c.arrival.source for c in calls if c.arrival.source.startswith("divided")]
+    if len(sources) <= 0.5 * len(calls):
+        return False
+    below = max(set(sources), key=sources.count).split()[-1]
+    place, what = {
+        "z": (Place.STEP_NOISE, "the fresh noise"),
+        "outputs": (Place.GUIDANCE, "a difference of outputs"),
+        "x": (Place.STEP, "a state or an output"),
+    }[below]
+    exam.found(
+        place,
+        f"the steps divide by {what}: they are no sum of x_t, output and noise",
+        weight=3,
+        expected="a·x_t + b·output + c·z",
+        evidence=f"the arithmetic of {len(sources)} steps",
+    )
+    return True
 
 
 def _few(moving: list[Landing]) -> bool:
@@ -287,6 +311,15 @@ def _explain(exam: Exam, found: list[Landing]) -> None:
             )
             return
     flipped = OPPOSITE.get(L.kind)
+    if flipped in KINDS and L.kind.startswith("−") and _fits(landings(walk, L, kind=flipped)):
+        exam.found(
+            Place.TARGET,
+            f"the network is taught {L.kind}, and the sampler takes its output for {flipped}",
+            weight=3,
+            refute="a sampler that turns the sign",
+            **read,
+        )
+        return
     if flipped in KINDS and _fits(landings(walk, L, kind=flipped)):
         exam.found(
             Place.STEP,
@@ -306,8 +339,9 @@ def _explain(exam: Exam, found: list[Landing]) -> None:
     _odd_steps(exam, found, bad, worst, mid, read, evidence)
 
 
-def _odd_steps(exam: Exam, found: list[Landing], bad: list[Landing], worst: Landing, mid: Landing, read: dict,
-               evidence: str) -> None:
+def _odd_steps(
+    exam: Exam, found: list[Landing], bad: list[Landing], worst: Landing, mid: Landing, read: dict, evidence: str
+) -> None:
     """No other reading fits: the noise alone is off, or the mean is."""
     if _noise_alone(exam, found, evidence):
         return
@@ -416,7 +450,7 @@ def _clock(exam: Exam, L: Levels, walk, found: list[Landing], read: dict) -> boo
         return False
     chain = np.abs(after[inner] - at[[k + 1 for k in inner]])
     move = np.abs(after[inner] - at[inner])
-    if np.median(chain / np.maximum(move, 1e-9)) > 0.1 or not ((at > 0) & (at < 1.0001)).mean() > 0.9:
+    if np.median(chain / np.maximum(move, 1e-9)) > 0.02 or not ((at > 0) & (at < 1.0001)).mean() > 0.9:
         return False
     want = np.array([L.at(s.t)[1] for s in steps])
     # a consistent schedule of its own. Does it visit training's levels in order, at other names?
@@ -424,7 +458,13 @@ def _clock(exam: Exam, L: Levels, walk, found: list[Landing], read: dict) -> boo
         place = np.interp(at, *((L.sigma, L.t) if L.rising else (L.sigma[::-1], L.t[::-1])))
         on_grid = np.abs(place - np.round(place))
         table = np.interp(np.round(place), L.t, L.sigma)
-        if np.median(on_grid) < 0.02 and np.median(np.abs(table - at)) < 1e-4 and len(set(np.round(place))) > 3:
+        told = np.array([s.t for s in steps])
+        if (
+            np.median(np.abs(place - told)) > 0.5
+            and np.median(on_grid) < 0.02
+            and np.median(np.abs(table - at)) < 1e-4
+            and len(set(np.round(place))) > 3
+        ):
             exam.found(
                 Place.TIME,
                 f"told t = {number(steps[0].t)}, {number(steps[1].t)}, … the state has the noise levels "
@@ -810,8 +850,8 @@ def _last(exam: Exam) -> None:
     ):
         return
     found = [x for x in endings(exam.walk, L) if x.seen and math.isfinite(x.A) and abs(x.A) > 1e-5]
-    kept = [x for x in found if x.alive]
-    found = kept or found
+    held = max((x.alive for x in found), default=0)
+    found = [x for x in found if x.alive == held]
     if not found:
         return
     sizable = [x for x in found if abs(x.A) > 0.2]
@@ -819,7 +859,7 @@ def _last(exam: Exam) -> None:
     last = sizable[-1] if sizable else None
     # Where both the mean and what was drawn about it are still held, or neither, it cannot be known which one is meant:
     # programs of the SDE draw once more and hand back the mean.
-    of_sde = L.kind == "score" or any(x.is_euler for x in exam.landings)
+    of_sde = L.kind == "score" or any(x.is_euler and not x.lands for x in exam.landings)
     meant = of_sde and any(x.c == 0 and abs(x.A - 1) < 0.3 for x in sizable)
     noisy = last is not None and last.c > 1e-4 * max(1.0, start[1]) and abs(last.A - 1) < 0.3
     if noisy and not (meant or _stays_on_the_path(L, last)):

@@ -178,8 +178,14 @@ def _arrival(told: dict, before: int) -> Arrival:
     for term in terms:
         if not 0 <= term.call < (len(draws) if term.kind == "z" else before):
             raise ValueError(f"a step names call {term.call} of {before}")
-    return Arrival(terms, str(told["source"]), float(told["left"]), [dict(c) for c in told["clips"]], draws,
-                   bool(told.get("alive", False)))
+    return Arrival(
+        terms,
+        str(told["source"]),
+        float(told["left"]),
+        [dict(c) for c in told["clips"]],
+        draws,
+        int(told.get("alive", 0)),
+    )
 
 
 def _arrays(tensors: dict[str, np.ndarray]) -> Run:

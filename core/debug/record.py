@@ -72,7 +72,7 @@ class Arrival:
     left: float = 0.0
     clips: list[dict] = field(default_factory=list)
     draws: list[dict] = field(default_factory=list)
-    alive: bool = False  #: of an end: whether the program still held it, or something made of it, after the loop
+    alive: int = 0  #: of an end: 2 if the program still held it after the loop, 1 if something that was made of it
 
 
 @dataclass

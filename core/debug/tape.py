@@ -253,14 +253,15 @@ class Tape(TorchFunctionMode):
         """The node of a tensor; one that nobody has seen being made is given."""
         return self.known(tensor) or self.put(tensor, "given")
 
-    def alive(self) -> set[int]:
-        """ids of the nodes whose tensors the program still holds, and of all that those were made of."""
-        found, todo = set(), [node for ref, node in self.nodes.values() if ref() is not None]
+    def alive(self) -> dict[int, int]:
+        """id of a node → 2 if the program still holds its tensor, 1 if only something that was made of it."""
+        held = [node for ref, node in self.nodes.values() if ref() is not None]
+        found, todo = {id(node): 2 for node in held}, [a for node in held for a in node.args]
         while todo:
             node = todo.pop()
-            if id(node) not in found:
-                found.add(id(node))
-                todo += [a for a in node.args if isinstance(a, Node)]
+            if isinstance(node, Node) and id(node) not in found:
+                found[id(node)] = 1
+                todo += node.args
         return found
 
     def put(self, tensor: Tensor, op: str, args: tuple = (), **more) -> Node:
@@ -508,6 +509,17 @@ def _factor(node: Node) -> tuple[Node, Tensor] | None:
             factor = row_factor(other.value if isinstance(other, Node) else other, node.value)
             if factor is not None:
                 return main, factor
+    return None
+
+
+def divisor(node: Node) -> Node | None:
+    """What a quotient is divided by, if that is no mere factor a row: then it is no part of a sum."""
+    if node.op != "quotient" or len(node.args) < 2 or node.value is None:
+        return None
+    a, b = node.args[:2]
+    below = a if node.options.get("name", "").startswith("__r") else b
+    if isinstance(below, Node) and below.numel == node.numel and row_factor(below.value, node.value) is None:
+        return below
     return None
 
 

@@ -19,9 +19,22 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from .record import (
-    ROWS, TRAIN_ROWS, WALKS, Arrival, Call, Run, Term, Train, Walk, array, least_squares, moments, rows, two_factors,
+    ROWS,
+    TRAIN_ROWS,
+    WALKS,
+    Arrival,
+    Call,
+    Run,
+    Term,
+    Train,
+    Walk,
+    array,
+    least_squares,
+    moments,
+    rows,
+    two_factors,
 )
-from .tape import DRAWS, Clip, Node, Tape, open_up, rows_of, strip, terms
+from .tape import DRAWS, Clip, Node, Tape, divisor, open_up, rows_of, strip, terms
 
 TIME_NAMES = (
     "t",
@@ -297,9 +310,12 @@ class Watch:
             self._walk_call(*first[1:-1], made=False)
         made = self._made_of_calls(node)
         noised = None if made else self._noised(node, t)
-        if noised is not None or (not made and gradient and self._walk_is_over(x)):
+        crooked = noised is None and not made and any(divisor(leaf) is not None for leaf, _ in terms(node))
+        if noised is not None or crooked or (not made and gradient and self._walk_is_over(x)):
             self._end_walk()
             self._train_call(index, module, node, x, t, out, gradient, noised, others)
+            if crooked and self.run.trains:
+                self.run.trains[-1].facts["crooked"] = True
             if gradient:
                 self._count_training()
         else:
@@ -308,8 +324,10 @@ class Watch:
     def _comes_from(self, node: Node, output: Node) -> bool:
         """Whether an input is made of that output."""
         inner = node.args[0] if node.op in ("cat", "repeat") and node.args and isinstance(node.args[0], Node) else node
-        return any(leaf is output or leaf.op == "part" and strip(leaf.args[0]) is output or leaf.about
-                   for leaf, _ in terms(inner))
+        return any(
+            leaf is output or leaf.op == "part" and strip(leaf.args[0]) is output or leaf.about
+            for leaf, _ in terms(inner)
+        )
 
     def _walk_is_over(self, x: Tensor) -> bool:
         """With gradients on, and an input that is neither noised data nor made of outputs: a start, if it is a draw."""
@@ -345,6 +363,8 @@ class Watch:
             drawn = [max(direct, key=lambda p: p[0].serial)]
         noise = drawn[0]
         rest = [p for p in parts if p is not noise]
+        if any(divisor(n) is not None for n, _ in parts):
+            return None
         if len(rest) != 1 or any(n.numel != node.numel for n in (noise[0], rest[0][0])):
             return None
         return rest[0][0], noise[0], rest[0][1], noise[1]
@@ -633,8 +653,20 @@ class Watch:
         """How a state was made of the walk's calls; None if it was not."""
         clips: list[Clip] = []
         found, draws, known = [], [], True
+        crooked = None
         for leaf, factor in terms(node, clips):
             place = self._leaf(leaf)
+            if place is None and (below := divisor(leaf)) is not None:
+                ours = [n for n, _ in terms(below) if self._leaf(n) is not None]
+                crooked = (
+                    "z"
+                    if below.pure
+                    else "outputs"
+                    if len({id(n) for n in ours}) > 1 and all(self._leaf(n)[0] == "out" for n in ours)
+                    else "x"
+                )
+            if place is not None and len(factor) > 1 and float(factor.std()) > 1e-4 * float(factor.abs().max()):
+                known = False  # a factor that differs by row cannot be one of a rule
             if place is None and (modulated := _modulated(leaf)) is not None:
                 draw, rms = modulated
                 draws.append(moments(array(draw.value)) | _about_draw(draw) | {"modulated": True})
@@ -646,7 +678,9 @@ class Watch:
                 known = False
             else:
                 found.append(Term(*place, _mean(factor)))
-        if known and found:
+        if crooked is not None:
+            arrival = Arrival([], f"divided by {crooked}", 1.0)
+        elif known and found:
             arrival = Arrival(found, "arithmetic", 0.0, draws=draws)
         else:
             arrival = self._by_values(node)
@@ -748,7 +782,7 @@ class Watch:
         if all(self._leaf(leaf) is not None or leaf.pure or _modulated(leaf) is not None for leaf, _ in found):
             arrival = self._arrival(node, node.value)
             if arrival is not None:
-                arrival.alive = id(node) in self._alive
+                arrival.alive = self._alive.get(id(node), 0)
                 walk.ends.append(arrival)
                 walk.final = rows(array(node.value))
                 walk.facts["final"] = moments(array(node.value))
