@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from core.cli.parser import main
 from core.debug import Place, Run
 from core.debug.files import FORMAT
 
-ROOT = Path(__file__).parents[1]
 T = 50
 BETAS = np.linspace(0.002, 0.4, T)
 ALPHA_BAR = np.cumprod(1 - BETAS)
@@ -60,24 +57,18 @@ def write(path, tensors, **header):
     return path
 
 
-def diagnose(*words):
-    command = [sys.executable, "-m", "core", "diagnose", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-
-def test_arrays_alone_are_a_trace_and_the_exit_code_says_healthy(tmp_path):
+def test_arrays_alone_are_a_trace_and_the_exit_code_says_healthy(tmp_path, capsys):
     path = write(tmp_path / "run.trace", arrays())
     report = Run.load(path).diagnose()
     assert report.healthy and {Place.FORWARD, Place.TARGET, Place.STEP, Place.STEP_NOISE} <= {*report.checked}
-    told = diagnose(path)
-    assert told.returncode == 0 and told.stdout.startswith("Healthy")
+    assert main(["diagnose", str(path)]) == 0 and capsys.readouterr().out.startswith("Healthy")
 
 
-def test_the_variance_in_the_place_of_the_std_is_named_with_exit_code_1(tmp_path):
+def test_the_variance_in_the_place_of_the_std_is_named_with_exit_code_1(tmp_path, capsys):
     path = write(tmp_path / "run.trace", arrays(std=lambda beta: beta))
-    told = diagnose(path, "--json")
-    report = json.loads(told.stdout)
-    assert told.returncode == 1 and report["causes"][0]["place"] == "step_noise"
+    assert main(["diagnose", str(path), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["causes"][0]["place"] == "step_noise"
     assert "variance" in report["causes"][0]["says"]
     assert [line["verdict"] for line in report["algorithm"]["sampling"]].count("wrong") == 1
 
@@ -154,10 +145,10 @@ def test_a_record_that_lies_is_refused(tmp_path, record):
         Run.load(path)
 
 
-def test_what_is_no_trace_is_refused_by_the_command_line_too(tmp_path):
+def test_what_is_no_trace_is_refused_by_the_command_line_too(tmp_path, capsys):
     path = tmp_path / "run.trace"
     path.write_bytes(b"\x00" * 100)
-    assert diagnose(path).returncode == 2 and "error" in diagnose(path).stderr
+    assert main(["diagnose", str(path)]) == 2 and "error" in capsys.readouterr().err
     save_file({"x": np.zeros(1)}, path, {"format": "other"})
     with pytest.raises(ValueError, match="its format is 'other'"):
         Run.load(path)
