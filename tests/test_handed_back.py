@@ -65,6 +65,21 @@ def test_a_data_set_is_saved_as_it_was_read_and_comes_back(tmp_path, monkeypatch
     assert main(["data", "--save", "mine.npz"]) == 2 and "say which" in capsys.readouterr().err
 
 
+def test_a_film_is_made_again_of_a_film_a_trace_and_json(film, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    film.trace.save("first.safetensors")
+    words = ["gif", "--size", "48", "--panels", "x_t", "--link"]
+    assert main([*words, "first.safetensors", "--out", "second.gif"]) == 0
+    (tmp_path / "third.json").write_text(json.dumps(recipe_in("second.gif")[0].to_dict()))
+    for number, path in enumerate(("second.gif", "third.json")):
+        assert main([*words, path, "--out", f"again{number}.gif"]) == 0
+        with Image.open(f"again{number}.gif") as again, Image.open("second.gif") as first:
+            again.seek(3)
+            first.seek(3)
+            assert np.array_equal(np.asarray(again.convert("RGB")), np.asarray(first.convert("RGB")))
+        assert recipe_in(f"again{number}.gif")[0] == recipe_in("second.gif")[0]
+
+
 @pytest.mark.parametrize("data, count", [("moons", 30), ("digits8", 20)])
 def test_samples_come_back_as_data(data, count, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

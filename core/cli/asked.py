@@ -18,6 +18,7 @@ from ..denoisers.base import Denoiser
 from ..denoisers.embeddings import Labels, label_counts
 from ..denoisers.exact import Exact
 from ..guidance.classifier import ExactClassifier, LogPosterior, reschedule_classifier
+from ..recipe.handed_back import HANDED_OUT, recipe_in
 from ..recipe.models import SHIPPED, SOLVED
 from ..recipe.recipe import OWN, SPECS, Recipe
 from ..runs.brought import Brought
@@ -68,8 +69,14 @@ def asked_of(options: argparse.Namespace, data_of: Callable[[argparse.Namespace]
 
 
 def linked(text: str) -> Recipe:
-    """The recipe of a link of the page, or of its query alone. ValueError where something in it cannot be used."""
-    recipe, complaints = Recipe.from_query(urlparse(text).query if "://" in text else text)
+    """The recipe of a link of the page, of its query alone, or in a film, trace or JSON that was handed out.
+
+    ValueError where something in it cannot be used.
+    """
+    if Path(text).suffix.lower() in HANDED_OUT and Path(text).is_file():
+        recipe, complaints = recipe_in(text)
+    else:
+        recipe, complaints = Recipe.from_query(urlparse(text).query if "://" in text else text)
     if complaints:
         raise ValueError("; ".join(complaints))
     return recipe

@@ -252,8 +252,9 @@ def add_walk(parser: Parser) -> None:
     parser.add_argument("--model", metavar="NAME|FILE",
                         help="a pretrained model (`models` lists them), a .safetensors file that `train` saved, or of "
                         "--data: exact, the perfect denoiser, linear or wiener")
-    parser.add_argument("--link", metavar="LINK",
-                        help="begin with what a link of the page shows, as data=trex&sampler=ddpm; other options "
+    parser.add_argument("--link", metavar="LINK|FILE",
+                        help="begin with what a link of the page shows, as data=trex&sampler=ddpm, or with the recipe "
+                        "in a film, a trace or JSON; other options "
                         "change it")
     add_data(parser, "the data the model was trained on; needed for exact, and for models of data of your own")
     add_rows(parser)
