@@ -36,6 +36,23 @@ def ellipse() -> Shape:
 
 SHAPES["ellipse"] = ("Ellipse", ellipse, 0.02, "a circle pressed flat")
 '''
+NETWORK = '''
+from torch import cat, nn
+
+
+class Plain(nn.Module):
+    """Two layers on a point and its noise level."""
+
+    def __init__(self, dims: int = 2, width: int = 128, labels: int = 0):
+        super().__init__()
+        self.architecture = {"network": "plain", "dims": dims, "width": width, "labels": labels}
+        self.layers = nn.Sequential(nn.Linear(dims + 1, width), nn.SiLU(), nn.Linear(width, dims))
+
+    def forward(self, x, t, noise_level, cond=None):
+        return self.layers(cat([x, noise_level[:, None]], 1))
+'''
+IMPORT, TABLE = "from ..denoisers.plain import Plain", "NETWORKS: dict[str, Network] = {"
+ROW = '    "plain": Network(Plain, "points", lambda c, data: {"dims": data.channels}, 1),'
 USE = """
 import torch
 from core import Exact, load, make_sampler, make_schedule, start_noise, walk, Trace
@@ -55,23 +72,31 @@ assert NAMED["circle"].title == "a quarter circle" and not make_schedule("circle
 from core.cli.parser import main
 words = "sample --data ellipse --model exact --sampler midpoint --steps 5 --n 50 --out ends.npz"
 assert main(words.split()) == 0
+train = "train --data ellipse --steps 20 --set network=plain --set depth=1 --set width=16 --save plain.safetensors"
+assert main(train.split()) == 0
+from core import load_checkpoint
+assert load_checkpoint("plain.safetensors")[0].network.architecture["network"] == "plain"
 """
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
-    """A copy of the core, with a sampler, a schedule and a data set more."""
+    """A copy of the core, with a sampler, a schedule, a network and a data set more."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "core", folder / "core", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "pretrained").symlink_to(ROOT / "pretrained")
     (folder / "core" / "samplers" / "midpoint.py").write_text(SAMPLER, "utf-8")
     (folder / "core" / "schedules" / "circle.py").write_text(SCHEDULE, "utf-8")
+    (folder / "core" / "denoisers" / "plain.py").write_text(NETWORK, "utf-8")
+    presets = folder / "core" / "training" / "presets.py"
+    text = presets.read_text("utf-8").replace("from ..denoisers.unet", f"{IMPORT}\nfrom ..denoisers.unet", 1)
+    presets.write_text(text.replace(f"{TABLE}\n", f"{TABLE}\n{ROW}\n", 1), "utf-8")
     with open(folder / "core" / "data" / "shapes.py", "a", encoding="utf-8") as file:
         file.write(DATA)
     return folder
 
 
-def test_a_sampler_a_schedule_and_a_data_set_are_there_once_their_file_is(copy):
+def test_a_sampler_a_schedule_a_network_and_a_data_set_are_there_once_their_file_is(copy):
     done = subprocess.run([sys.executable, "-c", USE], cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (copy / "ends.npz").stat().st_size > 100

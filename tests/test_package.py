@@ -154,3 +154,16 @@ def test_a_checkout_is_the_same_package():
     assert Path(noisescope.core.__file__) == ROOT / "core" / "__init__.py"
     with pytest.raises(AttributeError, match="noisescope has no 'diffuse'; it has .*walk"):
         noisescope.diffuse  # noqa: B018
+
+
+def test_every_paper_says_the_same_version_and_licence():
+    number = PROJECT["version"]
+    cited = dict(line.split(": ", 1) for line in (ROOT / "CITATION.cff").read_text().splitlines() if ": " in line)
+    assert (cited["version"], cited["license"]) == (number, PROJECT["license"]) == (number, "MIT")
+    assert re.search(r"^## (\S+?)(,|$)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == number
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+    head = (ROOT / "README.md").read_text().split("---\n")[1]
+    space = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
+    assert (space["license"], space["app_file"], space["header"]) == ("mit", "app.py", "mini")
+    pinned = (ROOT / "requirements.txt").read_text()
+    assert f"gradio=={space['sdk_version']}\n" in pinned and len(space["short_description"]) <= 60

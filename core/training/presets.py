@@ -16,7 +16,7 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -30,7 +30,6 @@ from ..prediction import TARGETS
 from ..schedules import SCHEDULES, Drawn, make_schedule
 from .weightings import WEIGHTINGS
 
-NETWORKS = ("mlp", "unet")
 TIME_SAMPLINGS = ("uniform", "log_normal", "levels")
 DECAYS = ("cosine", "constant")
 
@@ -43,7 +42,7 @@ class TrainingConfig:
     weight is 1, and choosing the target is choosing what each noise level counts (Salimans & Ho 2022, section 4).
     """
 
-    network: str  #: "mlp" for points, "unet" for images
+    network: str  #: a name of NETWORKS: "mlp" for points, "unet" for images
     width: int = 128  #: hidden units, or channels of the finest level
     depth: int = 2  #: hidden layers, or levels of resolution
     fourier: bool = True  #: mlp: Fourier features of the point; without them, plain coordinates
@@ -69,14 +68,14 @@ class TrainingConfig:
     bf16: bool = False  #: compute in bfloat16 where the processor can; weights stay float32
 
     def __post_init__(self):
-        choices = {"network": NETWORKS, "target": TARGETS, "weighting": tuple(WEIGHTINGS),
+        choices = {"network": tuple(NETWORKS), "target": TARGETS, "weighting": tuple(WEIGHTINGS),
                    "time_sampling": TIME_SAMPLINGS, "decay": DECAYS, "patch": (1, 2)}
         if not isinstance(self.schedule, str) or not self.schedule.startswith(Drawn.PREFIX):
             choices["schedule"] = SCHEDULES
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(map(str, allowed))}")
-        ranges = {"width": (8, 1024), "depth": (1, 8 if self.network == "mlp" else 4), "steps": (1, 10_000_000),
+        ranges = {"width": (8, 1024), "depth": (1, NETWORKS[self.network].deepest), "steps": (1, 10_000_000),
                   "batch": (1, 65_536), "warmup": (0, 1_000_000), "seed": (0, 2**63 - 1), "lr": (1e-8, 10.0),
                   "ema": (0.0, 0.999999), "grad_clip": (0.0, math.inf), "level_mean": (-10.0, 10.0),
                   "level_std": (0.0, 10.0), "levels": (2, 1000)}
@@ -88,8 +87,9 @@ class TrainingConfig:
         for name in ("fourier", "labels", "bf16"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be true or false")
-        if self.network == "unet" and self.width % 8:
-            raise ValueError(f"width is {self.width}; a U-Net's must be a multiple of 8, for its 8 groups of channels")
+        if self.width % (groups := NETWORKS[self.network].groups):
+            raise ValueError(f"width is {self.width}; that of {self.network!r} must be a multiple of {groups}, for its "
+                             f"{groups} groups of channels")
         make_schedule(self.schedule, self.T)
         if not isinstance(self.without, (tuple, list)) or not all(isinstance(name, str) for name in self.without):
             raise ValueError(f"without is {self.without!r}; it must be names, one for each of the data's conditions")
@@ -124,8 +124,28 @@ def _known(values: dict[str, Any]) -> None:
 _BUILDING = threading.Lock()
 
 
-#: The networks that denoise, by the names they have in an architecture.
-DENOISERS: Mapping[str, type[nn.Module]] = {"mlp": MLP, "unet": UNet, "linear": Linear}
+@dataclass(frozen=True)
+class Network:
+    """A network that can be trained: for which kind of data, and what the settings of a training make of it.
+
+    Each has the options width and labels; `options` gives the others.
+    """
+
+    make: type[nn.Module]
+    kind: Literal["points", "images"]
+    options: Callable[[TrainingConfig, Dataset], dict[str, Any]]
+    deepest: int  #: largest depth
+    groups: int = 1  #: what its width must be a multiple of
+
+
+#: The networks that a training can choose between, by the names they have in an architecture.
+NETWORKS: dict[str, Network] = {
+    "mlp": Network(MLP, "points", lambda c, data: {"dims": data.channels, "depth": c.depth, "fourier": c.fourier}, 8),
+    "unet": Network(UNet, "images", lambda c, data: {"channels": data.channels, "levels": c.depth, "patch": c.patch}, 4,
+                    groups=8),
+}
+#: All that denoise: those, and what is solved instead.
+DENOISERS: Mapping[str, type[nn.Module]] = {name: known.make for name, known in NETWORKS.items()} | {"linear": Linear}
 
 
 def make_network(architecture: dict[str, Any], seed: int = 0,
@@ -162,20 +182,17 @@ def make_denoiser(config: TrainingConfig, dataset: Dataset) -> Denoiser:
 
     ValueError if the network does not fit the data, or if labels are asked for and the data have none.
     """
-    fits = {"points": "mlp", "images": "unet"}[dataset.kind]
-    if config.network != fits:
+    network = NETWORKS[config.network]
+    if network.kind != dataset.kind:
+        fits = " or ".join(repr(name) for name, known in NETWORKS.items() if known.kind == dataset.kind)
         raise ValueError(f"{dataset.name} holds {dataset.kind} and the network is {config.network!r}; "
-                         f"{dataset.kind} need {fits!r}")
+                         f"{dataset.kind} need {fits}")
     if config.labels and not dataset.conditions:
         raise ValueError(f"{dataset.name} has no labels to learn; set labels to false")
     labels = dataset.classes if config.labels else 0
     architecture = {"network": config.network, "width": config.width, "labels": labels}
-    if config.network == "mlp":
-        architecture |= {"dims": dataset.channels, "depth": config.depth, "fourier": config.fourier}
-    else:
-        architecture |= {"channels": dataset.channels, "levels": config.depth, "patch": config.patch}
-    network = make_network(architecture, config.seed)
-    return Denoiser(network, make_schedule(config.schedule, config.T), config.target, dataset.std, labels)
+    made = make_network(architecture | network.options(config, dataset), config.seed)
+    return Denoiser(made, make_schedule(config.schedule, config.T), config.target, dataset.std, labels)
 
 
 def _fast(dataset: Dataset) -> TrainingConfig:
