@@ -10,6 +10,7 @@ from core.data.datasets import Dataset, load
 from core.denoisers.exact import Exact
 from core.prediction import TARGETS, Prediction, target_of
 from core.schedules import SCHEDULES, make_schedule
+from core.training import trainer as trainer_module
 from core.training.presets import PRESETS, TrainingConfig, make_denoiser, make_network, preset
 from core.training.trainer import BUCKETS, Trainer, TrainingDiverged, draw_times
 from core.training.weightings import WEIGHTINGS, weight_of
@@ -466,3 +467,20 @@ def test_the_worst_sample_is_the_one_whose_error_is_not_finite():
         next(trainer.run())
     assert f"t = {round(float(batch.noised.t[11]) * 1000)} / 1000" in str(caught.value)
     assert "look at the data" in str(caught.value)
+
+
+def test_a_batch_seen_in_parts_teaches_what_the_whole_does(monkeypatch):
+    data = load("digits8")
+    for weighting in ("target", "min_snr"):
+        config = preset("fast", data, steps=3, batch=50, width=16, labels=True, weighting=weighting, bf16=False)
+        whole, parts = (Trainer(data, config) for _ in range(2))
+        seen = list(whole.run())
+        with monkeypatch.context() as patch:
+            patch.setattr(trainer_module, "PART", 64 * 7)  # seven pictures, and one in the last part
+            again = list(parts.run())
+        for one, other in zip(seen, again):
+            assert other.loss == pytest.approx(one.loss, rel=1e-5)
+            torch.testing.assert_close(other.output, one.output, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(parts.losses.sums, whole.losses.sums, rtol=1e-4, atol=1e-6)
+        for one, other in zip(whole.denoiser.parameters(), parts.denoiser.parameters()):
+            torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-4)

@@ -2,7 +2,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from core.denoisers import base
+from core.denoisers.base import Denoiser
 from core.denoisers.unet import UNet
+from core.schedules import make_schedule
 
 
 def awake(**options):
@@ -79,3 +82,20 @@ def test_the_layers_have_names_that_activations_can_be_asked_for_by():
     names = dict(UNet(width=8).named_modules())
     for name in ("enter", "down.0", "down.1", "middle", "up.0", "up.1", "leave"):
         assert name in names
+
+
+@pytest.mark.parametrize("cond", [None, torch.tensor([0, 1, 3, 2, 1])])
+def test_many_pictures_are_shown_to_it_some_at_a_time_and_it_says_the_same(monkeypatch, cond):
+    network, shown = awake(labels=3), []
+    denoiser, (x, *_) = Denoiser(network, make_schedule("cosine"), "v", 0.5, 3), inputs(8, n=5)
+    t = torch.linspace(0.1, 0.9, 5)
+    with torch.no_grad():
+        whole = denoiser(x, t, cond)
+        monkeypatch.setattr(base, "PART", 2 * x[0].numel())
+        network.register_forward_pre_hook(lambda _, given: shown.append(len(given[0])))
+        parts, at_one_time = denoiser(x, t, cond), denoiser(x, torch.tensor(0.3), cond)
+    assert shown == [2, 2, 1] * 2 and at_one_time.x0.shape == x.shape
+    assert_close(parts.x0, whole.x0)
+    assert_close(parts.eps, whole.eps)
+    denoiser(x, t, cond).eps.sum().backward()
+    assert shown[6:] == [5], "for gradients all is kept anyway"

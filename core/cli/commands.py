@@ -288,7 +288,8 @@ def sample(options: argparse.Namespace, command: str) -> None:
         raise ValueError("samples are those of one walk; a comparison, or a film of another tab, is made by `gif`")
     if kind == ".png":
         needs_data(asked, options)
-    *_, film = walked(asked, options, command)
+    # Of samples alone nothing of their way is wanted, which would be the largest part.
+    *_, film = walked(asked, options, command, every=asked.recipe.steps if kind == ".npz" else 1)
     dataset, trace = film.dataset, film.trace
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == ".png":

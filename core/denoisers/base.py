@@ -12,6 +12,8 @@ from ..prediction import TARGETS, Prediction
 from ..schedules import Schedule
 from .embeddings import Labels
 
+PART = 2**17  #: numbers that a network is shown at once where no gradients are wanted: 167 pictures of 28×28
+
 
 class Denoiser(nn.Module):
     """(x_t, t) → Prediction.
@@ -45,6 +47,18 @@ class Denoiser(nn.Module):
         level = (torch.log(sigma / alpha) / 4).clamp(-self.NOISE_LEVEL_LIMIT, self.NOISE_LEVEL_LIMIT)
         return self.network(expand(scale, x_t) * x_t, t, level, cond)
 
+    def _in_parts(self, *given: Tensor | None) -> Tensor:
+        """`output`, on a processor of so many rows at a time that they hold no more than PART numbers.
+
+        What a network works with grows with them, to gigabytes. With gradients nothing is gained: all of it is kept.
+        """
+        x = given[0]
+        rows = max(1, PART // max(1, x[:1].numel()))
+        if len(x) <= rows or torch.is_grad_enabled() or x.device.type != "cpu":
+            return self.output(*given)
+        return torch.cat([self.output(*(None if a is None else a[i : i + rows] for a in given))
+                          for i in range(0, len(x), rows)])
+
     def forward(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Prediction:
         """x_t of shape (B, ...), t of shape () or (B,). ValueError for labels that the denoiser does not have."""
         if cond is not None and not self.labels:
@@ -52,5 +66,5 @@ class Denoiser(nn.Module):
         # The schedule is asked in t's own precision and the numbers rounded once, or alpha and sigma near the ends
         # of time would depend on the network's precision.
         alpha, sigma = (a.to(x_t).expand(len(x_t)) for a in self.schedule(t))
-        out = self.output(x_t, t.to(x_t).expand(len(x_t)), alpha, sigma, cond)
+        out = self._in_parts(x_t, t.to(x_t).expand(len(x_t)), alpha, sigma, cond)
         return Prediction.of(self.target, out, x_t, expand(alpha, x_t), expand(sigma, x_t), self.sigma_data)

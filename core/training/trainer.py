@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
@@ -34,6 +34,7 @@ from .weightings import weight_of
 BUCKETS = 20  #: of equal width in t
 DROP_LABEL = 0.1  #: probability of the null label in training (Ho & Salimans 2022, section 5), see `drop_labels`
 BULK = 2**17  #: numbers of noise drawn at once
+PART = 2**17  #: numbers that a processor is shown at once: 167 pictures of 28×28
 
 
 class TrainingDiverged(RuntimeError):
@@ -114,6 +115,26 @@ class Batch:
     weight: Tensor | None  #: of each sample's squared error of the output, (B,), in the loss; None where all are 1
     eps_weight: Tensor  #: squared error of eps per squared error of the output
     buckets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.alpha)
+
+    def parts(self) -> list[Batch]:
+        """Itself, or where its events hold more than PART numbers and a processor works on them, parts that do not.
+
+        What a network keeps for its way back grows with the rows it sees at a time, to gigabytes; their gradients add
+        up. A GPU is told of the memory it has in other ways, and is quick with large batches alone.
+        """
+        x = self.noised.x_t
+        rows = max(1, PART // x[0].numel()) if x.device.type == "cpu" else len(x)
+        return [self] if rows >= len(x) else [self._rows(slice(i, i + rows)) for i in range(0, len(x), rows)]
+
+    def _rows(self, rows: slice) -> Batch:
+        def cut(part):
+            return part if part is None else part[rows]
+
+        noised, *others = (getattr(self, name.name) for name in fields(self))
+        return Batch(Noised(*(cut(getattr(noised, name.name)) for name in fields(noised))), *map(cut, others))
 
 
 class Batches:
@@ -297,18 +318,23 @@ class Trainer:
     def _take_step(self) -> TrainStep:
         begun = time.thread_time()
         batch = self._batches.at(self.step)
-        n = batch.noised
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            output = self.denoiser.output(n.x_t, n.t, batch.alpha, batch.sigma, batch.cond)
-        errors = (output.float() - self.wanted(batch)).square().flatten(1).mean(1)
-        loss = errors.mean() if batch.weight is None else (batch.weight * errors).mean()
-        loss.backward()
-        value, errors = loss.item(), errors.detach()
+        parts = [self._look_back(part, len(part) / len(batch)) for part in batch.parts()]
+        value, (output, errors) = sum(loss for loss, *_ in parts), (torch.cat(p) for p in list(zip(*parts))[1:])
         self._update(value, batch, errors)
         self.losses.add(value, errors * batch.eps_weight, batch.buckets)
         self.seconds += time.thread_time() - begun
         index, self.step = self.step, self.step + 1
-        return TrainStep(index, value, n, self.seconds, output.detach().float(), self.denoiser)
+        return TrainStep(index, value, batch.noised, self.seconds, output, self.denoiser)
+
+    def _look_back(self, batch: Batch, share: float) -> tuple[float, Tensor, Tensor]:
+        """Add this part of a batch to the gradients; its share of the loss, the output, and the errors (B,)."""
+        n = batch.noised
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            output = self.denoiser.output(n.x_t, n.t, batch.alpha, batch.sigma, batch.cond)
+        errors = (output.float() - self.wanted(batch)).square().flatten(1).mean(1)
+        loss = share * (errors.mean() if batch.weight is None else (batch.weight * errors).mean())
+        loss.backward()
+        return loss.item(), output.detach().float(), errors.detach()
 
     def _update(self, loss: float, batch: Batch, errors: Tensor) -> None:
         """Learn from the gradients that the weights hold."""

@@ -1,0 +1,142 @@
+"""Memory stays flat: films of every kind in a row, as a page makes them, and what is left when visitors have gone.
+
+    python -m benchmarks.memory --rounds 5
+
+Each round makes one film of every kind (KINDS), on one of four threads and for one of four visitors in turn, looks at
+every panel, and exports it. The process is one of its own, so that nothing else in it counts. Asks Linux (/proc).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from benchmarks.measure import Row
+from core.recipe.recipe import Recipe
+from core.runs.brought import Brought
+from core.runs.comparison import compare
+from core.runs.trainings import Training
+from core.runs.walks import denoise, forward_film, lens
+from core.views import View
+from dashboard.server.exports import export_stream
+from dashboard.server.heap import release
+from dashboard.server.visitors import Visitors
+from dashboard.stage.stage import new_folder
+from dashboard.stage.stream import play
+
+GOAL = 300  #: MB that all films may add for good
+VISITORS = 4
+
+
+def forward(recipe: Recipe, brought: Brought) -> Iterator[View]:
+    yield forward_film(recipe, brought)
+
+
+def train(recipe: Recipe, brought: Brought) -> Iterator[View]:
+    """A training of a few hundred steps and its denoising clocks."""
+    training = Training(recipe, brought)
+    for _ in training.run():
+        pass
+    training.progress(0.0)
+    yield training.clocks()
+
+
+#: name → (what makes it, its recipe)
+KINDS = {
+    "forward": (forward, "data=trex"), "heat": (forward, "data=moons&forward=room"),
+    "exact": (denoise, "data=moons&model=exact&steps=100"), "points": (denoise, "data=trex&steps=100"),
+    "pictures": (denoise, "data=mnist28&steps=50"), "exact pictures": (denoise, "data=mnist16&model=exact&steps=50"),
+    "linear": (denoise, "data=digits8&model=linear&steps=50"), "memorization": (denoise, "data=digits8&model=memory"),
+    "lens": (lens, "data=moons"), "lens of pictures": (lens, "data=digits8"),
+    "compare": (compare, "data=trex&steps=50"), "train": (train, "data=trex&train_steps=300"),
+}  # fmt: skip
+
+
+def memory(of: str = "VmRSS") -> float:
+    """MB of this process, now or ("VmHWM") at most so far."""
+    return int(re.search(rf"{of}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
+
+
+def film(visitors: Visitors, token: str, kind: str, form: str) -> None:
+    """Make a film, keep it for a visitor, send every panel, and export it."""
+    make, query = KINDS[kind]
+    recipe, complaints = Recipe.from_query(query)
+    assert not complaints, complaints
+    visitor = visitors.of(token)
+    for stream, _ in play(make(recipe, visitor)):
+        visitor.keep(kind, stream)
+    for key in list(stream.film.offers):
+        if key != "p_model":  # an ODE a cell: minutes, and one picture
+            stream.want(key)
+            stream.value()
+    folder = new_folder()
+    for _ in export_stream(stream, {"format": form, "size": 160, "every": 4, "pacing": "frame"}, folder):
+        pass
+    shutil.rmtree(folder)
+
+
+def films_in_a_row(rounds: int) -> dict[str, object]:
+    """The curve: MB after every film, and what is left of it."""
+    torch.set_num_threads(1)
+    visitors, threads = Visitors(), ThreadPoolExecutor(VISITORS)
+    tokens = [visitors.enter() for _ in range(VISITORS)]
+    curve, base = [], memory()
+    for number in range(rounds * len(KINDS)):
+        kind = list(KINDS)[number % len(KINDS)]
+        form = ("gif", "png", "webp", "mp4")[number // len(KINDS) % 4]
+        threads.submit(film, visitors, tokens[number % VISITORS], kind, form).result()
+        curve.append(memory())
+        print(f"{number + 1:4} {kind:18} {curve[-1]:6.0f} MB, {visitors.nbytes / 1e6:4.0f} MB counted", file=sys.stderr)
+    held, peak = visitors.nbytes / 1e6, memory("VmHWM")
+    visitors.stop()
+    gc.collect()
+    gone = memory()
+    release()
+    return {"base": base, "curve": curve, "peak": peak, "held": held, "gone": gone, "released": memory()}
+
+
+def run(quick: bool = False) -> list[Row]:
+    rounds = 1 if quick else 5
+    command = [sys.executable, "-m", "benchmarks.memory", "--rounds", str(rounds), "--json"]
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=one_thread)
+    seen = json.loads(done.stdout)
+    base, curve = seen["base"], seen["curve"]
+    ends = [curve[k * len(KINDS) - 1] - base for k in range(1, rounds + 1)]
+    grown = ", ".join(f"{mb:+.0f}" for mb in ends)
+    return [
+        Row(f"memory after each round of {len(KINDS)} films, one of every kind, beyond what there was before",
+            f"{grown} MB ({base:.0f} before, {seen['peak']:.0f} at most); visitors hold {seen['held']:.0f} of it", "",
+            "", f"≤ {GOAL} MB", ends[-1] <= GOAL),
+        Row(f"memory left when all visitors of {len(curve)} films have gone", f"{seen['released'] - base:+.0f} MB", "",
+            "", f"≤ {GOAL} MB", seen["released"] - base <= GOAL),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="films of each kind (default %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print numbers for a program")
+    given = parser.parse_args()
+    seen = films_in_a_row(given.rounds)
+    if given.json:
+        print(json.dumps(seen))
+        return
+    print(f"{seen['base']:.0f} MB before, {seen['curve'][-1]:.0f} after, {seen['peak']:.0f} at most; "
+          f"when visitors have gone {seen['gone']:.0f}, given back {seen['released']:.0f}")
+
+
+if __name__ == "__main__":
+    main()
