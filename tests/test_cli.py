@@ -9,8 +9,10 @@ import shlex
 import stat
 import subprocess
 import sys
+import termios
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from PIL import Image
 from core.checkpoints import models as checkpoints
 from core.checkpoints.models import load_checkpoint
 from core.cli import parser as cli
-from core.cli.progress import Bar, clock
+from core.cli.progress import Bar
 from core.data.datasets import load, names
 from core.denoisers.wrappers import CLIPPINGS
 from core.drawing.export import FORMATS, PACINGS, read_recipe
@@ -395,15 +397,17 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert done.stdout.startswith("name") and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("seconds, text", [(0.4, "0 s"), (60, "1:00"), (185, "3:05"), (3765, "1:02:45")])
-def test_durations_are_written_for_people(seconds, text):
-    assert clock(seconds) == text
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-def test_the_bar_says_step_loss_speed_and_time_left():
-    line = Bar(1000, "train trex").line(250, 5.0, "loss 0.1234")
-    assert line == f"train trex {'█' * 6}{'░' * 18} 250/1,000  loss 0.1234  50 steps/s  15 s left"
-    assert Bar(10, "x").line(0, 0.0) == f"x {'░' * 24} 0/10"
+def test_the_bar_says_how_far_it_is_and_the_loss():
+    with Bar(1000, "train trex", stream=(terminal := Terminal())) as bar:
+        bar(250, "loss 0.1234")
+        bar.refresh()
+    said = terminal.getvalue().split("\r")
+    assert any("train trex:  25%" in line and "250/1000" in line and "loss 0.1234" in line for line in said)
 
 
 def test_the_bar_is_silent_where_nobody_looks(capsys):
@@ -422,6 +426,7 @@ def until_closed(leader: int):
 
 def test_the_bar_is_one_line_on_a_terminal(capsys, monkeypatch):
     leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 120))
     with ThreadPoolExecutor() as pool:
         reading = pool.submit(lambda: b"".join(until_closed(leader)).decode())
         with open(follower, "w") as terminal:
@@ -429,7 +434,8 @@ def test_the_bar_is_one_line_on_a_terminal(capsys, monkeypatch):
             words = ["--data", "gaussians8", "--steps", 40, "--set", "width=8", "--save", "m.safetensors"]
             assert run("train", *words) == 0 and "40 steps" in capsys.readouterr().out
         drawn = reading.result()
-    assert "\n" not in drawn and "40/40  loss" in drawn and "steps/s" in drawn and drawn.endswith("\r\x1b[K")
+    assert "\n" not in drawn and "/40" in drawn and "loss" in drawn and "steps/s" in drawn
+    assert not drawn.rpartition("\r")[2].strip(), "the line is left empty"
 
 
 def test_a_link_of_the_page_is_walked_as_the_page_walks_it_and_options_change_it(tmp_path):
