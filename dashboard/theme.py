@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's theme and the page's style, from the tokens of `core.palettes`."""
+"""How the page looks: Gradio's theme and the page's style, from the tokens of `core.drawing.palettes`."""
 
 from __future__ import annotations
 

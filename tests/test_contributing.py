@@ -56,9 +56,8 @@ ROW = '    "plain": Network(Plain, "points", lambda c, data: {"dims": data.chann
 USE = """
 import torch
 from core import Exact, load, make_sampler, make_schedule, start_noise, walk, Trace
-from core.recipe.recipe import Recipe
+from core.recipe.recipe import WORDS, Recipe
 from core.runs.walks import denoise
-from core.schedules import NAMED
 
 recipe, complaints = Recipe.from_query("data=ellipse&model=exact&schedule=circle&sampler=midpoint&steps=40&samples=400")
 assert not complaints, complaints
@@ -67,7 +66,8 @@ ends = view.trace.final
 assert abs((ends / torch.tensor([1.0, 0.5])).norm(dim=1) - 1).median() < 0.05, "they do not arrive at the ellipse"
 scene = view.scene(("x_t",))
 assert scene.formula == "x_{s} = x_{t} + Δr · u_{m}" and scene.source.startswith("core/samplers/midpoint.py")
-assert NAMED["circle"].title == "a quarter circle" and not make_schedule("circle").check()
+assert WORDS["schedule"]["circle"] == "a quarter circle" and not make_schedule("circle").check()
+assert WORDS["sampler"]["midpoint"] == "midpoint" and WORDS["sampler"]["heun"] == "Heun"
 
 from core.cli.parser import main
 words = "sample --data ellipse --model exact --sampler midpoint --steps 5 --n 50 --out ends.npz"

@@ -23,7 +23,7 @@ SHIPPED = FOLDER / "classifiers"
 
 
 def save_classifier(path: str | Path, trainer: ClassifierTrainer, card: dict[str, Any] | None = None) -> Path:
-    """Write the averaged weights and their card, as `checkpoints.save_checkpoint` does; returns the path.
+    """Write the averaged weights and their card, as `models.save_checkpoint` does; returns the path.
 
     The card has the accuracy at each of MEASURED times beside that of the exact classifier of the training data.
     """
@@ -44,7 +44,7 @@ def save_classifier(path: str | Path, trainer: ClassifierTrainer, card: dict[str
 
 
 def load_classifier(path: str | Path) -> tuple[Classifier, dict[str, Any]]:
-    """The classifier in eval mode, and its card. Raises as `checkpoints.load_checkpoint` does."""
+    """The classifier in eval mode, and its card. Raises as `models.load_checkpoint` does."""
 
     def build(card: dict[str, Any], network: nn.Module) -> Classifier:
         schedule = make_schedule(entry(card, "schedule", str), entry(card, "T", int))

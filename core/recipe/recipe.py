@@ -18,7 +18,7 @@ from ..data.datasets import names
 from ..denoisers.wrappers import CLIPPINGS
 from ..prediction import TARGETS
 from ..samplers import SAMPLERS
-from ..schedules import SCHEDULES, SPACINGS
+from ..schedules import NAMED, SCHEDULES, SPACINGS
 from ..training.presets import PRESETS
 from ..training.weightings import WEIGHTINGS
 from .models import MODELS, WORDS as MODEL_WORDS
@@ -102,8 +102,8 @@ class Recipe:
                         "Train a GAN beside it: as many steps, rows and weights. Which of the two covers all modes?",
                         "beside it", words={"nothing": "nothing", "plain": "a GAN", "tuned": "a tuned GAN"})
     schedule: str = field("cosine", Curve(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1",
-                          "schedule", words={"linear": "linear β", "flow": "rectified flow", "ve": "VE (EDM)",
-                                             "zero_snr": "zero SNR"}, varied="linear", on_the_way=False)
+                          "schedule", words={name: known.title for name, known in NAMED.items() if known.title != name},
+                          varied="linear", on_the_way=False)
     T: int = field(1000, Whole(25, 4000, widest=(2, 10_000)), "Timesteps that the schedule has in training",
                    "timesteps T")
     train_steps: int | None = field(None, Whole(1, 200_000, "the training recipe's own"),
@@ -112,12 +112,7 @@ class Recipe:
                               "Rows of data in one optimizer step", "batch")
     sampler: str = field("ddim", Choice(tuple(SAMPLERS)),
                          "How a step is taken: ODE rules without fresh noise, SDE rules with it, two that fail",
-                         "sampler",
-                         words={"ddim": "DDIM", "ddpm": "DDPM", "ddpm_beta": "DDPM with β", "heun": "Heun",
-                                "heun_edm": "Heun in σ/α", "dpmpp_2m": "DPM++ 2M", "euler_maruyama": "reverse SDE",
-                                "langevin": "Langevin", "predictor_corrector": "PC sampler",
-                                "renoise": "jump, renoise", "ascent": "fails: ascent",
-                                "ascent_adam": "fails: Adam"}, varied="ddpm")
+                         "sampler", words={name: known.title for name, known in SAMPLERS.items()}, varied="ddpm")
     steps: int = field(100, Whole(1, 1000, widest=(1, 100_000)), "Steps from noise to data; at most T", "steps",
                        suggest=("1", "2", "5", "10", "20", "50", "200"), varied="10", on_the_way=False)
     spacing: str = field("uniform", Choice(SPACINGS),

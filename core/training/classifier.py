@@ -1,4 +1,4 @@
-"""Training a small classifier of noised data, and keeping it: what `core.classifier` guides with.
+"""Training a small classifier of noised data, and keeping it: what `core.guidance` guides with.
 
     trainer = ClassifierTrainer(data, classifier_config(data))
     for step in trainer.run(): ...

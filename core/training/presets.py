@@ -50,13 +50,13 @@ class TrainingConfig:
     labels: bool = False  #: learn the data's conditions too, with null labels among them (Ho & Salimans 2022)
     without: tuple[str, ...] = ()  #: rows called that are held out of training, a name for each of the conditions
     target: str = "edm"  #: what the network puts out, see `core.prediction`
-    weighting: str = "target"  #: what an error counts at each noise level, see `core.weightings`
+    weighting: str = "target"  #: what an error counts at each noise level, see `core.training.weightings`
     schedule: str = "cosine"  #: a name of SCHEDULES, or a drawn one in full, as drawn:0,8;0.5,0;1,-9
     T: int = 1000
     time_sampling: str = "log_normal"  #: "uniform" in t, or log(sigma/(alpha·sigma_data)) ~ N(level_mean, level_std²)
     level_mean: float = -1.2
     level_std: float = 1.2
-    levels: int = 16  #: or "levels": one of that many noise levels, see `core.training.noise_levels`
+    levels: int = 16  #: or "levels": one of that many noise levels, see `core.training.trainer.noise_levels`
     steps: int = 1000
     batch: int = 128
     lr: float = 1e-3

@@ -250,7 +250,7 @@ class Trainer:
     first, or it would show noise for the first 1/(1 − ema) steps. Buffers are copied, never averaged.
 
     What else is trained differs in the noising events or in what the network should say of them: `pairs`, `times` and
-    `wanted` are there to be overridden (`core.reflow`, `core.consistency`).
+    `wanted` are there to be overridden (`reflow`, `consistency`, beside this).
 
     Raises ValueError if data and config do not fit, TrainingDiverged from `run`.
     """
