@@ -47,17 +47,17 @@ class Denoiser(nn.Module):
         level = (torch.log(sigma / alpha) / 4).clamp(-self.NOISE_LEVEL_LIMIT, self.NOISE_LEVEL_LIMIT)
         return self.network(expand(scale, x_t) * x_t, t, level, cond)
 
-    def _in_parts(self, *given: Tensor | None) -> Tensor:
+    def _in_parts(self, x_t: Tensor, t: Tensor, alpha: Tensor, sigma: Tensor, cond: Tensor | None) -> Tensor:
         """`output`, on a processor of so many rows at a time that they hold no more than PART numbers.
 
         What a network works with grows with them, to gigabytes. With gradients nothing is gained: all of it is kept.
         """
-        x = given[0]
-        rows = max(1, PART // max(1, x[:1].numel()))
-        if len(x) <= rows or torch.is_grad_enabled() or x.device.type != "cpu":
-            return self.output(*given)
-        return torch.cat([self.output(*(None if a is None else a[i : i + rows] for a in given))
-                          for i in range(0, len(x), rows)])
+        rows = max(1, PART // max(1, x_t[:1].numel()))
+        if len(x_t) <= rows or torch.is_grad_enabled() or x_t.device.type != "cpu":
+            return self.output(x_t, t, alpha, sigma, cond)
+        parts = [slice(i, i + rows) for i in range(0, len(x_t), rows)]
+        return torch.cat([self.output(x_t[k], t[k], alpha[k], sigma[k], None if cond is None else cond[k])
+                          for k in parts])
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Prediction:
         """x_t of shape (B, ...), t of shape () or (B,). ValueError for labels that the denoiser does not have."""
