@@ -6,10 +6,12 @@ import json
 import os
 import pty
 import shlex
+import signal
 import stat
 import subprocess
 import sys
 import termios
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import StringIO
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from core.checkpoints import models as checkpoints
 from core.checkpoints.models import load_checkpoint
@@ -434,7 +437,7 @@ def test_the_bar_is_one_line_on_a_terminal(capsys, monkeypatch):
             words = ["--data", "gaussians8", "--steps", 40, "--set", "width=8", "--save", "m.safetensors"]
             assert run("train", *words) == 0 and "40 steps" in capsys.readouterr().out
         drawn = reading.result()
-    assert "\n" not in drawn and "/40" in drawn and "loss" in drawn and "steps/s" in drawn
+    assert "\n" not in drawn and "/40 [" in drawn and "steps" in drawn
     assert not drawn.rpartition("\r")[2].strip(), "the line is left empty"
 
 
@@ -464,3 +467,46 @@ def test_interventions_and_comparisons_are_had_as_on_the_page(tmp_path):
     assert (about["drop_noise"], about["nudge"], about["tell"]) == ([1.0, 0.0], 0.5, 0.05)
     assert read_recipe(tmp_path / "versus.gif")["versus"] == ["sampler:ddpm", "steps:3"]
     assert [read_recipe(tmp_path / f"{tab}.gif")["tab"] for tab in ("lens", "forward")] == ["lens", "forward"]
+
+
+def test_a_training_that_was_killed_goes_on_bit_for_bit(capsys):
+    words = ["train", "--data", "gaussians8", "--set", "width=16", "--steps", "600", "--keep-every", "0"]
+    assert run(*words, "--save", "whole.safetensors") == 0
+    kept = Path("torn.training.safetensors")
+    command = [sys.executable, "-m", "core", *words, "--save", str(Path("torn.safetensors").absolute())]
+    torn = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not kept.exists():
+        assert torn.poll() is None, "it ended before anything was kept"
+        time.sleep(0.01)
+    torn.kill()
+    torn.wait()
+    assert kept.exists() and not Path("torn.safetensors").exists()
+    assert run(*words, "--set", "width=17", "--save", "torn.safetensors", "--resume") == 2
+    assert "width 16, here 17" in capsys.readouterr().err
+    assert run(*words, "--save", "torn.safetensors", "--resume") == 0
+    whole, torn = load_file("whole.safetensors"), load_file("torn.safetensors")
+    assert whole.keys() == torn.keys() and all(torch.equal(whole[name], torn[name]) for name in whole)
+    assert not kept.exists() and "--resume" not in json.loads(Path("torn.json").read_text())["command"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_is_stopped_keeps_what_it_learned_and_says_how_to_go_on(how, capsys, monkeypatch):
+    steps = []
+
+    def stopped(self, trainer):
+        steps.append(trainer.step)
+        if len(steps) == 5:
+            os.kill(os.getpid(), how)
+
+    words = ["train", "--data", "gaussians8", "--set", "width=8", "--steps", "50", "--save", "m.safetensors"]
+    with monkeypatch.context() as patch:
+        patch.setattr("core.cli.commands.Keeper.look", stopped)
+        assert run(*words) == 130
+    said = capsys.readouterr().err
+    assert "what was learned in 5 of 50 steps" in said and "--resume goes on" in said
+    assert Path("m.training.safetensors").exists() and run(*words, "--resume") == 0
+
+
+def test_there_is_nothing_to_resume_where_nothing_was_kept(capsys):
+    assert run("train", "--data", "gaussians8", "--save", "m.safetensors", "--resume") == 2
+    assert "there is no training at m.training.safetensors" in capsys.readouterr().err

@@ -6,9 +6,11 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import torch
 
 from ..checkpoints.autoencoders import save_autoencoder
 from ..checkpoints.classifiers import save_classifier
-from ..checkpoints.models import pretrained, save_checkpoint
+from ..checkpoints.models import load_training, pretrained, save_checkpoint, save_training
 from ..data.datasets import Dataset, load, names, save_dataset
 from ..data.readers import ALLOWED, read_data
 from ..debug import Run
@@ -129,13 +131,61 @@ def train(options: argparse.Namespace, command: str) -> None:
     device = device_of(options.device, dataset.kind)
     changes = changes_of(options, target=options.target, schedule=options.schedule, labels=options.labels or None,
                          without=options.without)
-    card = {"command": command, "recipe": options.recipe}
+    kept = path.with_suffix(".training.safetensors")
     trainer = Trainer(dataset, preset(options.recipe, dataset, **changes), device)
+    if options.resume:
+        trainer = resumed(kept, trainer)
+        command = command.replace(" --resume", "")  # what makes the model again is the training as a whole
+    card = {"command": command, "recipe": options.recipe}
     if options.rows:
         card |= {"role": f"rows{options.rows}", "rows": options.rows}
     elif trainer.config.schedule == "flow":
         card["role"] = "flow"
-    learn(trainer, path, card, options.note)
+    learn(trainer, path, card, options.note, Keeper(kept, options.keep_every))
+
+
+def resumed(kept: Path, planned: Trainer) -> Trainer:
+    """The training that was kept there, to go on bit for bit. ValueError if it is not the one that is planned."""
+    trainer = load_training(kept, planned.dataset, planned.device)
+    found, wanted = trainer.config.to_dict(), planned.config.to_dict()
+    apart = [f"{name} {found[name]}, here {wanted[name]}" for name in wanted if found.get(name) != wanted[name]]
+    if apart:
+        raise ValueError(f"the training in {kept} was begun with other settings ({'; '.join(apart)}); give the options "
+                         "that it was begun with")
+    return trainer
+
+
+@dataclasses.dataclass
+class Keeper:
+    """Keeps a training under way in a file, every so many seconds, so that no more than that is ever lost."""
+
+    path: Path
+    every: float
+    last: float = dataclasses.field(default_factory=time.monotonic)
+
+    def look(self, trainer: Trainer) -> None:
+        if time.monotonic() - self.last >= self.every:
+            self.keep(trainer)
+
+    def keep(self, trainer: Trainer) -> None:
+        save_training(self.path, trainer)
+        self.last = time.monotonic()
+
+    @contextmanager
+    def watching(self, trainer: Trainer) -> Iterator[None]:
+        """Keep what was learned where the block is stopped by Ctrl-C or by who ends the process; gone if it ends."""
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not trainer.step:
+                raise
+            self.keep(trainer)
+            raise KeyboardInterrupt(f"what was learned in {trainer.step:,} of {trainer.config.steps:,} steps is in "
+                                    f"{self.path}; the same command with --resume goes on") from None
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        self.path.unlink(missing_ok=True)
 
 
 def changes_of(options: argparse.Namespace, **others) -> dict[str, object]:
@@ -207,18 +257,21 @@ def named(model: str, card: dict) -> dict[str, str]:
     return {"name": Path(model).stem, "sha256": card["sha256"]}
 
 
-def learn(trainer: Trainer, path: Path, card: dict, note: str | None) -> None:
+def learn(trainer: Trainer, path: Path, card: dict, note: str | None, keeper: Keeper | None = None) -> None:
     """Train to the end, save the model and tell so."""
     dataset = trainer.dataset
-    with Bar(trainer.config.steps, f"train {dataset.name}") as bar:
-        loss = 0.0
-        for step in trainer.run():
-            # One batch's loss jumps about; an average over some fifty of them can be read.
-            loss += (step.loss - loss) * max(0.02, 1 / (step.index + 1))
-            bar(step.index + 1, f"loss {loss:.4g}")
-    card |= {"data": dataset.name, "line": trainer.config.line}
-    card |= figures(trainer.ema.cpu(), card, dataset)
-    save_checkpoint(path, trainer, card | ({"notes": note} if note else {}))
+    with keeper.watching(trainer) if keeper else nullcontext():
+        with Bar(trainer.config.steps, f"train {dataset.name}") as bar:
+            loss = 0.0
+            for step in trainer.run():
+                # One batch's loss jumps about; an average over some fifty of them can be read.
+                loss += (step.loss - loss) * max(0.02, 1 / (step.index + 1))
+                bar(step.index + 1, f"loss {loss:.4g}")
+                if keeper:
+                    keeper.look(trainer)
+        card |= {"data": dataset.name, "line": trainer.config.line}
+        card |= figures(trainer.ema.cpu(), card, dataset)
+        save_checkpoint(path, trainer, card | ({"notes": note} if note else {}))
     print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4g}; its card is "
           f"{path.with_suffix('.json')}")
 

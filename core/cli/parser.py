@@ -39,6 +39,9 @@ Train a model and save it: weights in FILE.safetensors, and a card FILE.json tha
 
 The recipe "fast" is what learns soonest on a CPU; "textbook" is DDPM as the papers have it
 (predict eps, linear betas); "flow" is rectified flow. The same seed gives the same model.
+
+On the way the training is kept beside FILE, so stopping it (Ctrl-C, or a machine that goes down)
+loses seconds at most: the same command with --resume goes on, bit for bit.
 """
 
 TRAIN_EXAMPLES = """\
@@ -385,6 +388,11 @@ def make_parser(program: str = PROGRAM) -> Parser:
                        "hat,green: does the model make them all the same?")
     train.add_argument("--device", default="auto", metavar="NAME",
                        help="cpu, cuda, cuda:1 or mps (default: auto, a GPU for pictures where there is one)")
+    train.add_argument("--keep-every", type=number, default=8.0, metavar="SECONDS",
+                       help="keep the training under way beside --save, as NAME.training.safetensors, so that no more "
+                       "than that is lost (default: 8)")
+    train.add_argument("--resume", action="store_true",
+                       help="go on, bit for bit, where the same command was stopped or killed")
     add_training(train)
 
     reflow = commands.add_parser("reflow", help="straighten a rectified flow, so that few steps suffice",
@@ -475,8 +483,8 @@ def main(argv: list[str] | None = None, program: str = PROGRAM) -> int:
 
     try:
         return commands.run(options, shlex.join([*program.split(), *argv])) or 0
-    except KeyboardInterrupt:
-        print("\nstopped; nothing was written", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\nstopped; {str(stop) or 'nothing was written'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read us has seen enough: python -m core data | head
         sys.stderr.close()
