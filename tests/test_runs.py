@@ -535,6 +535,13 @@ def test_a_trace_is_exported_whole_and_only_where_there_is_one(stream, here, tra
         list(export_stream(SceneStream(training.film), {"format": "trace"}, here))
 
 
+def test_heat_that_spreads_and_comes_back_is_exported_frame_by_frame(here):
+    film = forward_film(Recipe(data="heart", forward="room", samples=20))
+    *_, (_, path) = export_stream(SceneStream(film), {"size": 64, "panels": ["heat"], "every": 10}, here)
+    with Image.open(path) as picture:
+        assert picture.n_frames > 5
+
+
 def test_a_training_is_exported_moment_by_moment_since_it_has_no_t_to_be_even_in(training, here):
     *_, (_, path) = export_stream(SceneStream(training.film), {"size": 64, "panels": ["samples"], "pacing": "t"}, here)
     with Image.open(path) as picture:

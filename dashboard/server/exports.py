@@ -73,8 +73,9 @@ def _exported(stream: SceneStream, options: dict, folder: Path, name: str) -> It
         yield 1.0, stream.film.trace.save(folder / f"{name}.safetensors")
         return
     scene = stream.scene(panels)
-    if np.ptp(scene.numbers.get(options["pacing"], 0)) == 0:
-        options["pacing"] = "frame"  # a film over training steps has no t to be even in
+    ways = np.sign(np.diff(scene.numbers.get(options["pacing"], ())))
+    if not ways.any() or ways.min() < 0 < ways.max():
+        options["pacing"] = "frame"  # training steps have no t to be even in, and heat spreads and comes back
     yield from _written(scene, folder / f"{name}.{kind}", options)
 
 
