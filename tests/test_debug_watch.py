@@ -194,6 +194,14 @@ def test_a_run_fed_by_hand_says_the_same(run):
     assert mine.diagnose().causes[0].place == Place.STEP_NOISE
 
 
+def test_a_report_is_one_file_that_asks_for_nothing_else(run, tmp_path):
+    text = run.report(tmp_path / "report.html").read_text()
+    assert "Healthy" in text and text.count("<svg") == 2 and text.count("<circle") >= 100
+    assert not any(word in text for word in ("http", "src=", "href=", "@import", "url("))
+    with pytest.raises(ValueError, match="let it end in .html"):
+        run.report(tmp_path / "report.pdf")
+
+
 def test_a_run_comes_back_from_its_file(run, tmp_path):
     again = Run.load(run.save(tmp_path / "run.trace"))
     assert str(again.diagnose()) == str(run.diagnose())

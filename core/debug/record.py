@@ -225,6 +225,12 @@ class Run:
         self._probe()
         return diagnose(self)
 
+    def report(self, path: str | os.PathLike) -> Path:
+        """Write the Doctor's report as one HTML file that needs nothing else; returns the path."""
+        from .page import write
+
+        return write(self.diagnose(), path)
+
     def save(self, path: str | os.PathLike) -> Path:
         """Write one safetensors file, see docs/trace-format.md; returns the path."""
         from .files import save
