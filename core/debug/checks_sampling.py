@@ -384,6 +384,16 @@ def _ladder(exam: Exam, L: Levels, walk, mid: Landing, read: dict) -> bool:
                 )
                 return True
     if unit and len(times) > 2 and np.mean(np.diff(times) * down < 0) > 0.9:
+        turned = landings(walk, L, told=lambda t: L.t[0] + L.t[-1] - t)
+        if _fits(turned):
+            exam.found(
+                Place.TIME,
+                f"the network is told t where the state has the noise level of {number(L.t[0] + L.t[-1])} − t",
+                weight=3,
+                refute="training tells the same t at the same noise level",
+                **read,
+            )
+            return True
         exam.found(
             Place.LADDER,
             "the loop runs from data to noise: t goes the wrong way",
@@ -441,6 +451,8 @@ def _clock(exam: Exam, L: Levels, walk, found: list[Landing], read: dict) -> boo
                     **read,
                 )
             return True
+    if np.median([x.E for x in found if x.seen]) < 0:  # noise that is turned round is no level
+        return False
     implied = _implied(L, found)
     if implied is None:
         return False

@@ -21,7 +21,7 @@ from .record import Arrival, Run, Walk
 
 #: How much of a step's own move it may miss its landing by. Arithmetic in float32 misses it by 1e-4; what is called a
 #: fault here moves it by a hundredth of the move and more.
-TOLERANCE = 0.002
+TOLERANCE = 0.001
 #: The same where the coefficients come from least squares.
 FITTED = 0.01
 #: The same where the level was not seen at just this t, and stands between two that were.
@@ -223,7 +223,7 @@ def _close(levels: Levels) -> None:
         if (
             np.isfinite(p).all()
             and np.isfinite(q).all()
-            and max(np.abs(p - a).max(), (np.abs(q - s) / np.maximum(1, s)).max()) < 2e-4
+            and max(np.abs(p - a).max(), (np.abs(q - s) / np.maximum(1, s)).max()) < 2e-5
         ):
             levels.closed, levels.closed_name = form, name
             return
