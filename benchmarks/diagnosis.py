@@ -207,7 +207,7 @@ def _with_scheduler(name: str):
     flow = name.startswith("FlowMatch")
     source = load_script("pictures_scheduler")
     old = 'DDIMScheduler(num_train_timesteps=1000, beta_schedule="linear", clip_sample=True)'
-    made = f'__import__("diffusers").{kind.__name__}(num_train_timesteps=1000, beta_schedule="linear")'
+    made = f'__import__("diffusers").{kind.__name__}.from_config(train_scheduler.config)'
     new = "None" if flow else made
     source = source.replace(f"sample_scheduler = {old}", f"sample_scheduler = {new}")
     if flow:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .exam import Exam, number
-from .identify import KINDS, OPPOSITE, Landing, Levels, endings, landings
+from .identify import KINDS, OPPOSITE, Landing, Levels, endings, landings, other_tables
 from .places import Place
 
 #: A fault of the rule shows in this share of the steps and more.
@@ -453,6 +453,19 @@ def _clock(exam: Exam, L: Levels, walk, found: list[Landing], read: dict) -> boo
             return True
     if np.median([x.E for x in found if x.seen]) < 0:  # noise that is turned round is no level
         return False
+    for name, other in other_tables(L):
+        if _fits(landings(walk, other)):
+            k = len(found) // 2
+            sigma = other.at(found[k].t)[1]
+            exam.found(
+                Place.SCHEDULE,
+                f"the sampler walks another schedule than training's: {name}; at t = {number(found[k].t)} its sigma is "
+                f"{number(sigma)}, and training's {number(L.at(found[k].t)[1])}",
+                weight=2,
+                refute="both read one table",
+                **read,
+            )
+            return True
     implied = _implied(L, found)
     if implied is None:
         return False

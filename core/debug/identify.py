@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -249,14 +250,30 @@ def closed_forms(levels: Levels):
             bar = np.cumprod(1 - betas)
             for shift in (0, -1):
 
-                def form(x, bar=bar, shift=shift):
-                    # between two whole t, sigma/alpha runs straight, as in diffusers' Euler
-                    k = x + shift
-                    ratio = np.sqrt(1 / np.concatenate([[1.0], bar]) - 1)
-                    r = np.interp(k, np.arange(-1, len(bar)), ratio, np.nan, np.nan)
-                    return 1 / np.sqrt(1 + r**2), r / np.sqrt(1 + r**2)
-
+                form = partial(_of_table, bar=bar, shift=shift)
                 yield f"{name}, T = {T}" + (", t from 1" if shift else ""), form
+
+
+def _of_table(x: np.ndarray, bar: np.ndarray, shift: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """alpha, sigma of a table of alpha_bar; between two whole t sigma/alpha runs straight, as in diffusers' Euler."""
+    ratio = np.sqrt(1 / np.concatenate([[1.0], bar]) - 1)
+    r = np.interp(x + shift, np.arange(-1, len(bar)), ratio, np.nan, np.nan)
+    return 1 / np.sqrt(1 + r**2), r / np.sqrt(1 + r**2)
+
+
+def other_tables(levels: Levels):
+    """(name, levels) of the schedules that everybody uses, with the target of these: what else a sampler may walk."""
+    if levels.family != "VP" or not levels.discrete or levels.kind not in KINDS:
+        return
+    for T in sorted({1000, int(levels.t[-1]) + 1}):
+        for name, betas in tables(T):
+            bar = np.cumprod(1 - betas)
+            t = np.arange(T, dtype=np.float64)
+            a, s = _of_table(t, bar)
+            u, v = KINDS[levels.kind](a, s)
+            yield f"{name}, T = {T}", replace(
+                levels, t=t, alpha=a, sigma=s, u=u, v=v, closed=partial(_of_table, bar=bar), closed_name=name
+            )
 
 
 def _round_up(x: float) -> int:
@@ -272,6 +289,7 @@ def tables(T: int):
     k = 1000 / T
     if k * 0.02 < 1:
         yield "linear, scaled", np.linspace(1e-4 * k, 0.02 * k, T)
+    yield "linear from 0.00085 to 0.012", np.linspace(0.00085, 0.012, T)
     yield "scaled linear", np.linspace(0.00085**0.5, 0.012**0.5, T) ** 2
     yield "quadratic", np.linspace(1e-4**0.5, 0.02**0.5, T) ** 2
     x = np.arange(T + 1) / T
