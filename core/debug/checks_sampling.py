@@ -233,7 +233,7 @@ def _crooked(exam: Exam) -> bool:
     """Whether states are divided by what they should be sums of."""
     calls = [c for c in exam.walk.calls[1:] if c.arrival is not None]
     sources = [c.arrival.source for c in calls if c.arrival.source.startswith("divided")]
-    if len(sources) <= 0.5 * len(calls):
+    if len(sources) <= SHARE * len(calls):
         return False
     below = max(set(sources), key=sources.count).split()[-1]
     place, what = {
