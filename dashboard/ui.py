@@ -398,6 +398,7 @@ def _wire_arrival(app: AppState, page: gr.Blocks, controls: Controls, token, cur
         except Busy as busy:
             raise user_error(busy) from None
         visitor = app.visitor(mine, request.session_hash)
+        train.find_again(app, visitor, request.session_hash)
         recipe, complaints = Recipe.from_query(request.query_params)
         recipe, more = fit(recipe, visitor)
         for complaint in complaints + more:

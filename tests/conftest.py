@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,9 @@ from torch import nn
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.schedules import SCHEDULES, make_schedule
+
+# No test keeps anything in the folder of whoever runs it.
+os.environ["NOISESCOPE_KEEP"] = ""
 
 # Tests are small: threads would only wait for each other, and sums would differ from machine to machine.
 torch.set_num_threads(1)

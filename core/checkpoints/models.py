@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from ..denoisers.base import Denoiser
 from ..doors.jsons import entry, parse_json, read_json, sha256
@@ -33,6 +33,7 @@ from ..training.trainer import Trainer
 
 FOLDER = Path(__file__).parents[2] / "pretrained"
 MODEL, TRAINING = "noisescope-model-1", "noisescope-training-1"
+SEEN = "seen."  #: begins the names of tensors that a training does not need to go on
 
 
 def save_checkpoint(path: str | os.PathLike, source: Trainer | Denoiser, card: dict[str, Any] | None = None) -> Path:
@@ -173,11 +174,17 @@ def load_pretrained(name: str) -> tuple[Denoiser, dict[str, Any]]:
     return load_checkpoint(FOLDER / f"{name}.safetensors")
 
 
-def save_training(path: str | os.PathLike, trainer: Trainer) -> Path:
-    """Write a paused training to one .safetensors file, from which `load_training` goes on exactly."""
+def save_training(path: str | os.PathLike, trainer: Trainer, about: Mapping[str, str] | None = None,
+                  seen: Mapping[str, Tensor] | None = None) -> Path:
+    """Write a paused training to one .safetensors file, from which `load_training` goes on exactly.
+
+    about, seen   what else is to be known of it, and tensors that were seen of it on the way: `seen_of` reads both
+    """
     path = _weights_path(path)
     header = {"format": TRAINING, "config": json.dumps(trainer.config.to_dict()), "data": trainer.dataset.hash}
-    tensors = {name: value.cpu().contiguous() for name, value in trainer.state_dict().items()}
+    header |= about or {}
+    state = trainer.state_dict() | {f"{SEEN}{name}": value for name, value in (seen or {}).items()}
+    tensors = {name: value.cpu().contiguous() for name, value in state.items()}
     with atomic_write(path) as part:
         save_file(tensors, part, metadata=header)
     return path
@@ -201,12 +208,21 @@ def load_training(path: str | os.PathLike, dataset, device: str | torch.device |
         raise ValueError(f"{path} was trained on data {header.get('data')}, and {dataset.name} is {dataset.hash}")
     try:
         config = TrainingConfig.from_dict(parse_json(header.get("config", ""), "its config"))
+        state = {name: value for name, value in state.items() if not name.startswith(SEEN)}
         check_numbers({name: value for name, value in state.items() if name.startswith(("raw.", "ema.", "adam."))})
         trainer = Trainer(dataset, config, device)
         trainer.load_state_dict(state)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is no training that can go on: {one_line(str(error), 200)}") from error
     return trainer
+
+
+def seen_of(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The `about` and the `seen` of a file of `save_training`. ValueError if it is no whole safetensors file."""
+    header, tensors = read_tensors(path)
+    seen = {name.removeprefix(SEEN): value for name, value in tensors.items() if name.startswith(SEEN)}
+    check_numbers(seen)
+    return header, seen
 
 
 def _course(trainer: Trainer) -> dict[str, Any]:

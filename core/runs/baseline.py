@@ -21,8 +21,12 @@ class BaselineTraining(Training):
     The film shows both; in the end the diffusion model is the caller's own. A GAN's step is an update of two networks
     and takes more processor time than one of diffusion: the budget favours the GAN, and the film says by how much.
 
+    What the GAN has learned cannot be saved on the way, so neither is the whole.
+
     gan: a name of `core.gan.GANS`. ValueError for another, and for data other than points with a bandwidth.
     """
+
+    can_be_saved = False
 
     def __init__(self, recipe: Recipe, brought: Brought | None = None, gan: str = "plain"):
         super().__init__(recipe.with_(train_steps=recipe.train_steps or STEPS), brought)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
+from ..checkpoints.models import load_training, save_training, seen_of
 from ..data.datasets import Dataset
 from ..denoisers.base import Denoiser
 from ..denoisers.exact import Exact
+from ..doors.jsons import parse_json
 from ..forward import noised
 from ..guidance.classifier_free import condition
 from ..probes.noise_error import loss_floor
@@ -104,11 +108,14 @@ class Training:
     """One training: `run()` is what a job steps through; `film` grows while it does; `clocks()` afterwards.
 
     The trainer is built in `run`, on the thread that trains: the first optimizer of a process takes seconds to import.
+    `save` writes it down on the way, and `load` gives it back, to `run` on from there bit for bit.
     """
+
+    can_be_saved = True
 
     def __init__(self, recipe: Recipe, brought: Brought | None = None):
         self.recipe, self.dataset, self.brought = recipe, dataset_of(recipe, brought), brought
-        self._whole = dataset_of(recipe.with_(rows=None), brought).hash
+        self.whole = dataset_of(recipe.with_(rows=None), brought)
         self.config = config_of(recipe, self.dataset)
         self.moments = moments(self.config.steps, PREVIEWS)
         self.keep_at = set(moments(self.config.steps, CLOCKS))
@@ -132,8 +139,10 @@ class Training:
 
         So it is when the training is stopped on the way; but not when they have let go of it.
         """
-        self.trainer = trainer = Trainer(self.dataset, self.config, best_device(self.dataset.kind))
-        self._look(0)
+        if self.trainer is None:
+            self.trainer = Trainer(self.dataset, self.config, best_device(self.dataset.kind))
+            self._look(0)
+        trainer = self.trainer
         try:
             yield
             for step in trainer.run():
@@ -145,6 +154,43 @@ class Training:
             raise
         if self.brought is not None:
             self.give(self.brought)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write trainer, recipe and previews to one .safetensors file; not the weights that were kept on the way.
+
+        Between two steps of `run`, on its thread. Raises as `core.files.atomic_write` does.
+        """
+        seen = {f"{preview.step}.{name}": value for preview in self.film.previews
+                for name, value in vars(preview).items() if isinstance(value, torch.Tensor)}
+        save_training(path, self.trainer, {"recipe": json.dumps(self.recipe.to_dict())}, seen)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, brought: Brought | None = None) -> Training:
+        """The training that `save` wrote, with its film and its losses so far.
+
+        FileNotFoundError if there is none; ValueError or CannotShow if it is none, or its data are not there.
+        """
+        header, seen = seen_of(path)
+        training = cls(Recipe.from_dict(parse_json(header.get("recipe", ""), "its recipe")), brought)
+        trainer = load_training(path, training.dataset, best_device(training.dataset.kind))
+        if trainer.config != training.config:
+            raise ValueError(f"{path} was trained with settings that this recipe has no more")
+        for step in training.moments:
+            if step <= trainer.step:
+                training.film.add(training._preview_of(step, seen))
+        training.trainer = trainer
+        training.kept[trainer.step] = training._averaged()
+        training.progress(trainer.seconds)
+        return training
+
+    def _preview_of(self, step: int, seen: dict[str, torch.Tensor]) -> Preview:
+        shapes = {"samples": self._noise.shape, "guess": self._x0.shape, "field": (FIELD_CELLS, FIELD_CELLS, 2)}
+        if self.dataset.kind != "points":
+            del shapes["field"]
+        parts = {name: seen.get(f"{step}.{name}") for name in shapes}
+        if any(part is None or part.shape != shapes[name] for name, part in parts.items()):
+            raise ValueError(f"the preview of step {step} is missing or of another training")
+        return Preview(step, **{"field": None, **parts})
 
     def _look(self, step: int) -> None:
         if step in self.keep_at:
@@ -184,8 +230,9 @@ class Training:
 
     def give(self, brought: Brought) -> None:
         """Make what has been learned so far, with averaged weights, the caller's own model."""
-        brought.learned(self._averaged(), {"data": self.recipe.data, "hash": self.dataset.hash, "whole": self._whole,
-                                           "steps": self.trainer.step, "training": self.config.to_dict()})
+        brought.learned(self._averaged(), {"data": self.recipe.data, "hash": self.dataset.hash,
+                                           "whole": self.whole.hash, "steps": self.trainer.step,
+                                           "training": self.config.to_dict()})
 
     @property
     def nbytes(self) -> int:

@@ -18,6 +18,7 @@ from core.training.trainer import warm_up
 from dashboard.server.door import Door, Limits
 from dashboard.server.foreground import Foreground
 from dashboard.server.jobs import Full, Pool
+from dashboard.server.kept import KeptTrainings
 from dashboard.server.visitors import Busy, Gone, Visitor, Visitors
 from dashboard.sidebar.answers import Answers
 from dashboard.stage.stream import RunTokens, SceneStream
@@ -36,11 +37,11 @@ class AppState:
     `open` starts its threads, `close` joins them.
     """
 
-    def __init__(self, limits: Limits | None = None):
-        limits = limits or Limits()
+    def __init__(self, limits: Limits | None = None, kept: KeptTrainings | None = None):
+        limits, self.kept = limits or Limits(), kept or KeptTrainings(None)
         self.foreground, self.turns = Foreground(), RunTokens()
         self.door = Door(limits, on_page=self.on_page)
-        self.visitors = Visitors(limits.visitors, most_each=limits.address_visitors)
+        self.visitors = Visitors(limits.visitors, most_each=limits.address_visitors, knows=self.kept.knows)
         self.pool = Pool(most=limits.trainings, most_each=limits.address_trainings, yields_to=self.foreground)
         self.greeting: SceneStream | None = None  #: what every page opens with; shared, so read only
         self._door = threading.Lock()

@@ -173,8 +173,11 @@ class Pool:
 
     def submit(self, make: Callable[[], Iterable], snapshot: Callable[[Job], Any] | None = None,
                total: int | None = None, cap_seconds: float = 900.0, owner: str = "",
-               most_each: int | None = None) -> Job:
+               most_each: int | None = None, paused_at: tuple[int, float] | None = None) -> Job:
         """Queue a job. `make` builds its iterator, and `snapshot` what watchers get; both run on a worker thread.
+
+        paused_at: (steps done, seconds) of one that was begun before. It waits to be resumed; its first snapshot is
+        made at once.
 
         A job is stopped after cap_seconds of running by the clock on the wall. Raises Full if the pool is, or if the
         owner has their share of it, `most_each` or that of the pool; for nobody in particular, "", it is the whole.
@@ -192,7 +195,11 @@ class Pool:
                            "model meanwhile")
             job = Job(self, make, snapshot, total, cap_seconds, owner)
             self._jobs.add(job)
-            self._queue(job)
+            if paused_at is None:
+                self._queue(job)
+            else:
+                job.state, (job.steps_done, job.seconds) = PAUSED, paused_at
+                job.newest, job.version = snapshot and snapshot(job), 1
         return job
 
     def _at_the_latest(self, jobs: Iterable[Job]) -> str:

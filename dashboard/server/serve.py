@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from dashboard.server.app_state import AppState
 from dashboard.server.blocks import FairQueue
 from dashboard.server.door import Guard, Limits
+from dashboard.server.kept import KeptTrainings
 from dashboard.server.storage import Storage
 from dashboard.theme import css, theme
 from dashboard.ui import build, head
@@ -39,7 +40,8 @@ def serve(port: int | None = None, host: str | None = None, share: bool = False,
     limits: what a client may have; by default as the environment says. ValueError if it says what cannot be.
     """
     with Storage() as storage:
-        app = AppState(limits or Limits.of(os.environ))
+        app = AppState(limits or Limits.of(os.environ), KeptTrainings.of(os.environ))
+        storage.sweep_too(app.kept.sweep)
         page = build(app)
         storage.keep(chunk["path"] for chunk in app.greeting.chunks)
         with _launched(app, page, server_name=host, server_port=port, share=share, inbrowser=inbrowser):

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 try:
@@ -39,6 +39,7 @@ class Storage:
         self.root = Path(root or os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
         self.keep_for, self.most_bytes = keep_for, most_bytes
         self.kept: set[Path] = set()  #: files that every page needs
+        self._sweeps: list[Callable[[], int]] = [self.sweep]
         self._ended = threading.Event()
         self._before = os.environ.get("GRADIO_TEMP_DIR")
 
@@ -74,6 +75,11 @@ class Storage:
         """These files stay for as long as the server runs."""
         self.kept |= {Path(file) for file in files}
 
+    def sweep_too(self, sweep: Callable[[], int]) -> None:
+        """Sweep what lies elsewhere as well, now and as often."""
+        self._sweeps.append(sweep)
+        self._sweep_all()
+
     def sweep(self, now: float | None = None) -> int:
         """Files that are old, or more than there is room for, go; how many."""
         now, gone, files = time.time() if now is None else now, 0, []
@@ -100,8 +106,12 @@ class Storage:
 
     def _look_after(self) -> None:
         while not self._ended.wait(60):
+            self._sweep_all()
+
+    def _sweep_all(self) -> None:
+        for sweep in self._sweeps:
             try:
-                self.sweep()
+                sweep()
             except OSError as error:
                 log.warning("files could not be swept: %s", error)
 

@@ -57,7 +57,8 @@ class Visitor(Brought):
 
     denoiser, card  the model that they trained, and what is to be known about it
     data            the data set that they brought
-    job             their training; `take_job` changes it
+    job, trains     their training as it runs, and what it trains; `take_job` changes them
+    not_saved       why it could not be saved, the last time
     pages, last_seen, left_at   open pages, when one of them was last heard of, and since when there is none
     address                     where they came from
     """
@@ -66,6 +67,8 @@ class Visitor(Brought):
         super().__init__()
         self.token, self.address, self.lock = token, address, threading.RLock()
         self.job: Job | None = None
+        self.trains: Any = None
+        self.not_saved = ""
         self.pages, self.expected = 0, True  # expected: to open their first page
         self.last_seen = registry.clock()
         self.left_at: float | None = self.last_seen
@@ -133,11 +136,11 @@ class Visitor(Brought):
         with self.lock:
             super().learned(denoiser, card)
 
-    def take_job(self, job: Job | None) -> None:
+    def take_job(self, job: Job | None, trains: Any = None) -> None:
         """Make this the visitor's job and stop the one before; stops the new one if the visitor is gone by now."""
         with self._inside:
             gone, before = self.gone, self.job
-            self.job = None if gone else job
+            self.job, self.trains = (None, None) if gone else (job, trains)
         for unwanted in (before, job if gone else None):
             if unwanted is not None and unwanted is not self.job:
                 unwanted.stop()
@@ -154,7 +157,7 @@ class Visitor(Brought):
         """Stop the job and let go of everything. The registry does this when the visitor leaves."""
         with self._inside:
             self.gone, job = True, self.job
-            self.denoiser = self.card = self.data = self.job = None
+            self.denoiser = self.card = self.data = self.job = self.trains = None
             self._traces = {}
         if job is not None:
             job.stop()
@@ -173,11 +176,14 @@ class Visitors:
     silent_after  seconds without a word after which a visitor is taken for gone, pages open or not
     idle_after    seconds without a word after which one without a running job may be sent away if room is needed
     clock         seconds that only grow
+    knows         whether something is kept elsewhere for a token, whose visitor then comes back under it
     """
 
     def __init__(self, most: int = 64, most_bytes: int = 4000 * MB, bytes_each: int = 256 * MB, grace: float = 20.0,
                  silent_after: float = 1200.0, idle_after: float = 120.0, most_each: int = 40,
-                 arrival: float = 3.0, clock: Callable[[], float] = time.monotonic):
+                 arrival: float = 3.0, clock: Callable[[], float] = time.monotonic,
+                 knows: Callable[[str], bool] = lambda token: False):
+        self.knows = knows
         self.most, self.most_each, self.most_bytes, self.bytes_each = most, most_each, most_bytes, bytes_each
         self.grace, self.silent_after, self.idle_after, self.clock = grace, silent_after, idle_after, clock
         self.arrival = arrival
@@ -201,14 +207,15 @@ class Visitors:
     def enter(self, token: Any = None, address: str = "") -> str:
         """Somebody comes. Their token: the one given if it is known here, else a new one.
 
-        What a browser kept may be old or made up; it is only ever looked up. Until a page of theirs is known to be open
-        (`open_page`) they have what one has who left: a time of grace, and their place as soon as it is needed. Raises
-        Busy if there is no room.
+        What a browser kept may be old or made up; it is only ever looked up, here and in what is kept (`knows`). Until
+        a page of theirs is known to be open (`open_page`) they have what one has who left: a time of grace, and their
+        place as soon as it is needed. Raises Busy if there is no room.
         """
         with self._lock:
             visitor = self._here.get(token) if isinstance(token, str) else None
             if visitor is not None:
                 return self._heard_of(visitor).token
+        again = token if isinstance(token, str) and self.knows(token) else None
         if not self.make_room():
             raise Busy(f"the {self.most_bytes / MB:,.0f} MB for visitors are in use and everybody is at work; try "
                        f"again {self._when_idle()}")
@@ -216,7 +223,9 @@ class Visitors:
             with self._lock:
                 theirs = [visitor for visitor in self._here.values() if address and visitor.address == address]
                 if len(self._here) < self.most and len(theirs) < self.most_each:
-                    visitor = Visitor(self, secrets.token_urlsafe(32), address)
+                    if again in self._here:  # another page of theirs was quicker
+                        return self._heard_of(self._here[again]).token
+                    visitor = Visitor(self, again or secrets.token_urlsafe(32), address)
                     self._here[visitor.token] = visitor
                     return visitor.token
             crowd = len(theirs) >= self.most_each

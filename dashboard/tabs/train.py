@@ -15,8 +15,8 @@ from core.runs.baseline import BaselineTraining
 from core.runs.resolve import dataset_of
 from core.runs.trainings import Training
 from dashboard.server.app_state import AppState, user_error
-from dashboard.server.jobs import ENDED, PAUSED, Job, watch
-from dashboard.server.visitors import Visitor
+from dashboard.server.jobs import ENDED, PAUSED, Full, Job, watch
+from dashboard.server.visitors import Gone, Visitor
 from dashboard.sidebar.choices import outfit, using
 from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage
@@ -61,10 +61,7 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
         visitor, recipe = app.visitor(token, request.session_hash), recipe_from(tab.controls, values)
         try:
             training = await asyncio.to_thread(app.foreground.run, training_of, recipe, visitor)
-            job = app.pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1,
-                                  app.door.limits.training_seconds, app.door.address_of(request.session_hash))
-            visitor.take_job(job)
-            visitor.keep("training", training)
+            submit(app, visitor, training, request.session_hash)
         except Exception as error:
             raise user_error(error) from None
         async for answer in follow(app, visitor, request.session_hash):
@@ -87,8 +84,9 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
     def reset(token: str, request: gr.Request, *values) -> list:
         visitor = app.visitor(token, request.session_hash)
         app.turns.take(request.session_hash, "train")
-        visitor.take_job(None)
         with visitor.lock:
+            visitor.take_job(None)
+            app.kept.forget(visitor.token)
             visitor.denoiser = visitor.card = None
         model = outfit(recipe_from(tab.controls, values), visitor)[0]
         return [None, None, "", model, *KEPT[1:], *buttons_for(None)]
@@ -110,6 +108,37 @@ def training_of(recipe: Recipe, visitor: Visitor) -> Training:
     return BaselineTraining(recipe, visitor, recipe.beside)
 
 
+def submit(app: AppState, visitor: Visitor, training: Training, session: str,
+           paused_at: tuple[int, float] | None = None) -> Job:
+    """Make a training the visitor's; it is saved on its way. Raises as `Pool.submit` and `Visitor.keep` do."""
+    job = app.pool.submit(lambda: app.kept.steps(training, visitor), lambda job: training.progress(job.seconds),
+                          training.config.steps + 1, app.door.limits.training_seconds, app.door.address_of(session),
+                          paused_at=paused_at)
+    visitor.take_job(job, training)
+    visitor.keep("training", training)
+    return job
+
+
+def find_again(app: AppState, visitor: Visitor, session: str) -> None:
+    """What was kept of the training of a visitor who comes back is theirs again, paused where it was saved last."""
+    with visitor.lock:
+        if visitor.job is not None:
+            return
+        try:
+            training = app.kept.load(visitor)
+            if training is None:
+                return
+            training.give(visitor)
+            done = training.trainer.step
+            job = submit(app, visitor, training, session, paused_at=(done, training.trainer.seconds))
+            if done == training.config.steps:  # nothing is left but to end
+                job.resume()
+        except ValueError as error:
+            gr.Warning(f"Your last training was found, but it cannot go on: {error}")
+        except (Full, Gone) as error:
+            gr.Warning(f"Your last training is kept, and there is no room for it now: {error}")
+
+
 async def follow(app: AppState, visitor: Visitor, session: str) -> AsyncIterator[list]:
     """What the page is told while a training runs, and once more when it has ended."""
     job, training = visitor.job, visitor.trace("training")
@@ -117,14 +146,14 @@ async def follow(app: AppState, visitor: Visitor, session: str) -> AsyncIterator
     stream = SceneStream(training.film, follow=True)
     visitor.keep(f"train/{session}", stream)
     shown = buttons_for(job)
-    yield [gr.skip(), None, status_of(job, training), *KEPT, *shown]
+    yield [gr.skip(), None, status_of(job, training, visitor.not_saved), *KEPT, *shown]
     async for _ in watch(job):
         if not app.turns.holds(session, "train", turn):
             return
         value = await asyncio.to_thread(stream.refreshed, False) if training.film.frames else gr.skip()
         before, shown = shown, buttons_for(job)
         buttons = shown if shown != before else [gr.skip()] * len(shown)
-        yield [value, gr.skip(), status_of(job, training), *KEPT, *buttons]
+        yield [value, gr.skip(), status_of(job, training, visitor.not_saved), *KEPT, *buttons]
     if not app.turns.holds(session, "train", turn):
         return
     if job.error:
@@ -135,7 +164,7 @@ async def follow(app: AppState, visitor: Visitor, session: str) -> AsyncIterator
         walked = [(getattr(mine, name), getattr(recipe, name)) for name in ("sampler", "steps")]
         settings = [outfit(mine, visitor)[0], *(gr.skip() if new == old else new for new, old in walked)]
     done = await asyncio.to_thread(stream.refreshed, True) if training.film.frames else gr.skip()
-    yield [done, gr.skip(), status_of(job, training), *settings, *buttons_for(job)]
+    yield [done, gr.skip(), status_of(job, training, visitor.not_saved), *settings, *buttons_for(job)]
     if training.kept:
         clocks = SceneStream(await asyncio.to_thread(app.foreground.run, training.clocks))
         visitor.keep(f"clocks/{session}", clocks)
@@ -149,12 +178,13 @@ def buttons_for(job: Job | None) -> list:
     return [gr.update(visible=v) for v in visible]
 
 
-def status_of(job: Job, training: Training) -> str:
-    """What is trained and where it stands, as HTML."""
+def status_of(job: Job, training: Training, not_saved: str = "") -> str:
+    """What is trained, where it stands, and why it could not be saved on its way, as HTML."""
     steps, total = min(job.steps_done, job.total - 1), job.total - 1
     words = {"waiting": "waiting for its turn", "running": f"{job.rate:,.0f}/s", "paused": "paused",
              "stopped": "stopped", "finished": f"done in {job.seconds:.1f} s", "failed": "failed"}[job.state]
     left = f" · {job.eta:,.0f} s left" if job.state == "running" and job.eta is not None else ""
+    left += f" · not saved: {html.escape(not_saved)}" if not_saved else ""
     title = html.escape(training.dataset.title)
     return (f'<div class="ns-training">{title}: step <b>{steps:,}</b> of {total:,} · {words}{left}'
             f'<div class="ns-bar"><span style="width:{100 * steps / total:.1f}%"></span></div></div>')
