@@ -42,11 +42,11 @@ class KeptTrainings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> KeptTrainings:
-        """Where the environment says, by default in the user's cache."""
+        """Where the environment says, by default in the user's cache; nowhere for a user without a home."""
         if FOLDER_NAME in environment:
             return cls(environment[FOLDER_NAME])
         cache = environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        return cls(Path(cache) / "noisescope" / "trainings")
+        return cls(Path(cache) / "noisescope" / "trainings" if os.path.isabs(cache) else None)
 
     def knows(self, token: str) -> bool:
         """Whether a training of that visitor is kept."""

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STEP = "document.querySelector('#training-status b')"
 
 
 @pytest.fixture
