@@ -23,7 +23,8 @@ RECIPE = Recipe(data="gaussians8", train_steps=12, batch=32)
 
 @pytest.fixture
 def kept(tmp_path):
-    return KeptTrainings(tmp_path / "kept", every=0.0)
+    """A folder that is saved to after every step: by its clock saving takes no time."""
+    return KeptTrainings(tmp_path / "kept", every=0.0, clock=lambda: 0.0)
 
 
 def comes(kept, token=None):
@@ -45,7 +46,7 @@ def trains(kept, visitor, recipe=RECIPE, steps=None, kind=Training):
 def test_a_saved_training_goes_on_bit_for_bit_with_its_film(kept):
     visitor = comes(kept)
     whole, _ = trains(kept, comes(KeptTrainings(None)))
-    trains(kept, visitor, steps=8)  # and then the server is killed
+    _, killed = trains(kept, visitor, steps=8)  # held, so that it is not asked to end
 
     again = comes(kept, visitor.token)
     assert again.token == visitor.token
@@ -60,13 +61,15 @@ def test_a_saved_training_goes_on_bit_for_bit_with_its_film(kept):
         assert torch.equal(a, b)
     for a, b in zip(resumed.film.previews, whole.film.previews, strict=True):
         assert a.step == b.step and torch.equal(a.samples, b.samples) and torch.equal(a.field, b.field)
+    killed.close()
 
 
 def test_pictures_come_back_with_theirs(kept):
     visitor = comes(kept)
-    training, _ = trains(kept, visitor, Recipe(data="digits8", train_steps=4, batch=4), steps=2)
+    training, killed = trains(kept, visitor, Recipe(data="digits8", train_steps=4, batch=4), steps=2)
     again = kept.load(comes(kept, visitor.token))
     assert again.trainer.step == 2 and torch.equal(again.film.previews[-1].guess, training.film.previews[-1].guess)
+    killed.close()
 
 
 def test_data_of_ones_own_come_back_with_the_training_that_learns_them(kept, generator):
@@ -146,7 +149,7 @@ def test_saving_takes_no_more_than_a_tenth_of_the_time(tmp_path, monkeypatch):
 
 def test_a_disk_that_takes_nothing_is_told_and_the_training_goes_on(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
-    kept = KeptTrainings(tmp_path / "file" / "kept", every=0.0)
+    kept = KeptTrainings(tmp_path / "file" / "kept", every=0.0, clock=lambda: 0.0)
     visitor = comes(kept)
     training, _ = trains(kept, visitor)
     assert training.trainer.step == 12 and visitor.denoiser is not None
