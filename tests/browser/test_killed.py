@@ -54,9 +54,10 @@ def test_a_reload_after_a_kill_finds_the_training_and_it_goes_on(open_page, star
     until(lambda: file.stat().st_mtime_ns != saved)  # what was seen before is saved by then
     server.kill()
     server.wait()
+    page.goto("about:blank")  # a page that stays reloads by itself as soon as the server is there, or a little later
 
     start()
-    page.reload(wait_until="domcontentloaded")
+    page.goto(f"{url}?tab=train", wait_until="domcontentloaded")
     page.locator("#training-status").filter(has_text="paused").wait_for()
     found = step_of(page)
     assert found >= seen - 1 > 0
