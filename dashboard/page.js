@@ -30,19 +30,22 @@
     N.outer();
   }
 
+  // Changes of this page, the last one that is answered, and the one that the browser's Back or Forward has been last.
+  let changes = 0, answered = 0, walked = 0;
+
   window.addEventListener('popstate', () => {
+    walked = changes + 1;
     Object.assign(address, read());
     N.outer();
     N.restore(location.search);
   });
 
   // What the server says of the recipe: how it stands in the address, and what there is for it.
-  let changes = 0, answered = 0;
-
   function told(value) {
     if (!value || value.number < answered) return;
     answered = value.number;
-    write({ recipe: value.query }, value.number > 0);
+    // An answer to what was before a Back would put its own address over that of the Back.
+    if (answered >= walked) write({ recipe: value.query }, value.number > 0);
     N.recipe = value.recipe;
     N.compare();
     document.body.dataset.has = value.has.join(' ');
