@@ -19,6 +19,12 @@ os.environ["NOISESCOPE_KEEP"] = ""
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items):
+    """The tests of the page come last: as long as Playwright is there, its event loop runs in this thread, and no
+    other test could start one of its own."""
+    items.sort(key=lambda item: item.path.parent.name == "browser")
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
