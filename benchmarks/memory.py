@@ -54,10 +54,11 @@ def train(recipe: Recipe, brought: Brought) -> Iterator[View]:
 
 #: name → (what makes it, its recipe)
 KINDS = {
-    "forward": (forward, "data=trex"), "heat": (forward, "data=moons&forward=room"),
+    "forward": (forward, "data=trex"), "heat": (forward, "data=moons&forward=heat"),
     "exact": (denoise, "data=moons&model=exact&steps=100"), "points": (denoise, "data=trex&steps=100"),
     "pictures": (denoise, "data=mnist28&steps=50"), "exact pictures": (denoise, "data=mnist16&model=exact&steps=50"),
-    "linear": (denoise, "data=digits8&model=linear&steps=50"), "memorization": (denoise, "data=digits8&model=memory"),
+    "linear": (denoise, "data=digits8&model=linear&steps=50"),
+    "memorization": (denoise, "data=digits8&model=memorization"),
     "lens": (lens, "data=moons"), "lens of pictures": (lens, "data=digits8"),
     "compare": (compare, "data=trex&steps=50"), "train": (train, "data=trex&train_steps=300"),
 }  # fmt: skip

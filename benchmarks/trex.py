@@ -91,8 +91,8 @@ class PeersNetwork(nn.Module):
 def equal_work(rounds: int, steps: int = 40) -> Paired:
     """A step of the same network on the same batch size: our trainer, EMA and losses by timestep included."""
     data = in_our_units()[0]
-    config = TrainingConfig("mlp", target="eps", schedule="linear", T=TIMESTEPS, time_sampling="uniform", batch=BATCH,
-                            lr=1e-3, decay="constant", grad_clip=1.0, steps=steps * (rounds + 1))
+    config = TrainingConfig("mlp", prediction_type="eps", schedule="linear", T=TIMESTEPS, time_sampling="uniform",
+                            batch=BATCH, lr=1e-3, decay="constant", grad_clip=1.0, steps=steps * (rounds + 1))
     schedule = make_schedule("linear", TIMESTEPS)
     with patch.object(core.training, "make_denoiser",
                       lambda config, dataset: Denoiser(PeersNetwork(), schedule, "eps", dataset.std)):

@@ -112,7 +112,7 @@ def _over_a_network(rounds: int) -> Row:
     denoiser, x, levels = make_denoiser(preset("fast", data), data).eval(), torch.randn(shape), torch.zeros(64)
     schedule = denoiser.schedule
     times, update = schedule.times(2), ddpm(schedule)
-    empty = Denoiser(Stub(shape), schedule, denoiser.target)
+    empty = Denoiser(Stub(shape), schedule, denoiser.prediction_type)
 
     def bare():
         for _ in times[1:]:

@@ -88,7 +88,7 @@ class Calls:
         """A walk from noise to data with every timestep, as one safetensors file that core.trace.Trace.load reads."""
         film = self._film(recipe_of(recipe), "denoise", request)
         if not isinstance(film, TraceView):
-            raise CannotShow("model=memory walks with many networks, and a trace is the record of one walk; take "
+            raise CannotShow("model=memorization walks with many networks, and a trace is the record of one walk; take "
                              "another model, or ask for it at /gif")
         return _file(film.trace.save(new_folder() / "trace.safetensors"))
 
@@ -108,7 +108,7 @@ class Calls:
                                 progress=lambda *_: work.breathe(), stop=lambda: self._deserted(request), **wish))
 
     async def train(self, recipe: str = "", request: gr.Request = None) -> list[dict]:
-        """Train by the recipe (data, recipe, target, schedule, train_steps, batch, seed); gives weights and their card.
+        """Train by the recipe (data, preset, prediction_type, schedule, train_steps, batch, seed): weights and card.
 
         Takes its turns with everybody else's training; is stopped after its time, and when nobody listens any more.
         """

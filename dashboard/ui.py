@@ -23,7 +23,7 @@ from dashboard.server.visitors import Busy, Visitor
 from dashboard.sidebar.choices import (
     OUTFITTED, best_model, facts, outfit, using, without_hidden, without_what_is_not_there,
 )
-from dashboard.sidebar.controls import BUTTONS, RECIPE_SETS, Controls, build_controls
+from dashboard.sidebar.controls import BUTTONS, PRESET_SETS, Controls, build_controls
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.sidebar.own import Own, Read, build_own, choices, read_drawing, read_file, understood
 from dashboard.sidebar.picker import items_with
@@ -362,7 +362,7 @@ def _wire_settings(sidebar: Sidebar) -> None:
     controls, throw = sidebar.controls, random.SystemRandom()
     fields = controls.fields
     def preset(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, dict]:
-        sets = RECIPE_SETS[recipe.recipe]
+        sets = PRESET_SETS[recipe.preset]
         return recipe.with_(**sets), {fields[name]: value for name, value in sets.items()}
 
     def take(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, dict]:
@@ -382,7 +382,7 @@ def _wire_settings(sidebar: Sidebar) -> None:
         recipe = recipe.with_(seed=throw.randrange(100_000))
         return recipe, {fields["seed"]: recipe.seed}
 
-    sidebar.on(fields["recipe"].input, preset, sets=[fields["target"], fields["schedule"]])
+    sidebar.on(fields["preset"].input, preset, sets=[fields["prediction_type"], fields["schedule"]])
     sidebar.on(fields["model"].input, take, sets=[fields[name] for name in (*USUAL, *OUTFITTED)])
     sidebar.on(controls.examples.input, show_example, controls.examples, sets=controls.inputs)
     sidebar.on(controls.buttons["dice"].click, dice, sets=[fields["seed"]])

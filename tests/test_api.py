@@ -139,7 +139,7 @@ def test_whatever_is_sent_is_answered_in_words(caller, name, count, place):
 @pytest.mark.parametrize(
     "name, values, words",
     [
-        ("trace", ["model=memory&data=digits8&samples=4"], "model=memory walks with many networks"),
+        ("trace", ["model=memorization&data=digits8&samples=4"], "model=memorization walks with many networks"),
         ("noise_lens", [5], "recipe is 5; it can be a link's query"),
         ("noise_lens", [], "0 values came for 1 inputs"),
         ("gif", ["steps=2", "x_t,x_t", "denoise", "png", 64, 20, 1], "none of them twice"),

@@ -156,7 +156,7 @@ def test_curves_are_counted_in_parts_and_other_gans_can_be_asked_for():
 
 
 def test_a_recipe_that_leaves_the_number_of_steps_open_gets_enough_for_a_gan():
-    beside = BaselineTraining(Recipe(data="gaussians8", recipe="textbook"))
+    beside = BaselineTraining(Recipe(data="gaussians8", preset="textbook"))
     assert beside.config.steps == beside.gan_config.steps == beside.film.training.about["train_steps"] == STEPS
 
 

@@ -41,9 +41,9 @@ def saved(tmp_path, model):
 
 
 @pytest.mark.parametrize("data, changes", [
-    (DATA, {"target": "eps", "schedule": "linear", "T": 100, "fourier": False}),
+    (DATA, {"prediction_type": "eps", "schedule": "linear", "T": 100, "fourier": False}),
     (DATA, {"schedule": "drawn:0,9;0.3,1.5;1,-8", "T": 200}),
-    (PICTURES, {"network": "unet", "target": "v", "batch": 4, "labels": True, "patch": 2, "seed": 4}),
+    (PICTURES, {"network": "unet", "prediction_type": "v", "batch": 4, "labels": True, "patch": 2, "seed": 4}),
 ])
 def test_a_model_comes_back_saying_what_it_said(tmp_path, data, changes):
     trainer = trained(3, data, **changes)
@@ -68,7 +68,7 @@ def test_the_weights_saved_are_the_averaged_ones_to_half_precision(saved, model)
 def test_a_bare_denoiser_can_be_saved_too(tmp_path):
     denoiser = make_denoiser(TrainingConfig("mlp", width=16), DATA)
     loaded, card = load_checkpoint(save_checkpoint(tmp_path / "bare.safetensors", denoiser, {"data": "unknown"}))
-    assert loaded.target == "edm" and card["data"] == "unknown" and "steps" not in card
+    assert loaded.prediction_type == "edm" and card["data"] == "unknown" and "steps" not in card
 
 
 def test_nothing_is_left_behind_and_others_may_read_what_was_written(tmp_path, saved):
@@ -127,12 +127,12 @@ def test_a_file_that_is_no_card_is_refused(saved, text, says):
 @pytest.mark.parametrize("change, says", [
     ({"architecture": {"network": "mlp", "width": 32}}, "its card: 'enter.weight' is 16×147, needed is 32×147"),
     ({"architecture": {"network": "gan"}}, "'gan'"), ({"schedule": "quadratic"}, "'quadratic'"),
-    ({"target": "mu"}, "'mu'"), ({"T": None}, "does not fit its card: 'T' is None; it must be a whole number"),
+    ({"prediction_type": "mu"}, "'mu'"), ({"T": None}, "does not fit its card: 'T' is None; it must be a whole number"),
     ({"schedule": None}, "'schedule' is None; it must be a text"), ({"T": 1e9}, "'T' is 1000000000.0"),
     ({"schedule": ["cosine"]}, r"'schedule' is \['cosine'\]; it must be a text"), ({"T": True}, "'T' is True"),
     ({"sigma_data": 0}, "sigma_data is 0; it must be a number above 0"),
     ({"sigma_data": float("nan")}, "'sigma_data' is nan; it must be a number"), ({"sigma_data": "1"}, "is '1'"),
-    ({"sigma_data": -1.5}, "sigma_data is -1.5"), ({"target": None}, "'target' is None"),
+    ({"sigma_data": -1.5}, "sigma_data is -1.5"), ({"prediction_type": None}, "'prediction_type' is None"),
     ({"labels": 3}, "'labels' is 3, and its network's is 0"), ({"labels": "many"}, "'labels' is 'many'"),
     ({"labels": False}, "'labels' is False"), ({"labels": [2, 2]}, r"'labels' is \[2, 2\]"),
     ({"architecture": {"network": "mlp", "width": 16, "labels": -1}}, "'labels' is '-1'; a network's options"),
@@ -151,7 +151,7 @@ def test_a_card_that_does_not_fit_the_weights_is_refused(saved, change, says):
 
 def test_a_card_without_a_field_names_it(saved):
     card = read_card(saved.with_suffix(".json"))
-    for name in ("architecture", "schedule", "T", "target", "sigma_data"):
+    for name in ("architecture", "schedule", "T", "prediction_type", "sigma_data"):
         rest = {key: value for key, value in card.items() if key != name}
         saved.with_suffix(".json").write_text(json.dumps(rest))
         with pytest.raises(ValueError, match=f"does not fit its card: there is no '{name}' in it"):

@@ -22,7 +22,7 @@ from core.runs.walks import denoise, forward_film, lens
 from core.views.base import STATE_VIEW
 from dashboard.server.visitors import Visitors
 from dashboard.sidebar.choices import OUTFITTED, facts, outfit, using, without_hidden, without_what_is_not_there
-from dashboard.sidebar.controls import RECIPE_SETS, label_choices
+from dashboard.sidebar.controls import PRESET_SETS, label_choices
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.tabs.train import training_of
 from dashboard.ui import fit
@@ -46,7 +46,7 @@ def test_the_menus_offer_the_models_labels_and_layers_that_these_data_have():
     trex, digits, faces = (offered(Recipe(data=name)) for name in ("trex", "digits8", "faces16"))
     assert trex["model"] == ["pretrained", "flow", "reflow", "consistency", "linear", "wiener", "exact"]
     assert trex["label"] == ["any", "each"] and "leave" in trex["layer"]
-    assert digits["model"] == ["pretrained", "linear", "wiener", "exact", "memory"]
+    assert digits["model"] == ["pretrained", "linear", "wiener", "exact", "memorization"]
     assert digits["label"] == ["any", "each", *map(str, range(10))] and "middle" in digits["layer"]
     assert len(faces["label"]) == 2 + 5 and len(faces["label2"]) == 2 + 6
 
@@ -99,8 +99,8 @@ def test_a_layer_that_a_hidden_control_still_holds_is_not_asked_of_a_model_that_
 
 
 def test_a_room_asks_for_no_schedule_and_pictures_have_no_room():
-    assert "noised" not in facts(Recipe(forward="room"), None)
-    assert "noised" in facts(Recipe(), None) and "noised" in facts(Recipe(data="digits8", forward="room"), None)
+    assert "noised" not in facts(Recipe(forward="heat"), None)
+    assert "noised" in facts(Recipe(), None) and "noised" in facts(Recipe(data="digits8", forward="heat"), None)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -114,20 +114,20 @@ def test_every_example_is_a_comparison_that_can_be_made(name):
 
 def test_the_words_of_the_labels_are_their_names():
     assert label_choices(("cat", "dog")) == [("any", "any"), ("each in turn", "each"), ("cat", "0"), ("dog", "1")]
-    assert RECIPE_SETS["flow"]["schedule"] == "flow"
+    assert PRESET_SETS["flow"]["schedule"] == "flow"
 
 
 def test_a_model_without_labels_can_be_asked_through_a_classifier_and_by_itself_it_cannot():
     recipe = Recipe(data="gaussians8", label="2")  # shipped without labels
     assert "labels" in facts(recipe, None)
     assert without_what_is_not_there(recipe, None).label == "any"
-    assert without_what_is_not_there(recipe.with_(guide="classifier"), None).label == "2"
-    film = finished(denoise(recipe.with_(guide="classifier", guidance=3.0, steps=20, samples=40)))
+    assert without_what_is_not_there(recipe.with_(guidance_method="classifier"), None).label == "2"
+    film = finished(denoise(recipe.with_(guidance_method="classifier", guidance_scale=3.0, steps=20, samples=40)))
     data = load("gaussians8")
     assert (data.labels[torch.cdist(film.trace.final, data.x0).argmin(1)] == 2).float().mean() > 0.9
 
 
-@pytest.mark.parametrize("changes", [dict(data="digits8", rows=16), dict(data="faces16", model="linear")])
+@pytest.mark.parametrize("changes", [dict(data="digits8", train_size=16), dict(data="faces16", model="linear")])
 def test_a_link_is_asked_for_no_label_that_its_very_model_does_not_know(changes):
     assert without_what_is_not_there(Recipe(label="1", **changes), None).label == "any"
 
@@ -161,13 +161,13 @@ def test_a_linear_model_is_solved_once_for_all_schedules_and_of_one_s_own_data_t
         first = resolve(recipe, visitor)
         other = resolve(recipe.with_(schedule="flow", T=500), visitor)
         assert other.network.network is first.network.network and other.network.schedule.name == "flow"
-        fewer = resolve(recipe.with_(rows=12), visitor)
+        fewer = resolve(recipe.with_(train_size=12), visitor)
         assert fewer.network.network is not first.network.network
 
 
 def test_of_the_solved_models_of_data_only_some_are_kept_and_with_the_data_all_are_let_go(visitor):
     visitor.data = pictures(30, 8, 1)
-    networks = [weakref.ref(resolve(Recipe(data="own", model="wiener", rows=rows), visitor).network.network)
+    networks = [weakref.ref(resolve(Recipe(data="own", model="wiener", train_size=rows), visitor).network.network)
                 for rows in range(10, 20)]
     gc.collect()
     assert [network() is not None for network in networks] == [False] * 7 + [True] * 3
@@ -207,23 +207,23 @@ def test_scale_one_is_the_model_told_the_label_and_zero_the_model_told_none():
     x, t = torch.randn(6, 2, dtype=torch.float64), torch.tensor(0.4, dtype=torch.float64)
     asked = GAUSSIANS.with_(label="5")
     for scale, cond in ((1.0, torch.full((6,), 5)), (0.0, None)):
-        got = guided(subject, asked.with_(guidance=scale)).denoise(x, t)
+        got = guided(subject, asked.with_(guidance_scale=scale)).denoise(x, t)
         assert torch.equal(got.eps, condition(subject.denoise, cond)(x, t).eps)
-    never = guided(subject, asked.with_(guidance=7.0, guide_when=None)).denoise(x, t)
+    never = guided(subject, asked.with_(guidance_scale=7.0, guidance_interval=None)).denoise(x, t)
     assert torch.equal(never.eps, condition(subject.denoise, torch.full((6,), 5))(x, t).eps)
 
 
 def test_both_kinds_of_guidance_are_one_where_the_classifier_is_exact():
     subject = resolve(GAUSSIANS, None)
     x, t = torch.randn(6, 2, dtype=torch.float64), torch.tensor(0.6, dtype=torch.float64)
-    asked = GAUSSIANS.with_(label="each", guidance=2.5)
-    free, told = (guided(subject, asked.with_(guide=guide)).denoise(x, t) for guide in ("free", "classifier"))
+    asked = GAUSSIANS.with_(label="each", guidance_scale=2.5)
+    free, told = (guided(subject, asked.with_(guidance_method=guide)).denoise(x, t) for guide in ("free", "classifier"))
     torch.testing.assert_close(free.eps, told.eps, rtol=1e-6, atol=1e-6)
 
 
 def test_the_sharpened_density_is_that_of_the_rows_that_were_asked_for():
-    film = finished(denoise(GAUSSIANS.with_(label="2", guidance=4.0)))
-    p = film.scene(("p_sharp",)).panel("p_sharp").data[-1]
+    film = finished(denoise(GAUSSIANS.with_(label="2", guidance_scale=4.0)))
+    p = film.scene(("tilted_density",)).panel("tilted_density").data[-1]
     row, column = np.unravel_index(p.argmax(), p.shape)
     data = load("gaussians8")
     x, y = data.x0[data.labels == 2].mean(0).tolist()
@@ -247,8 +247,8 @@ def test_a_walk_says_which_of_its_samples_are_of_a_pair_that_training_never_had(
     (Recipe(label="1"), "has no labels to ask for"),
     (Recipe(data="gaussians8", model="exact", label="8"), "0 to 7"),
     (Recipe(data="gaussians8", model="pretrained", label="1"), "knows no labels"),
-    (Recipe(data="faces16", model="exact", label="1", label2="1", guide="classifier"), "one kind of label"),
-    (Recipe(data="digits8", rows=5), "4, 16, 64"),
+    (Recipe(data="faces16", model="exact", label="1", label2="1", guidance_method="classifier"), "one kind of label"),
+    (Recipe(data="digits8", train_size=5), "4, 16, 64"),
     (Recipe(model="exact", layer="middle"), "no layers to look into"),
 ])  # fmt: skip
 def test_what_cannot_be_asked_for_says_what_can(recipe, says):
@@ -260,12 +260,13 @@ def test_what_cannot_be_asked_for_says_what_can(recipe, says):
 
 
 @pytest.mark.parametrize("changes, keys", [
-    (dict(data="gaussians8", model="exact", label="2", guidance=3.0), {"eps_c", "eps_u", "field_pull", "p_sharp"}),
-    (dict(data="digits8", label="each"), {"eps_c", "eps_pull", "nearest"}),
+    (dict(data="gaussians8", model="exact", label="2", guidance_scale=3.0),
+     {"eps_c", "eps_u", "guidance_field", "tilted_density"}),
+    (dict(data="digits8", label="each"), {"eps_c", "guidance_delta", "nearest"}),
     (dict(data="digits8", model="linear"), {"weights", "filters"}),
     (dict(data="digits8", layer="middle"), {"inside"}),
     (dict(data="latent_digits", model="exact"), {"decoded_x0", "decoded_x_t", "walkers"}),
-    (dict(data="digits8", rows=16), {"nearest"}),
+    (dict(data="digits8", train_size=16), {"nearest"}),
 ])  # fmt: skip
 def test_a_walk_offers_what_only_it_has_to_show(changes, keys):
     film = finished(denoise(Recipe(steps=3, samples=4).with_(**changes)))
@@ -279,9 +280,10 @@ def test_a_walk_offers_what_only_it_has_to_show(changes, keys):
 
 @pytest.mark.parametrize("changes, there", [
     (dict(data="gaussians8", model="exact", label="1"), True), (dict(data="creatures"), True),
-    (dict(data="creatures", model="exact"), True), (dict(data="creatures", label="1", guide="classifier"), False),
-    (dict(data="creatures", guide="classifier"), True), (dict(data="latent_digits", model="exact"), False),
-    (dict(data="latent_digits", model="exact", rows=500), True),
+    (dict(data="creatures", model="exact"), True),
+    (dict(data="creatures", label="1", guidance_method="classifier"), False),
+    (dict(data="creatures", guidance_method="classifier"), True), (dict(data="latent_digits", model="exact"), False),
+    (dict(data="latent_digits", model="exact", train_size=500), True),
 ])  # fmt: skip
 def test_the_density_of_a_model_that_looks_at_every_row_is_worked_out_for_some_rows_only(changes, there):
     film = finished(denoise(Recipe(steps=2, samples=4).with_(**changes)))
@@ -289,7 +291,7 @@ def test_the_density_of_a_model_that_looks_at_every_row_is_worked_out_for_some_r
 
 
 def test_fewer_rows_are_fewer_rows_for_everybody():
-    film = finished(denoise(Recipe(data="digits8", model="exact", rows=16, steps=30, samples=8)))
+    film = finished(denoise(Recipe(data="digits8", model="exact", train_size=16, steps=30, samples=8)))
     assert len(film.dataset) == 16
     assert torch.cdist(film.trace.final.flatten(1), load("digits8").x0[:16].flatten(1)).min(1).values.max() < 0.5
 
@@ -303,7 +305,7 @@ def test_the_floor_of_a_training_that_learns_labels_is_that_of_who_is_told_them(
 
 def test_latents_are_seen_decoded_in_every_tab():
     recipe = Recipe(data="latent_digits", model="exact", steps=2, samples=20, lens_samples=20, train_steps=4,
-                    versus=("steps:1",))
+                    variants=("steps:1",))
     films = [finished(denoise(recipe)), forward_film(recipe), finished(lens(recipe)), finished(compare(recipe)),
              training_of(recipe, None).film]
     for film in films:
@@ -311,15 +313,15 @@ def test_latents_are_seen_decoded_in_every_tab():
 
 
 def test_a_gan_learns_beside_a_model_of_points_and_of_them_alone():
-    kinds = {type(training_of(Recipe(data=data, beside=beside, train_steps=5), None)).__name__
+    kinds = {type(training_of(Recipe(data=data, baseline=beside, train_steps=5), None)).__name__
              for data, beside in (("gaussians8", "plain"), ("gaussians8", "tuned"))}
     assert kinds == {"BaselineTraining"}
     for data, beside in (("gaussians8", "nothing"), ("digits8", "plain")):
-        assert type(training_of(Recipe(data=data, beside=beside, train_steps=5), None)).__name__ == "Training"
+        assert type(training_of(Recipe(data=data, baseline=beside, train_steps=5), None)).__name__ == "Training"
 
 
 def test_the_playhead_can_run_over_the_number_of_training_pictures_from_copies_to_new_ones():
-    films = list(denoise(Recipe(data="digits8", model="memory", samples=16)))
+    films = list(denoise(Recipe(data="digits8", model="memorization", samples=16)))
     assert len(films) == films[-1].frames == films[-1].total == 6
     scene = films[-1].scene()
     rows, copies = scene.numbers["rows"], scene.numbers["copies"]
@@ -333,9 +335,9 @@ def test_the_playhead_can_run_over_the_number_of_training_pictures_from_copies_t
         assert near.max() == 0
     assert all(len(chart.cursor) == 6 for chart in scene.charts)
     with pytest.raises(CannotShow, match="in Denoise"):
-        finished(lens(Recipe(data="digits8", model="memory")))
+        finished(lens(Recipe(data="digits8", model="memorization")))
 
 
 def test_heat_in_a_room_is_shown_for_points_and_for_them_alone():
-    assert type(forward_film(Recipe(forward="room", samples=50))).__name__ == "HeatView"
-    assert type(forward_film(Recipe(forward="room", data="digits8", samples=4))).__name__ == "ForwardView"
+    assert type(forward_film(Recipe(forward="heat", samples=50))).__name__ == "HeatView"
+    assert type(forward_film(Recipe(forward="heat", data="digits8", samples=4))).__name__ == "ForwardView"

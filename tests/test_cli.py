@@ -28,9 +28,9 @@ from core.checkpoints.models import load_checkpoint
 from core.cli import parser as cli
 from core.cli.progress import Bar
 from core.data.datasets import load, names
-from core.denoisers.wrappers import CLIPPINGS
+from core.denoisers.wrappers import THRESHOLDINGS
 from core.drawing.export import FORMATS, PACINGS, read_recipe
-from core.prediction import TARGETS
+from core.prediction import PREDICTION_TYPES
 from core.samplers import SAMPLERS
 from core.schedules import SCHEDULES, SPACINGS, make_schedule
 from core.trace import Trace
@@ -85,9 +85,9 @@ def test_help_names_what_core_has(capsys):
     for command in ("train", "distil", "sample", "gif"):
         run(command, "--help")
         told[command] = capsys.readouterr().out
-    assert all(name in told["train"] for name in (*PRESETS, *TARGETS, *SCHEDULES))
+    assert all(name in told["train"] for name in (*PRESETS, *PREDICTION_TYPES, *SCHEDULES))
     assert all(name in told["distil"] for name in BOUND)
-    assert all(name in told["sample"] for name in (*SAMPLERS, *SPACINGS, *CLIPPINGS))
+    assert all(name in told["sample"] for name in (*SAMPLERS, *SPACINGS, *THRESHOLDINGS))
     assert all(name in told["gif"] for name in (*PACINGS, *(f".{suffix}" for suffix in FORMATS)))
     for kind, data in (("points", "moons"), ("images", "digits8")):
         schedule = make_schedule("cosine")
@@ -153,17 +153,17 @@ def test_the_same_command_trains_the_same_model(tmp_path, capsys):
 
 def test_the_recipe_the_target_and_the_schedule_can_be_chosen(tmp_path):
     path = tmp_path / "m.safetensors"
-    words = ["--recipe", "textbook", "--target", "v", "--schedule", "flow", "--set", "batch=32"]
+    words = ["--preset", "textbook", "--prediction-type", "v", "--schedule", "flow", "--set", "batch=32"]
     words += ["--set", "fourier=true"]
     assert run("train", "--data", "moons", "--steps", 3, "--save", path, *words) == 0
     training = load_checkpoint(path)[1]["training"]
-    assert training["target"] == "v" and training["schedule"] == "flow" and training["batch"] == 32
+    assert training["prediction_type"] == "v" and training["schedule"] == "flow" and training["batch"] == 32
     assert training["time_sampling"] == "uniform" and training["fourier"] is True
 
 
 def test_a_flow_is_straightened_and_a_model_distilled_and_their_cards_name_the_teacher(tmp_path):
     little = ["--steps", 3, "--set", "width=8", "--set", "depth=1"]
-    assert run("train", "--data", "moons", "--recipe", "flow", *little, "--save", "flow.safetensors") == 0
+    assert run("train", "--data", "moons", "--preset", "flow", *little, "--save", "flow.safetensors") == 0
     made = {"reflow": ["--pairs", 50, "--save", "straight.safetensors"], "distil": ["--save", "jump.safetensors"]}
     for command, more in made.items():
         assert run(command, "--model", "flow.safetensors", "--steps", 2, "--set", "batch=8", *more) == 0
@@ -281,8 +281,9 @@ BAD = [
     (["train", "--data", "trex", "--save", "m.pt"], ("m.pt", ".safetensors")),
     (["train", "--data", "trex", "--save", "m.safetensors", "--steps", "0"], ("--steps", "'0'", "from 1")),
     (["train", "--data", "trex", "--save", "m.safetensors", "--steps", "many"], ("'many'", "whole number")),
-    (["train", "--data", "trex", "--save", "m.safetensors", "--recipe", "slow"], ("'slow'", "fast", "textbook")),
-    (["train", "--data", "trex", "--save", "m.safetensors", "--target", "noise"], ("'noise'", "eps", "velocity")),
+    (["train", "--data", "trex", "--save", "m.safetensors", "--preset", "slow"], ("'slow'", "fast", "textbook")),
+    (["train", "--data", "trex", "--save", "m.safetensors", "--prediction-type", "noise"],
+     ("'noise'", "eps", "velocity")),
     (["train", "--data", "trex", "--save", "m.safetensors", "--schedule", "square"], ("'square'", "cosine")),
     (["train", "--data", "trex", "--save", "m.safetensors", "--labels"], ("trex", "no labels")),
     (["train", "--data", "trex", "--save", "m.safetensors", "--set", "lr"], ("'lr'", "NAME=VALUE")),
@@ -307,7 +308,7 @@ BAD = [
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--eta", "2"], ("2", "eta")),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--eta", "x"], ("'x'", "no number")),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--spacing", "even"], ("even", "log_snr")),
-    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--clip", "hard"], ("hard", "dynamic")),
+    (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--thresholding", "hard"], ("hard", "dynamic")),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--n", "0"], ("'0'", "from 1")),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--label", "1"], ("knows no labels",)),
     (["sample", "--model", "exact", "--data", "trex", "--out", "x.npz", "--ste", "3"], ("--ste",)),
@@ -458,14 +459,15 @@ def test_a_link_of_the_page_is_walked_as_the_page_walks_it_and_options_change_it
 def test_interventions_and_comparisons_are_had_as_on_the_page(tmp_path):
     exact = ("--model", "exact", "--data", "moons", "--n", "20", "--steps", "6", "--size", "32")
     for name, words, panels in (
-        ("edits.gif", ("--sampler", "ddpm", "--drop-noise", "on", "--nudge", "0.5", "--tell", "0.05"), "x_t,added"),
-        ("versus.gif", ("--versus", "sampler:ddpm", "--versus", "steps:3"), ""),
+        ("edits.gif", ("--sampler", "ddpm", "--drop-noise", "on", "--nudge", "0.5", "--time-shift", "0.05"),
+         "x_t,added"),
+        ("versus.gif", ("--variants", "sampler:ddpm", "--variants", "steps:3"), ""),
         ("lens.gif", ("--film", "lens"), ""), ("forward.gif", ("--film", "forward"), ""),
     ):
         assert run("gif", *exact, *words, *(("--panels", panels) if panels else ()), "--out", tmp_path / name) == 0
     about = read_recipe(tmp_path / "edits.gif")
-    assert (about["drop_noise"], about["nudge"], about["tell"]) == ([1.0, 0.0], 0.5, 0.05)
-    assert read_recipe(tmp_path / "versus.gif")["versus"] == ["sampler:ddpm", "steps:3"]
+    assert (about["drop_noise"], about["nudge"], about["time_shift"]) == ([1.0, 0.0], 0.5, 0.05)
+    assert read_recipe(tmp_path / "versus.gif")["variants"] == ["sampler:ddpm", "steps:3"]
     assert [read_recipe(tmp_path / f"{tab}.gif")["tab"] for tab in ("lens", "forward")] == ["lens", "forward"]
 
 

@@ -50,19 +50,19 @@ EXACT = ("--model", "exact", "--data", "gaussians8", "--n", 40, "--steps", 30)
 @pytest.mark.parametrize("more", [(), ("--classifier", "exact")], ids=["itself", "classifier"])
 @pytest.mark.parametrize("scale", [1, 4])
 def test_samples_keep_to_the_label_by_either_kind_of_guidance(more, scale):
-    x0 = drawn("x.npz", *EXACT, "--label", "90°", "--guidance", scale, *more)
+    x0 = drawn("x.npz", *EXACT, "--label", "90°", "--guidance-scale", scale, *more)
     assert agreement(x0, torch.full((40,), 2), load("gaussians8")) == 1
 
 
 def test_a_scale_of_0_forgets_the_label_and_of_1_changes_nothing_about_it():
     one, same, none, free = (drawn(f"{i}.npz", *EXACT, *more) for i, more in enumerate((
-        ("--label", "2"), ("--label", "2", "--guidance", "1"), ("--label", "2", "--guidance", "0"), ())))
+        ("--label", "2"), ("--label", "2", "--guidance-scale", "1"), ("--label", "2", "--guidance-scale", "0"), ())))
     assert torch.equal(one, same) and torch.equal(none, free) and not torch.equal(one, none)
 
 
 def test_outside_the_interval_the_model_is_only_told_the_label():
     told, never, always = (drawn(f"{i}.npz", *EXACT, "--label", "2", *more) for i, more in enumerate((
-        (), ("--guidance", "5", "--between", "0,0"), ("--guidance", "5", "--between", "1,0"))))
+        (), *(("--guidance-scale", "5", "--guidance-interval", when) for when in ("0,0", "1,0")))))
     assert torch.equal(told, never) and not torch.equal(told, always)
 
 
@@ -80,8 +80,8 @@ def test_a_pair_held_out_of_training_is_on_the_card_and_can_be_asked_for(corners
     card = json.loads(Path("m.json").read_text())
     assert card["training"]["without"] == ["right", "high"] and card["labels"] == [2, 2]
     ask = ("--model", "m.safetensors", "--n", 5, "--steps", 3)
-    by_name = drawn("a.npz", *ask, "--data", corners, "--label", "right,high", "--guidance", "2")
-    assert torch.equal(by_name, drawn("b.npz", *ask, "--label", "1,1", "--guidance", "2"))
+    by_name = drawn("a.npz", *ask, "--data", corners, "--label", "right,high", "--guidance-scale", "2")
+    assert torch.equal(by_name, drawn("b.npz", *ask, "--label", "1,1", "--guidance-scale", "2"))
 
 
 def test_a_classifier_is_trained_saved_and_guided_with():
@@ -90,15 +90,15 @@ def test_a_classifier_is_trained_saved_and_guided_with():
     classifier, card = load_classifier("c.safetensors")
     assert card["steps"] == 300 and card["command"].startswith("python -m core classifier --data gaussians8")
     assert card["quality"]["accuracy"][0] == 1
-    x0 = drawn("x.npz", *EXACT, "--label", "90°", "--guidance", "3", "--classifier", "c.safetensors")
+    x0 = drawn("x.npz", *EXACT, "--label", "90°", "--guidance-scale", "3", "--classifier", "c.safetensors")
     assert agreement(x0, torch.full((40,), 2), load("gaussians8")) > 0.7
 
 
 @pytest.mark.parametrize("words, expected", [
-    ((*EXACT, "--guidance", "2"), "say with --label which"),
-    ((*EXACT, "--label", "2", "--guidance", "nan"), "guidance is nan; it can be"),
-    ((*EXACT, "--label", "2", "--guidance", "2", "--between", "0.2,0.8"), "1 ≥ begin ≥ end ≥ 0"),
-    ((*EXACT, "--label", "2", "--between", "0.5"), "no FROM,TO"),
+    ((*EXACT, "--guidance-scale", "2"), "say with --label which"),
+    ((*EXACT, "--label", "2", "--guidance-scale", "nan"), "guidance_scale is nan; it can be"),
+    ((*EXACT, "--label", "2", "--guidance-scale", "2", "--guidance-interval", "0.2,0.8"), "1 ≥ begin ≥ end ≥ 0"),
+    ((*EXACT, "--label", "2", "--guidance-interval", "0.5"), "no FROM,TO"),
     ((*EXACT, "--label", "1,2"), "2 labels 1, 2; gaussians8 has 1"),
     ((*EXACT, "--label", "2", "--classifier", "mnist"), "no classifier is shipped for 'mnist'"),
     ((*EXACT, "--label", "any", "--classifier", "exact"), "asks for any label"),
@@ -122,8 +122,9 @@ def test_training_that_cannot_be_gets_one_clear_line(words, expected, capsys):
 
 @pytest.mark.parametrize("more", [(), ("--classifier", "exact")], ids=["itself", "classifier"])
 def test_a_film_of_a_guided_walk_shows_what_guidance_does(more):
-    words = ["--model", "exact", "--data", "moons", "--label", "upper", "--guidance", 3, "--n", 20, "--steps", 4, *more]
-    keys = ("eps_c", "eps_u", "eps_pull", "field_c", "field_u", "field_pull", "p_sharp")
+    words = ["--model", "exact", "--data", "moons", "--label", "upper", "--guidance-scale", 3, "--n", 20, "--steps", 4,
+             *more]
+    keys = ("eps_c", "eps_u", "guidance_delta", "field_c", "field_u", "guidance_field", "tilted_density")
     assert run("gif", *words, "--panels", ",".join(keys), "--size", 64, "--out", "g.gif") == 0
     assert Path("g.gif").stat().st_size > 1000
-    assert run("gif", *words[:4], "--panels", "p_sharp", "--size", 64, "--out", "h.gif") == 2
+    assert run("gif", *words[:4], "--panels", "tilted_density", "--size", 64, "--out", "h.gif") == 2

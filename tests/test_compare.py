@@ -52,8 +52,8 @@ def finished(films):
     return film
 
 
-def compared(*versus: str, visitor=None, **changes) -> CompareView:
-    return finished(compare(EXACT.with_(versus=versus, **changes), visitor))
+def compared(*variants: str, visitor=None, **changes) -> CompareView:
+    return finished(compare(EXACT.with_(variants=variants, **changes), visitor))
 
 
 def walked(**changes) -> Trace:
@@ -91,7 +91,7 @@ def test_a_run_that_changes_nothing_is_run_a_bit_for_bit(sampler):
 
 
 @pytest.mark.parametrize("changes", [
-    dict(), dict(sampler="ddpm"), dict(steps=5), dict(schedule="flow"), dict(clip="static"),
+    dict(), dict(sampler="ddpm"), dict(steps=5), dict(schedule="flow"), dict(thresholding="static"),
 ])  # fmt: skip
 def test_every_run_is_the_walk_that_the_denoise_tab_makes_of_its_recipe(changes):
     text = "+".join(f"{name}:{value}" for name, value in changes.items()) or "eta:0"
@@ -101,7 +101,7 @@ def test_every_run_is_the_walk_that_the_denoise_tab_makes_of_its_recipe(changes)
 
 
 def test_the_kth_step_of_every_run_is_given_the_same_noise():
-    plans = plans_of(EXACT.with_(versus=("sampler:ddpm", "steps:5", "nudge:0.2@3")), None)
+    plans = plans_of(EXACT.with_(variants=("sampler:ddpm", "steps:5", "nudge:0.2@3")), None)
     noise = {}
     for _, step in together(plans, [Asked(plan.resolved.denoise) for plan in plans], 6, 9):
         noise.setdefault(step.index, []).append(step.noise)
@@ -110,7 +110,7 @@ def test_the_kth_step_of_every_run_is_given_the_same_noise():
 
 
 def test_all_runs_begin_with_the_same_noise_at_the_size_of_their_schedule():
-    plans = plans_of(EXACT.with_(versus=("schedule:flow", "schedule:linear"), steps=3), None)
+    plans = plans_of(EXACT.with_(variants=("schedule:flow", "schedule:linear"), steps=3), None)
     first = {}
     for i, step in together(plans, [Asked(plan.resolved.denoise) for plan in plans], 6, 9):
         first.setdefault(i, step.x_t / plans[i].resolved.schedule(step.t)[1])
@@ -204,7 +204,7 @@ def test_a_branch_that_changes_nothing_is_its_parent_bit_for_bit(sampler, step):
 
 
 @pytest.mark.parametrize("change", [
-    "sampler:ddpm", "drop_noise:on", "nudge:0.3", "tell:0.1", "scale_eps:0.5", "clip:static",
+    "sampler:ddpm", "drop_noise:on", "nudge:0.3", "time_shift:0.1", "scale_eps:0.5", "thresholding:static",
 ])  # fmt: skip
 def test_a_branch_is_its_parent_until_it_leaves_it(change):
     film = compared(f"{change}@5", eta=0.7)
@@ -226,7 +226,7 @@ def test_noise_dropped_from_a_step_on_is_the_walk_with_that_edit():
 
 
 def test_a_branch_asks_the_network_only_after_it_has_left():
-    plans = plans_of(EXACT.with_(sampler="heun", versus=("sampler:ddim@5",)), None)
+    plans = plans_of(EXACT.with_(sampler="heun", variants=("sampler:ddim@5",)), None)
     really = []
 
     def counting(x, t, denoise=plans[0].resolved.denoise):
@@ -249,19 +249,19 @@ def test_network_evaluations_are_counted_where_they_happen(sampler, calls):
 
 def test_branch_here_takes_what_differs_from_the_walk_into_run_b():
     walk_of = EXACT.with_(seed=4, frame=7, panels=("x_t",))
-    wanted = walk_of.with_(sampler="ddpm", tell=0.05, lens_samples=9, train_steps=7, tab="lens")
+    wanted = walk_of.with_(sampler="ddpm", time_shift=0.05, lens_samples=9, train_steps=7, tab="lens")
     branch = branched(walk_of, wanted, 7, noisy=False)
-    assert branch == walk_of.with_(versus=("sampler:ddpm+tell:0.05@7",), tab="compare", panels=(), frame=0)
+    assert branch == walk_of.with_(variants=("sampler:ddpm+time_shift:0.05@7",), tab="compare", panels=(), frame=0)
 
 
 def test_branch_here_with_nothing_changed_drops_the_noise_or_draws_it_where_there_is_none():
-    assert branched(EXACT, EXACT, 3, noisy=True).versus == ("drop_noise:on@3",)
-    assert branched(EXACT, EXACT, 3, noisy=False).versus == ("sampler:ddpm@3",)
+    assert branched(EXACT, EXACT, 3, noisy=True).variants == ("drop_noise:on@3",)
+    assert branched(EXACT, EXACT, 3, noisy=False).variants == ("sampler:ddpm@3",)
 
 
 @pytest.mark.parametrize("changes, words", [
     (dict(steps=20), "so steps cannot change there"), (dict(seed=9, data="moons"), "so data, seed cannot change there"),
-    (dict(sampler="ddpm", eta=1.0, clip="static", tell=0.1, nudge=0.1), "can change 4 things at once"),
+    (dict(sampler="ddpm", eta=1.0, thresholding="static", time_shift=0.1, nudge=0.1), "can change 4 things at once"),
 ])  # fmt: skip
 def test_what_cannot_change_on_the_way_is_said(changes, words):
     with pytest.raises(CannotShow, match=words):
@@ -334,11 +334,11 @@ def test_the_chart_of_quality_says_what_was_counted_and_measured():
 
 
 @pytest.mark.parametrize("recipe, words", [
-    (EXACT.with_(versus=()), "Nothing is compared yet"),
-    (EXACT.with_(versus=("eta:1@12",)), "Run B cannot be made: it leaves at step 12, and A has the steps 0 to 11"),
-    (EXACT.with_(versus=("", "steps:900"), T=100), "Run C cannot be made: steps is 900; it can be 1…100"),
-    (EXACT.with_(versus=("model:mine",)), "Run B cannot be made: No model of yours"),
-    (EXACT.with_(versus=("weights:raw",)), "Run B cannot be made: Raw and earlier weights are there of a model of"),
+    (EXACT.with_(variants=()), "Nothing is compared yet"),
+    (EXACT.with_(variants=("eta:1@12",)), "Run B cannot be made: it leaves at step 12, and A has the steps 0 to 11"),
+    (EXACT.with_(variants=("", "steps:900"), T=100), "Run C cannot be made: steps is 900; it can be 1…100"),
+    (EXACT.with_(variants=("model:mine",)), "Run B cannot be made: No model of yours"),
+    (EXACT.with_(variants=("weights:raw",)), "Run B cannot be made: Raw and earlier weights are there of a model of"),
 ])  # fmt: skip
 def test_a_run_that_cannot_be_is_named_with_the_reason(recipe, words):
     with pytest.raises(CannotShow, match=words):
@@ -364,9 +364,10 @@ def test_raw_weights_and_those_of_a_moment_of_a_training_can_be_compared(visitor
 # --- the film ---------------------------------------------------------------------------------------------------
 
 FILMS = [
-    dict(versus=("sampler:ddpm",)), dict(versus=("steps:5", "", "drop_noise:on@4"), eta=1.0),
-    dict(versus=("schedule:linear", "model:exact", "clip:static")), dict(versus=("schedule:ve", "spacing:edm")),
-    dict(versus=("sampler:heun", "steps:3"), data="digits8", samples=3, steps=6),
+    dict(variants=("sampler:ddpm",)), dict(variants=("steps:5", "", "drop_noise:on@4"), eta=1.0),
+    dict(variants=("schedule:linear", "model:exact", "thresholding:static")),
+    dict(variants=("schedule:ve", "spacing:edm")),
+    dict(variants=("sampler:heun", "steps:3"), data="digits8", samples=3, steps=6),
 ]  # fmt: skip
 
 
@@ -404,7 +405,7 @@ def test_a_comparison_can_be_made_again_from_what_its_film_says(film):
 
 
 def test_the_film_grows_and_its_last_words_are_the_quality():
-    recipe, seen, quality = EXACT.with_(versus=("sampler:ddpm", "steps:3")), [], []
+    recipe, seen, quality = EXACT.with_(variants=("sampler:ddpm", "steps:3")), [], []
     for growing in compare(recipe):
         seen.append(growing.frames)
         quality.append([run.quality is not None for run in growing.runs].count(True))
@@ -415,34 +416,34 @@ def test_the_film_grows_and_its_last_words_are_the_quality():
 
 
 def test_the_stage_is_told_the_quality_after_the_last_frame():
-    *_, (stream, value) = play(compare(EXACT.with_(versus=("sampler:ddpm",))))
+    *_, (stream, value) = play(compare(EXACT.with_(variants=("sampler:ddpm",))))
     assert value["done"] and stream.latest or stream.sent == stream.film.frames
     assert any(run.quality for run in stream.film.runs)
 
 
 def test_a_run_more_is_shown_whatever_was_on_and_otherwise_the_choice_stays():
-    first, same, more = (finished(play(compare(EXACT.with_(steps=3, versus=versus)), before=None))[0]
-                         for versus in (("eta:1",), ("eta:0.5",), ("eta:1", "clip:static")))
+    first, same, more = (finished(play(compare(EXACT.with_(steps=3, variants=variants)), before=None))[0]
+                         for variants in (("eta:1",), ("eta:0.5",), ("eta:1", "thresholding:static")))
     for film, shown in ((same.film, None), (more.film, ["x_a", "x_b", "x_c", "less_b"])):
         *_, (stream, value) = play([film], before=first)
         assert value.get("shown") == shown and set(first.keys) <= set(stream.keys)
 
 
 def test_panels_say_what_differs():
-    versus = ("sampler:ddpm+clip:static", "drop_noise:0.5-0@4", "tell:-0.05")
-    film = finished(compare(EXACT.with_(eta=0.5, versus=versus)))
+    variants = ("sampler:ddpm+thresholding:static", "drop_noise:0.5-0@4", "time_shift:-0.05")
+    film = finished(compare(EXACT.with_(eta=0.5, variants=variants)))
     assert [film.offers[f"x_{key}"].title for key in "abcd"] == [
-        "A · DDIM, η = 0.5", "B · DDPM, clip static", "C · no noise 0.5-0 from step 4", "D · told t -0.05"]
+        "A · DDIM, η = 0.5", "B · DDPM, static thresholding", "C · no noise 0.5-0 from step 4", "D · time shift -0.05"]
 
 
-@pytest.mark.parametrize("versus, title", [
+@pytest.mark.parametrize("variants, title", [
     (("model:wiener", "steps:5"), "A · exact"), (("steps:5", "steps:3"), "A · 12 steps"),
     (("drop_noise:on@2",), "A · DDIM"), (("sampler:ddpm",), "A · DDIM")])
-def test_the_first_run_is_named_by_what_the_others_change(versus, title):
-    assert first_label(EXACT.with_(steps=12, versus=versus)) == title.removeprefix("A · ")
+def test_the_first_run_is_named_by_what_the_others_change(variants, title):
+    assert first_label(EXACT.with_(steps=12, variants=variants)) == title.removeprefix("A · ")
 
 
 def test_a_comparison_exports_as_one_gif_that_knows_its_recipe(tmp_path):
-    recipe = EXACT.with_(versus=("sampler:ddpm", "eta:1@6"), seed=3)
+    recipe = EXACT.with_(variants=("sampler:ddpm", "eta:1@6"), seed=3)
     *_, (done, path) = export_stream(SceneStream(finished(compare(recipe))), {"size": 96}, tmp_path)
     assert done == 1.0 and Recipe.from_dict(read_recipe(path)) == recipe

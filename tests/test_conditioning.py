@@ -67,7 +67,7 @@ def test_noises_are_those_at_the_states_of_the_walk_and_the_last_frame_holds_the
     kept = range(len(film.trace))
     c, u = (torch.stack([denoise(film.trace["x_t"][k], film.kept[k]).eps for k in kept])
             for denoise in (conditional, unconditional))
-    for key, wanted in (("eps_c", c), ("eps_u", u), ("eps_pull", c - u)):
+    for key, wanted in (("eps_c", c), ("eps_u", u), ("guidance_delta", c - u)):
         found = shown(film, key)
         if kind == "images":
             wanted = wanted.mean(2)[..., None]
@@ -77,7 +77,7 @@ def test_noises_are_those_at_the_states_of_the_walk_and_the_last_frame_holds_the
 
 def test_the_walk_itself_is_what_guidance_makes_of_the_two():
     film, *_ = guided(scale=3.0)
-    u, pull = shown(film, "eps_u"), shown(film, "eps_pull")
+    u, pull = shown(film, "eps_u"), shown(film, "guidance_delta")
     np.testing.assert_allclose(shown(film, "eps"), u + 3 * pull, rtol=1e-3, atol=1e-4)
 
 
@@ -85,7 +85,7 @@ def test_nothing_is_asked_before_somebody_looks_and_three_panels_of_the_same_fra
     film, _, _, calls = guided()
     film.scene()
     assert calls == []
-    film.scene(("eps_c", "eps_u", "eps_pull"), 2, 5)
+    film.scene(("eps_c", "eps_u", "guidance_delta"), 2, 5)
     assert len(calls) == 2 * 3
 
 
@@ -101,7 +101,7 @@ def test_fields_are_the_scores_over_the_plane_and_what_guidance_adds_is_the_slop
     x = at.double().requires_grad_()
     slope = torch.autograd.grad(ExactClassifier(exact)(x, t)[:, 1].sum(), x)[0]
     wanted = (film.schedule.at(t)[1] * slope).reshape(FIELD_CELLS, FIELD_CELLS, 2)
-    np.testing.assert_allclose(shown(film, "field_pull", 4, 5)[0], wanted.numpy(), rtol=1e-2, atol=1e-4)
+    np.testing.assert_allclose(shown(film, "guidance_field", 4, 5)[0], wanted.numpy(), rtol=1e-2, atol=1e-4)
 
 
 def log_normal(x, mean, variance):
@@ -122,12 +122,12 @@ def test_the_sharpened_density_is_p_times_the_share_of_the_label_to_the_power_of
     log_p = torch.logsumexp(each, -1)
     log_q = log_p + scale * (torch.logsumexp(each[..., data.labels == 1], -1) - log_p)
     wanted = (log_q - log_q.max()).exp()
-    np.testing.assert_allclose(shown(film, "p_sharp", frame, frame + 1)[0], wanted.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(shown(film, "tilted_density", frame, frame + 1)[0], wanted.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_outside_the_interval_the_sharpened_density_is_that_of_the_label():
     inside, plain = guided(scale=6.0, between=(0.55, 0.25))[0], guided(scale=1.0)[0]
-    frames = zip(shown(inside, "p_sharp"), shown(plain, "p_sharp"))
+    frames = zip(shown(inside, "tilted_density"), shown(plain, "tilted_density"))
     differs = [not np.allclose(one, other) for one, other in frames]
     assert differs == [0.25 <= float(t) <= 0.55 for t in inside.times]
 
@@ -136,24 +136,24 @@ def test_outside_the_interval_a_classifier_does_not_guide_and_the_density_is_tha
     film, conditional, unconditional, _ = guided()
     rows, plain = film.dataset.rows_of("1"), guided(scale=0.0)[0]
     offer_guidance(film, conditional, unconditional, 1.0, (0.55, 0.25), rows, outside=0.0)
-    frames = zip(shown(film, "p_sharp"), shown(plain, "p_sharp"))
+    frames = zip(shown(film, "tilted_density"), shown(plain, "tilted_density"))
     differs = [not np.allclose(one, other) for one, other in frames]
     assert differs == [0.25 <= float(t) <= 0.55 for t in film.times]
     assert film.more_charts[-1]() == ()
-    shown(film, "eps_pull")
+    shown(film, "guidance_delta")
     assert [series.style for series in film.more_charts[-1]()[0].series] == ["band", "line"]  # a scale of 1 does guide
 
 
 def test_a_density_is_finite_also_where_points_are_far_away_and_thin():
     film, *_ = guided(scale=9.0)
     film.dataset = Dataset("far", "", "points", film.dataset.x0 * 1e-3 - 1.5, film.dataset.labels, ("l", "r"), 1e-4)
-    p = shown(film, "p_sharp")
+    p = shown(film, "tilted_density")
     assert np.isfinite(p).all() and (p.max((1, 2)) == 1).all()
 
 
 def test_a_scale_below_0_and_pictures_have_no_sharpened_density():
-    assert "p_sharp" not in guided(scale=-1.0)[0].offers
-    assert {"p_sharp", "field_pull"}.isdisjoint(guided("images")[0].offers)
+    assert "tilted_density" not in guided(scale=-1.0)[0].offers
+    assert {"tilted_density", "guidance_field"}.isdisjoint(guided("images")[0].offers)
 
 
 def test_the_chart_is_the_size_of_the_difference_at_the_frames_that_were_looked_at():
@@ -170,7 +170,7 @@ def test_the_chart_is_the_size_of_the_difference_at_the_frames_that_were_looked_
         assert y == pytest.approx(float(difference.norm(dim=1).mean()) / 2**0.5, rel=1e-4)
     assert (band.style, band.x.tolist(), band.y.max()) == ("band", [0.7, 0.3], curve.y.max())
     assert len(found.cursor) == film.total and found.flip
-    shown(film, "eps_pull")
+    shown(film, "guidance_delta")
     assert len(chart()[0].series[-1].x) == film.total
     assert len(guided()[0].more_charts) == 1
 
@@ -183,7 +183,7 @@ def test_without_an_interval_nothing_is_marked_in_the_chart():
 
 def test_a_walk_under_way_shows_as_much_as_there_is():
     film, *_ = guided(finished=False)
-    assert shown(film, "eps_pull").shape == (10, 5, 2)
+    assert shown(film, "guidance_delta").shape == (10, 5, 2)
 
 
 def test_guidance_by_a_classifier_has_the_same_panels():
@@ -192,5 +192,5 @@ def test_guidance_by_a_classifier_has_the_same_panels():
     unlabelled = condition(exact, None)
     other, *_ = guided()
     offer_guidance(other, classifier_guidance(unlabelled, ExactClassifier(exact), ASKED), unlabelled)
-    for key in ("eps_c", "eps_u", "eps_pull"):
+    for key in ("eps_c", "eps_u", "guidance_delta"):
         np.testing.assert_allclose(shown(other, key), shown(film, key), rtol=1e-3, atol=1e-3)

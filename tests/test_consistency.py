@@ -12,7 +12,7 @@ from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.metrics.distances import nearest, sliced_wasserstein
 from core.reverse import start_noise, walk
-from core.samplers import ddim, heun, renoise
+from core.samplers import ddim, heun, multistep_consistency
 from core.schedules import make_schedule
 from core.training.consistency import BOUND, Distillation, distillation_config, jump
 from core.training.presets import TrainingConfig, make_denoiser
@@ -43,7 +43,7 @@ def test_at_t_0_a_point_stays_where_it_is_whatever_the_network_says(target, sche
 
 @pytest.mark.parametrize("target, schedule", [("edm", "cosine"), ("v", "linear"), ("velocity", "flow")])
 def test_the_loss_is_that_of_algorithm_2_written_by_hand(target, schedule):
-    made = {"target": target, "schedule": schedule, "ema": 0.5}
+    made = {"prediction_type": target, "schedule": schedule, "ema": 0.5}
     teacher, data = untrained(seed=3, **made), load("moons")
     distillation = Distillation(teacher, data, config(**made))
     s = make_schedule(schedule)
@@ -85,11 +85,11 @@ def test_the_teacher_given_is_left_alone():
 
 
 @pytest.mark.parametrize("teacher, changes, says", [
-    ({"target": "eps"}, {"target": "eps"}, "'eps'.*v, velocity, edm"),
-    ({"target": "x0"}, {"target": "x0"}, "'x0'.*v, velocity, edm"),
+    ({"prediction_type": "eps"}, {"prediction_type": "eps"}, "'eps'.*v, velocity, edm"),
+    ({"prediction_type": "x0"}, {"prediction_type": "x0"}, "'x0'.*v, velocity, edm"),
     ({}, {"time_sampling": "uniform"}, "'uniform'.*'levels'"),
     ({}, {"schedule": "flow"}, "'cosine'.*'flow'"),
-    ({}, {"target": "v"}, "'edm'.*'v'"),
+    ({}, {"prediction_type": "v"}, "'edm'.*'v'"),
     ({"width": 32}, {}, "'width': 32.*'width': 16"),
 ])  # fmt: skip
 def test_what_cannot_be_distilled_is_named(teacher, changes, says):
@@ -119,17 +119,18 @@ def test_re_noising_is_the_forward_process_from_the_jump(schedule, gaussian, gen
     # Data that are one point: every jump lands on it, so x_s is the forward process's own draw.
     denoise, t, s = gaussian(schedule, 0.0), scalar(0.8), scalar(0.3)
     x = torch.randn(4, 2, generator=generator, dtype=torch.float64)
-    mean, std = renoise(schedule)(denoise, x, denoise(x, t), t, s)
+    mean, std = multistep_consistency(schedule)(denoise, x, denoise(x, t), t, s)
     assert_close(mean, torch.zeros_like(mean), atol=1e-9, rtol=0)
     assert float(std) == pytest.approx(schedule.at(0.3)[1])
-    assert renoise(schedule).numbers(0.8, 0.3) == {"alpha_s": schedule.at(0.3)[0], "std": schedule.at(0.3)[1]}
+    alpha, sigma = schedule.at(0.3)
+    assert multistep_consistency(schedule).numbers(0.8, 0.3) == {"alpha_s": alpha, "std": sigma}
 
 
 def test_one_step_is_the_jump(small_denoiser):
     denoiser = small_denoiser(make_schedule("cosine"), "edm").float()
     times, generator = torch.tensor([1.0, 0.0], dtype=torch.float64), torch.Generator().manual_seed(2)
     x = start_noise(denoiser.schedule, (6, 2), times[0], generator)
-    (step,) = walk(denoiser, renoise(denoiser.schedule), x, times, generator)
+    (step,) = walk(denoiser, multistep_consistency(denoiser.schedule), x, times, generator)
     assert_close(step.x_s, jump(denoiser, (2,), 6, seed=2), rtol=0, atol=1e-4)
 
 
@@ -172,7 +173,7 @@ def test_a_few_re_noised_steps_land_sharper_than_one(taught):
     _, student = taught
     times, generator = scalar(0).new_tensor([1.0, 0.6, 0.35, 0.15, 0.0]), torch.Generator().manual_seed(1)
     x = start_noise(student.schedule, (2000, 2), times[0], generator)
-    *_, last = walk(student, renoise(student.schedule), x, times, generator)
+    *_, last = walk(student, multistep_consistency(student.schedule), x, times, generator)
     assert nearest(last.x_s, load("moons").x0) < 0.9 * nearest(jump(student, (2,), 2000), load("moons").x0)
 
 

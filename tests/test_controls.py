@@ -14,7 +14,7 @@ from core.data.datasets import load, names
 from core.recipe.recipe import DEFAULTS, FIELDS, HELP, SPECS, WORDS, Recipe
 from core.recipe.values import Choice, Curve, Invalid, Whole
 from core.training.presets import PRESETS, preset as training_recipe
-from dashboard.sidebar.controls import RECIPE_SETS, build_controls
+from dashboard.sidebar.controls import PRESET_SETS, build_controls
 from dashboard.sidebar.picker import thumbnail
 
 #: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
@@ -24,10 +24,11 @@ SOME = [
     Recipe(),
     Recipe(data="digits8", model="exact", schedule="flow", T=500, sampler="heun", steps=30, samples=9, seed=7),
     Recipe(spacing="log_snr", batch=4096, sampler="ddpm"),
-    Recipe(eta=0.25, clip="dynamic", drop_noise=(0.5, 0.0), tell=-0.05, nudge=0.3, scale_eps=-1.0, lens_samples=50),
-    Recipe(versus=("steps:10+eta:1", "", "drop_noise:on@40")),
+    Recipe(eta=0.25, thresholding="dynamic", drop_noise=(0.5, 0.0), time_shift=-0.05, nudge=0.3, scale_eps=-1.0,
+           lens_samples=50),
+    Recipe(variants=("steps:10+eta:1", "", "drop_noise:on@40")),
     Recipe(schedule="drawn:0,8;0.25,3.5;1,-9"),
-    Recipe(recipe="textbook", target="eps", train_steps=500, batch=64, drop_noise=True),
+    Recipe(preset="textbook", prediction_type="eps", train_steps=500, batch=64, drop_noise=True),
 ]
 
 
@@ -104,16 +105,16 @@ def test_more_steps_than_timesteps_are_refused(controls):
 
 def test_what_a_run_cannot_change_is_named(controls):
     with pytest.raises(ValueError, match="what B, C or D does differently has a value of steps that is out of 1…1000"):
-        controls.recipe(changed(controls, versus="steps:5000"))
-    assert controls.recipe(changed(controls, versus=None)).versus == ()
+        controls.recipe(changed(controls, variants="steps:5000"))
+    assert controls.recipe(changed(controls, variants=None)).variants == ()
 
 
 def test_rows_of_a_comparison_start_with_values_that_can_be(controls):
-    rows = controls.fields["versus"].props
-    assert [field["name"] for field in rows["fields"]] == list(SPECS["versus"].varied)
+    rows = controls.fields["variants"].props
+    assert [field["name"] for field in rows["fields"]] == list(SPECS["variants"].varied)
     for field in rows["fields"]:
         for value in (field["first"], *field["suggest"], *(choice["value"] for choice in field["choices"] or ())):
-            assert SPECS["versus"].check([f"{field['name']}:{value}"])
+            assert SPECS["variants"].check([f"{field['name']}:{value}"])
 
 
 def test_a_custom_range_of_times_can_be_typed(controls):
@@ -124,18 +125,18 @@ def test_a_custom_range_of_times_can_be_typed(controls):
 def test_every_control_without_a_handler_of_its_own_says_when_a_hand_has_come_to_rest(controls):
     settled = controls.settled()
     assert len(settled) == len({id(event) for event in settled}) > 0
-    quiet = {"data", "recipe", "model"}
+    quiet = {"data", "preset", "model"}
     numbers = [name for name, c in controls.fields.items() if isinstance(c, gr.Number) and name not in quiet]
     assert len(settled) == len(controls.fields) - len(quiet) + len(numbers)  # Enter, and leaving the field
 
 
 def test_a_training_recipe_one_click_away_is_the_papers_or_the_tuned_one_for_points():
-    assert set(RECIPE_SETS) == set(PRESETS)
-    for name, sets in RECIPE_SETS.items():
+    assert set(PRESET_SETS) == set(PRESETS)
+    for name, sets in PRESET_SETS.items():
         config = training_recipe(name, load("trex"))
-        assert sets == {"target": "auto", "schedule": config.schedule}
-        assert SPECS["target"].check(sets["target"]) and SPECS["schedule"].check(sets["schedule"])
-    assert {"target": DEFAULTS["target"], "schedule": DEFAULTS["schedule"]} == RECIPE_SETS[DEFAULTS["recipe"]]
+        assert sets == {"prediction_type": "auto", "schedule": config.schedule}
+        assert SPECS["prediction_type"].check(sets["prediction_type"]) and SPECS["schedule"].check(sets["schedule"])
+    assert PRESET_SETS[DEFAULTS["preset"]] == {name: DEFAULTS[name] for name in ("prediction_type", "schedule")}
 
 
 def test_the_picker_has_a_picture_of_every_data_set(controls):

@@ -9,7 +9,7 @@ import torch
 
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
-from core.denoisers.wrappers import CLIPPINGS, clip_x0, reschedule, scale_eps, shift_time
+from core.denoisers.wrappers import THRESHOLDINGS, clip_x0, reschedule, scale_eps, shift_time
 from core.guidance.classifier_free import condition
 from core.prediction import Prediction
 from core.reverse import walk
@@ -241,7 +241,7 @@ def test_what_a_network_sees_has_unit_variance_and_finite_noise_level(schedule, 
 def test_what_cannot_be_is_refused_naming_what_can(far, schedule):
     with pytest.raises(ValueError) as error:
         clip_x0(far, "hard")
-    assert all(name in str(error.value) for name in ("'hard'", *CLIPPINGS))
+    assert all(name in str(error.value) for name in ("'hard'", *THRESHOLDINGS))
     with pytest.raises(ValueError, match=r"shift of the told time is 1.5.*\[-1, 1\]"):
         shift_time(far, schedule, 1.5)
     with pytest.raises(ValueError, match="target 'noise'.*eps"):

@@ -19,8 +19,8 @@ from core.trace import Trace
 from dashboard.api import recipe_of as recipe_of_call
 from dashboard.sidebar.own import read_file
 
-RECIPE = Recipe(data="moons", model="exact", steps=3, samples=20, seed=7, sampler="ddpm", guide_when=(0.8, 0.2),
-                drop_noise=(0.5, 0.0), versus=("steps:4", "sampler:heun"))
+RECIPE = Recipe(data="moons", model="exact", steps=3, samples=20, seed=7, sampler="ddpm", guidance_interval=(0.8, 0.2),
+                drop_noise=(0.5, 0.0), variants=("steps:4", "sampler:heun"))
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def test_pictures_come_back_with_theirs(kept):
 def test_data_of_ones_own_come_back_with_the_training_that_learns_them(kept, generator):
     visitor, x0 = comes(kept), torch.randn(50, 2, generator=generator)
     visitor.data = Dataset("own", "mine", "points", x0, bandwidth=0.1)
-    trains(kept, visitor, RECIPE.with_(data="own", rows=20, model="exact"), steps=1)
+    trains(kept, visitor, RECIPE.with_(data="own", train_size=20, model="exact"), steps=1)
     again = comes(kept, visitor.token)
     assert kept.load(again).trainer.step == 1 and torch.equal(again.data.x0, x0)
     trains(kept, visitor, steps=1)

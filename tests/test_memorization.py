@@ -273,8 +273,9 @@ def test_a_network_of_many_rows_guesses_unseen_pictures_as_well_as_its_own_and_b
 
 def test_the_networks_of_the_series_differ_in_nothing_but_their_rows():
     of = [card for card in pretrained().values() if "memory" in card and card["data"] == "digits8"]
-    same = {json.dumps([card["architecture"], card["training"], card["schedule"], card["target"]]) for card in of}
-    assert len(same) == 1 and len({card["rows"] for card in of}) == len(of) >= 5
+    same = {json.dumps([card[name] for name in ("architecture", "training", "schedule", "prediction_type")])
+            for card in of}
+    assert len(same) == 1 and len({card["train_size"] for card in of}) == len(of) >= 5
 
 
 @pytest.mark.parametrize("rows", [16, 1618])
@@ -290,27 +291,27 @@ def test_what_the_card_says_of_memory_is_what_the_model_does(digits, rows):
 def test_a_model_is_trained_on_the_first_rows_and_its_card_says_what_it_remembers(tmp_path, digits):
     path = tmp_path / "few.safetensors"
     few = Dataset("some", "", "images", digits.x0[:9], held_out=digits.held_out[:16])
-    words = ["--rows", "5", "--set", "width=8", "--set", "depth=1", "--steps", "2", "--save", str(path)]
+    words = ["--train-size", "5", "--set", "width=8", "--set", "depth=1", "--steps", "2", "--save", str(path)]
     assert cli.main(["train", "--data", str(save_dataset(few, tmp_path / "some.npz")), *words]) == 0
     denoiser, card = load_checkpoint(path)
     assert (card["data"], card["data_hash"]) == ("some", few.first(5).hash)
-    assert (card["role"], card["rows"], denoiser.sigma_data) == ("rows5", 5, few.first(5).std)
+    assert (card["role"], card["train_size"], denoiser.sigma_data) == ("rows5", 5, few.first(5).std)
     assert card["memory"]["exact"]["copies"] == 1 and card["memory"]["network"]["copies"] == 0
 
 
 def test_the_exact_denoiser_of_the_first_rows_draws_those(tmp_path, digits):
     path = tmp_path / "drawn.npz"
-    words = ["sample", "--model", "exact", "--data", "digits8", "--rows", "3", "--n", "8", "--steps", "40"]
+    words = ["sample", "--model", "exact", "--data", "digits8", "--train-size", "3", "--n", "8", "--steps", "40"]
     assert cli.main([*words, "--out", str(path)]) == 0
     drawn = torch.from_numpy(np.load(path)["x0"])
     assert nearest_rows(drawn, digits.x0[:3])[0].max() < 0.05
 
 
-@pytest.mark.parametrize("words", [
-    ("--data", "digits8", "--rows", "1619"),
-    ("--rows", "9"),
+@pytest.mark.parametrize("words, told", [
+    (("--data", "digits8", "--train-size", "1619"), "rows"),
+    (("--train-size", "9"), "--train-size says how to take --data"),
 ])
-def test_rows_that_there_are_not_and_rows_of_nothing_are_told(tmp_path, capsys, words):
+def test_rows_that_there_are_not_and_rows_of_nothing_are_told(tmp_path, capsys, words, told):
     out = tmp_path / "x.npz"
     assert cli.main(["sample", "--model", "exact", *words, "--out", str(out)]) == 2
-    assert "rows" in capsys.readouterr().err and not out.exists()
+    assert told in capsys.readouterr().err and not out.exists()

@@ -9,7 +9,7 @@ import torch
 
 from core.denoisers.exact import Exact
 from core.forward import expand
-from core.prediction import TARGETS, Prediction, eps_error_per_target_error, target_of
+from core.prediction import PREDICTION_TYPES, Prediction, eps_error_per_target_error, target_of
 from core.schedules import make_schedule
 
 ENDS = (0.0, 1e-9, 1e-4, 0.001, 0.999, 1 - 1e-9, 1.0)
@@ -24,7 +24,7 @@ def pair(generator):
     return torch.randn(2, 6, 3, generator=generator, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", PREDICTION_TYPES)
 def test_the_target_of_a_pair_gives_the_pair_back(schedule, target, pair):
     x0, eps = pair
     for t, sigma_data in product((0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99), (1.0, 0.4)):
@@ -46,7 +46,7 @@ def test_targets_that_divide_by_nothing_small_are_exact_at_both_ends_of_time(sch
         torch.testing.assert_close(p.eps, eps, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", PREDICTION_TYPES)
 def test_every_view_is_finite_at_both_ends_of_time(schedule, target, pair):
     for t, dtype in product(ENDS, (torch.float32, torch.float64)):
         x0, output = (a.to(dtype) for a in pair)
@@ -118,7 +118,7 @@ def test_edm_targets_of_data_at_their_scale_have_unit_variance(schedule, generat
         assert float(target_of("edm", x0, eps, alpha, sigma, s).std()) == pytest.approx(1, abs=5 / (2 * n) ** 0.5)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", PREDICTION_TYPES)
 def test_an_error_of_the_output_shows_in_eps_by_the_stated_factor(schedule, target, pair):
     for t in (0.02, 0.5, 0.97):
         x_t, output = (a[:1, :1].clone() for a in pair)
@@ -147,7 +147,7 @@ def test_the_score_is_the_gradient_of_the_log_density(schedule, generator):
 def test_one_noise_level_a_sample_works_for_images(schedule, generator):
     x0, eps = torch.randn(2, 3, 1, 4, 4, generator=generator, dtype=torch.float64)
     alpha, sigma = (expand(a, x0) for a in schedule(torch.tensor([0.2, 0.5, 0.8], dtype=torch.float64)))
-    for target in TARGETS:
+    for target in PREDICTION_TYPES:
         output = target_of(target, x0, eps, alpha, sigma)
         p = Prediction.of(target, output, alpha * x0 + sigma * eps, alpha, sigma)
         torch.testing.assert_close(p.x0, x0, rtol=1e-9, atol=1e-9)
@@ -163,4 +163,4 @@ def test_an_unknown_target_is_refused_naming_those_there_are():
     ):
         with pytest.raises(ValueError) as error:
             call()
-        assert all(name in str(error.value) for name in ("'epsilon'", *TARGETS))
+        assert all(name in str(error.value) for name in ("'epsilon'", *PREDICTION_TYPES))

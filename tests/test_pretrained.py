@@ -23,7 +23,7 @@ def of_kind(kind: str, *roles: str) -> list[str]:
 
 def data_of(name: str):
     data = load(CARDS[name]["data"])
-    return data.first(CARDS[name].get("rows", len(data)))
+    return data.first(CARDS[name].get("train_size", len(data)))
 
 
 def test_points_digits_and_colour_are_there():

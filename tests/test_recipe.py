@@ -14,7 +14,7 @@ from core.recipe.values import Choice, Curve, Invalid, Keys, Label, Layer, Real,
 from core.recipe.variants import LETTERS, MOST_FIELDS, Variant, Variants
 from core.runs.brought import Brought, sample_count
 
-VARIED, ON_THE_WAY = SPECS["versus"].varied, SPECS["versus"].on_the_way
+VARIED, ON_THE_WAY = SPECS["variants"].varied, SPECS["variants"].on_the_way
 
 
 def some_knots(rng):
@@ -97,14 +97,16 @@ LONGEST_CURVE = "drawn:0,11.11;" + ";".join(f"0.000{k}111,-0.000{k}111" for k in
 def test_the_longest_link_fits_into_what_is_read():
     longest = Recipe(
         data="own", T=3999, steps=999, train_steps=123456, batch=4095, eta=0.12345678901234567, samples=1999,
-        model="mine", recipe="textbook", target="velocity", schedule=LONGEST_CURVE, sampler="heun",
-        spacing="log_snr", seed=2**31 - 1, clip="dynamic", drop_noise=(0.12345678901234567, 1.2345678901234567e-300),
-        tell=-0.12345678901234567, nudge=-1.2345678901234567e-300, scale_eps=-1.2345678901234567e-300,
-        lens_samples=1999, weights="123456", tab="forward", rows=99_999, weighting="min_snr",
-        time_sampling="log_normal", labels="learn", beside="tuned", label="999", label2="each", guide="classifier",
-        guidance=1.2345678901234567e-300, guide_when=(0.12345678901234567, 1.2345678901234567e-300),
-        layer="abcdefghij.abcdefghijklmno.abcdefghijklmno.abcdefghijklmno", forward="room",
-        versus=("spacing:log_snr+schedule:sigmoid+clip:dynamic+model:pretrained",) * 3,
+        model="mine", preset="textbook", prediction_type="velocity", schedule=LONGEST_CURVE, sampler="heun",
+        spacing="log_snr", seed=2**31 - 1, thresholding="dynamic",
+        drop_noise=(0.12345678901234567, 1.2345678901234567e-300),
+        time_shift=-0.12345678901234567, nudge=-1.2345678901234567e-300, scale_eps=-1.2345678901234567e-300,
+        lens_samples=1999, weights="123456", tab="forward", train_size=99_999, weighting="min_snr",
+        time_sampling="log_normal", labels="learn", baseline="tuned", label="999", label2="each",
+        guidance_method="classifier",
+        guidance_scale=1.2345678901234567e-300, guidance_interval=(0.12345678901234567, 1.2345678901234567e-300),
+        layer="abcdefghij.abcdefghijklmno.abcdefghijklmno.abcdefghijklmno", forward="heat",
+        variants=("spacing:log_snr+schedule:sigmoid+thresholding:dynamic+model:pretrained",) * 3,
         panels=tuple(c * 24 for c in "abcdef"), frame=99999,
     )  # fmt: skip
     assert all(getattr(longest, f.name) != f.default for f in fields(Recipe))
@@ -127,7 +129,7 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
     ("sampler=ddmp", "sampler = ddmp in the link is none of ddim, ddpm, "),
     ("eta=2", "eta = 2 in the link is out of 0…1; 0 is used"),
     ("eta=nan", "eta = nan in the link is no number; 0…1 are allowed; 0 is used"),
-    ("tell=1e999", "tell = 1e999 in the link is no number; -0.2…0.2 are allowed; 0 is used"),
+    ("time_shift=1e999", "time_shift = 1e999 in the link is no number; -0.2…0.2 are allowed; 0 is used"),
     ("drop_noise=0.2-0.8", "drop_noise = 0.2-0.8 in the link is no range of times; it can be off, on, or begin-end "
      "with 1 ≥ begin ≥ end ≥ 0, as 0.8-0.2; off is used"),
     ("samples=0", "samples = 0 in the link is out of 1…2000; 1000 points or 16 images is used"),
@@ -143,20 +145,23 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
      "the tab's own choice is used"),
     ("weights=some", "weights = some in the link is none of averaged, raw, or a training step at which they were kept, "
      "as 120; averaged is used"),
-    ("versus=sampler:ddmp", "versus = sampler:ddmp in the link has a value of sampler that is none of ddim, ddpm, "),
-    ("versus=steps:5000", "versus = steps:5000 in the link has a value of steps that is out of 1…1000; sampler:ddpm is "
+    ("variants=sampler:ddmp",
+     "variants = sampler:ddmp in the link has a value of sampler that is none of ddim, ddpm, "),
+    ("variants=steps:5000",
+     "variants = steps:5000 in the link has a value of steps that is out of 1…1000; sampler:ddpm is "
      "used"),
-    ("versus=eta:1+eta:0", "versus = eta:1 eta:0 in the link changes eta more than once; sampler:ddpm is used"),
-    ("versus=eta:1@soon", "versus = eta:1·soon in the link leaves at what is no step; it can be @0 to @999; "
+    ("variants=eta:1+eta:0", "variants = eta:1 eta:0 in the link changes eta more than once; sampler:ddpm is used"),
+    ("variants=eta:1@soon", "variants = eta:1·soon in the link leaves at what is no step; it can be @0 to @999; "
      "sampler:ddpm is used"),
-    ("versus=steps:9@5", "versus = steps:9·5 in the link changes what a branch cannot; it can change "
+    ("variants=steps:9@5", "variants = steps:9·5 in the link changes what a branch cannot; it can change "
      f"{', '.join(ON_THE_WAY)}; sampler:ddpm is used"),
-    ("versus=seed:3", "versus = seed:3 in the link changes what a comparison cannot; it can change "
+    ("variants=seed:3", "variants = seed:3 in the link changes what a comparison cannot; it can change "
      f"{', '.join(VARIED)}; sampler:ddpm is used"),
-    ("versus=eta:1+clip:static+tell:0.1+nudge:0.1+scale_eps:0",
-     "versus = eta:1 clip:static tell:0.1 nudge:0.1 sc… in the link changes more than 4 things at once; "
+    ("variants=eta:1+thresholding:static+time_shift:0.1+nudge:0.1+scale_eps:0",
+     "variants = eta:1 thresholding:static time_shift:0.… in the link changes more than 4 things at once; "
      "sampler:ddpm is used"),
-    ("versus=eta:1,eta:1,eta:1,eta:1", "versus = eta:1,eta:1,eta:1,eta:1 in the link is not what B, C and D change, "),
+    ("variants=eta:1,eta:1,eta:1,eta:1",
+     "variants = eta:1,eta:1,eta:1,eta:1 in the link is not what B, C and D change, "),
     ("colour=red", "colour in the link is no setting and is passed over"),
     ("seed=0&seed=1", "seed is in the link more than once; the first is used"),
     ("T=100&steps=500", "steps = 500 in the link does not fit: it can be 1…100, the T of the schedule; 100 is used"),
@@ -197,24 +202,24 @@ def test_what_is_no_drawn_schedule_is_refused_in_words_that_say_what_is(text):
 
 
 def test_runs_of_a_comparison_may_differ_in_schedules_that_were_drawn():
-    recipe, complaints = Recipe.from_query("versus=schedule:drawn:0~8;1~-9,schedule:drawn:0~6;0.5~0;1~-7")
+    recipe, complaints = Recipe.from_query("variants=schedule:drawn:0~8;1~-9,schedule:drawn:0~6;0.5~0;1~-7")
     assert not complaints and [change.fields["schedule"] for change in recipe.changes.values()] == [
         "drawn:0,8;1,-9", "drawn:0,6;0.5,0;1,-7"]
     assert Recipe.from_query(recipe.to_query()) == (recipe, [])
     with pytest.raises(ValueError, match="holds a comma, which stands between runs; within a value write ~"):
-        SPECS["versus"].check(["schedule:drawn:0,8;1,-9"])
-    _, [complaint] = Recipe.from_query("versus=schedule:drawn:0,8;1,-9")
+        SPECS["variants"].check(["schedule:drawn:0,8;1,-9"])
+    _, [complaint] = Recipe.from_query("variants=schedule:drawn:0,8;1,-9")
     assert "has a value of schedule" in complaint
 
 
 def test_what_runs_change_is_read_as_it_is_typed_and_written_in_one_form():
-    typed, _ = Recipe.from_query("versus=eta:1.0+steps:10,,drop_noise:1-0@40")
-    assert typed.versus == ("steps:10+eta:1", "", "drop_noise:on@40")
+    typed, _ = Recipe.from_query("variants=eta:1.0+steps:10,,drop_noise:1-0@40")
+    assert typed.variants == ("steps:10+eta:1", "", "drop_noise:on@40")
     assert typed.changes == {"B": Variant({"steps": 10, "eta": 1.0}), "D": Variant({"drop_noise": (1.0, 0.0)}, 40)}
-    assert typed.to_query() == "versus=steps:10%2Beta:1,,drop_noise:on@40"
-    assert Recipe.from_query("versus=steps:10+eta:1,,drop_noise:on@40")[0] == typed, "a plus is a space in an address"
-    nothing, complaints = Recipe.from_query("versus=,,")
-    assert (nothing.versus, nothing.changes, complaints, nothing.to_query()) == ((), {}, [], "versus=")
+    assert typed.to_query() == "variants=steps:10%2Beta:1,,drop_noise:on@40"
+    assert Recipe.from_query("variants=steps:10+eta:1,,drop_noise:on@40")[0] == typed, "a plus is a space in an address"
+    nothing, complaints = Recipe.from_query("variants=,,")
+    assert (nothing.variants, nothing.changes, complaints, nothing.to_query()) == ((), {}, [], "variants=")
 
 
 def test_one_wrong_value_leaves_the_others_standing():
@@ -224,7 +229,7 @@ def test_one_wrong_value_leaves_the_others_standing():
 
 def test_html_and_markdown_in_a_link_reach_no_complaint():
     bad = "<script>alert(1)</script>[x](javascript:1)&\"'`*"
-    wrong = {bad: bad, "steps": bad, "sampler": bad, "versus": f"sampler:{bad}"}
+    wrong = {bad: bad, "steps": bad, "sampler": bad, "variants": f"sampler:{bad}"}
     for query in (urlencode(wrong), wrong):
         recipe, complaints = Recipe.from_query(query)
         assert recipe == Recipe() and len(complaints) == 4
@@ -255,7 +260,7 @@ def test_a_link_beyond_all_bounds_is_read_up_to_its_bound():
     assert (recipe.seed, recipe.steps) == (7, 100)
     assert "characters" in complaints[0] and len(complaints) == MAX_COMPLAINTS
     assert "more things" in complaints[-1]
-    cut, _ = Recipe.from_query("tell=0.1&" + "p" * 1981 + "=1&seed=1234567")
+    cut, _ = Recipe.from_query("time_shift=0.1&" + "p" * 1981 + "=1&seed=1234567")
     assert cut.seed == 0, "a seed cut in two is not the seed that was asked for"
     recipe, complaints = Recipe.from_query({"seed": "7", "x": "y" * MAX_QUERY, "steps": "5"})
     assert (recipe.seed, recipe.steps) == (7, 100) and "too many settings" in complaints[0]
@@ -284,7 +289,7 @@ def test_a_change_that_is_not_allowed_names_field_value_and_what_is():
         {"steps": 2.5}, {"steps": True}, {"steps": "5"}, {"steps": None}, {"steps": float("inf")}, {"seed": 2**63},
         {"eta": "1"}, {"eta": float("nan")}, {"data": "dino"}, {"data": ["trex"]}, {"T": 200, "steps": 300},
         {"drop_noise": "10"}, {"drop_noise": (0.1, 0.5)}, {"panels": "x_t"},
-        {"versus": "sampler:ddpm"}, {"versus": ["sampler"]}, {"versus": [None]}, {"versus": ["eta:1" * 60]},
+        {"variants": "sampler:ddpm"}, {"variants": ["sampler"]}, {"variants": [None]}, {"variants": ["eta:1" * 60]},
         {"weights": 120},
         {"panels": ["x", "x"]}, {"panels": ["<b>"]}, {"panels": [f"p{i}" for i in range(65)]},
     ]  # fmt: skip
@@ -308,7 +313,7 @@ def test_a_recipe_cannot_be_changed_in_place():
 
 
 @pytest.mark.parametrize("values, allowed", [
-    ({"seed": 2**31}, "0…2147483647"), ({"steps": 2000, "T": 4000}, "1…1000"), ({"guidance": 20.0}, "0…8"),
+    ({"seed": 2**31}, "0…2147483647"), ({"steps": 2000, "T": 4000}, "1…1000"), ({"guidance_scale": 20.0}, "0…8"),
     ({"panels": [f"p{i}" for i in range(7)]}, "up to 6 names of panels with commas between them, none twice"),
     ({"data": "faces16", "samples": 65}, "1…64 for images"),
 ])  # fmt: skip

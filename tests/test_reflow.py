@@ -21,7 +21,8 @@ from core.training.trainer import Trainer
 
 
 def config(**changes):
-    return TrainingConfig(**{"network": "mlp", "width": 16, "target": "velocity", "schedule": "flow", "steps": 20,
+    return TrainingConfig(**{"network": "mlp", "width": 16, "prediction_type": "velocity", "schedule": "flow",
+                            "steps": 20,
                              "batch": 16} | changes)
 
 
@@ -122,7 +123,8 @@ def test_a_flow_of_another_network_and_labels_are_refused():
 def test_a_round_is_trained_as_its_flow_was_but_for_what_is_said():
     flow = preset("flow", load("trex"))
     made = reflow_config(flow.to_dict(), steps=7)
-    assert (made.steps, made.time_sampling, made.target, made.width) == (7, "log_normal", "velocity", flow.width)
+    assert (made.steps, made.time_sampling, made.width) == (7, "log_normal", flow.width)
+    assert made.prediction_type == "velocity"
 
 
 def test_a_paused_round_goes_on_to_the_last_bit_and_only_as_one(tmp_path):

@@ -77,8 +77,9 @@ def shipped(monkeypatch):
 
 @pytest.mark.parametrize("changes", [
     dict(), dict(sampler="ddpm", drop_noise=(0.7, 0.3)), dict(sampler="heun", spacing="log_snr"),
-    dict(eta=0.5, clip="dynamic"),
-    dict(schedule="flow", tell=0.05), dict(scale_eps=0.9, nudge=0.2), dict(data="digits8", samples=3, clip="static"),
+    dict(eta=0.5, thresholding="dynamic"),
+    dict(schedule="flow", time_shift=0.05), dict(scale_eps=0.9, nudge=0.2),
+    dict(data="digits8", samples=3, thresholding="static"),
 ])  # fmt: skip
 def test_a_walk_can_be_made_again_from_its_recipe_alone(changes):
     first = finished(denoise(EXACT.with_(seed=3, **changes)))
@@ -103,7 +104,7 @@ def test_a_walk_yields_its_film_after_every_step_and_once_more_when_it_has_arriv
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun"])
-@pytest.mark.parametrize("spacing", ["uniform", "leading", "log_snr"])
+@pytest.mark.parametrize("spacing", ["trailing", "leading", "log_snr"])
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "sigmoid", "flow"])
 def test_every_sampler_grid_and_schedule_arrives_at_the_data(sampler, spacing, schedule):
     film = finished(denoise(EXACT.with_(sampler=sampler, spacing=spacing, schedule=schedule, steps=40)))
@@ -154,7 +155,8 @@ def test_a_nudge_pushes_each_step_by_its_share():
 
 
 def test_scaled_noise_is_scaled_and_told_times_are_told():
-    sound, scaled, told = (finished(denoise(EXACT.with_(**c))) for c in (dict(), dict(scale_eps=0.5), dict(tell=-0.1)))
+    changes = dict(), dict(scale_eps=0.5), dict(time_shift=-0.1)
+    sound, scaled, told = (finished(denoise(EXACT.with_(**c))) for c in changes)
     torch.testing.assert_close(scaled.trace["eps"][0], 0.5 * sound.trace["eps"][0])
     exact = Exact(load("trex").x0, sound.schedule, load("trex").bandwidth)
     x = told.trace["x_t"][0]
@@ -165,7 +167,7 @@ def test_scaled_noise_is_scaled_and_told_times_are_told():
 
 @pytest.mark.parametrize("clip", ["static", "dynamic"])
 def test_a_clipped_guess_stays_within_the_data_even_after_the_other_edits(clip):
-    wild, tame = (finished(denoise(EXACT.with_(clip=c, scale_eps=0.5))) for c in ("none", clip))
+    wild, tame = (finished(denoise(EXACT.with_(thresholding=c, scale_eps=0.5))) for c in ("none", clip))
     assert wild.trace["x0"].abs().max() > 1.5
     assert tame.trace["x0"].abs().max() <= 1 + 1e-6
 
@@ -226,12 +228,12 @@ def test_data_of_ones_own_are_walked_to_and_a_model_of_others_does_not_fit_them(
 
 
 def test_a_network_that_predicts_eps_starts_where_there_is_signal(visitor):
-    has_own(visitor, target="eps", schedule="flow")
+    has_own(visitor, prediction_type="eps", schedule="flow")
     recipe = EXACT.with_(model="mine", schedule="flow")
     film = finished(denoise(recipe, visitor))
     assert float(film.times[0]) == 0.999
     assert film.trace["x_t"].isfinite().all()
-    has_own(visitor, target="v", schedule="flow")
+    has_own(visitor, prediction_type="v", schedule="flow")
     assert float(finished(denoise(recipe, visitor)).times[0]) == 1
 
 
@@ -305,10 +307,10 @@ def test_a_config_is_the_training_recipe_with_the_visitors_changes():
     trex = load("trex")
     plain = config_of(Recipe(), trex)
     assert plain == training_recipe("fast", trex)
-    textbook = config_of(Recipe(recipe="textbook", schedule="linear"), trex)
+    textbook = config_of(Recipe(preset="textbook", schedule="linear"), trex)
     assert textbook == training_recipe("textbook", trex)
-    changed = config_of(Recipe(target="v", schedule="sigmoid", T=400, seed=9, train_steps=77, batch=13), trex)
-    assert (changed.target, changed.schedule, changed.T, changed.seed) == ("v", "sigmoid", 400, 9)
+    changed = config_of(Recipe(prediction_type="v", schedule="sigmoid", T=400, seed=9, train_steps=77, batch=13), trex)
+    assert (changed.prediction_type, changed.schedule, changed.T, changed.seed) == ("v", "sigmoid", 400, 9)
     assert (changed.steps, changed.batch) == (77, 13)
     assert changed.warmup <= 77 // 4 and (changed.width, changed.lr) == (plain.width, plain.lr)
 
@@ -428,7 +430,7 @@ def test_a_training_that_diverges_leaves_the_model_that_was_there(visitor, monke
 
 
 def test_pictures_can_be_trained_on(visitor):
-    training = Training(Recipe(data="digits8", target="v", train_steps=3, batch=8), visitor)
+    training = Training(Recipe(data="digits8", prediction_type="v", train_steps=3, batch=8), visitor)
     for _ in training.run():
         pass
     training.progress(0.1)
@@ -536,7 +538,7 @@ def test_a_trace_is_exported_whole_and_only_where_there_is_one(stream, here, tra
 
 
 def test_heat_that_spreads_and_comes_back_is_exported_frame_by_frame(here):
-    film = forward_film(Recipe(data="heart", forward="room", samples=20))
+    film = forward_film(Recipe(data="heart", forward="heat", samples=20))
     *_, (_, path) = export_stream(SceneStream(film), {"size": 64, "panels": ["heat"], "every": 10}, here)
     with Image.open(path) as picture:
         assert picture.n_frames > 5

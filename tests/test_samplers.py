@@ -21,7 +21,7 @@ THEIRS = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}
 
 def peer(kind, schedule, spacing: str, target: str):
     """A scheduler of diffusers on the same betas, with its table in double precision: it computes in single."""
-    theirs = {"uniform": "trailing", "leading": "leading"}[spacing]
+    theirs = {"trailing": "trailing", "leading": "leading"}[spacing]
     scheduler = kind(schedule.T, trained_betas=schedule.betas.tolist(), clip_sample=False, timestep_spacing=theirs,
                      prediction_type=THEIRS[target])
     scheduler.alphas_cumprod = torch.cumprod(1 - schedule.betas, 0)
@@ -44,7 +44,7 @@ def network_output(denoiser, schedule, x_t, j: int):
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
 def test_ddim_walks_as_diffusers_does(target, eta, small_denoiser, generator):
     start = torch.randn(4, 1, 3, 3, generator=generator, dtype=torch.float64)
-    for name, spacing in product(VP, ("uniform", "leading")):
+    for name, spacing in product(VP, ("trailing", "leading")):
         schedule, x = make_schedule(name), start
         denoiser = small_denoiser(schedule, target, (1, 3, 3))
         steps = ours(denoiser, ddim(schedule, eta), schedule, x, 25, spacing)
@@ -59,7 +59,7 @@ def test_ddim_walks_as_diffusers_does(target, eta, small_denoiser, generator):
 
 @pytest.mark.parametrize("name", VP)
 @pytest.mark.parametrize("target", THEIRS)
-@pytest.mark.parametrize("steps, spacing", [(20, "uniform"), (20, "leading"), (250, "leading")])
+@pytest.mark.parametrize("steps, spacing", [(20, "trailing"), (20, "leading"), (250, "leading")])
 def test_ddpm_walks_as_diffusers_does(name, target, steps, spacing, small_denoiser, generator, monkeypatch):
     schedule = make_schedule(name)
     denoiser = small_denoiser(schedule, target)
@@ -94,7 +94,7 @@ def test_at_eta_1_a_step_is_the_posterior_of_the_ddpm_paper(name, small_denoiser
 def test_ddpm_is_ddim_at_eta_1_bit_for_bit(schedule, small_denoiser, generator):
     denoiser = small_denoiser(schedule, "v")
     x = torch.randn(4, 2, generator=generator, dtype=torch.float64)
-    ends = [ours(denoiser, update, schedule, x, 10, "uniform")[-1].x_s
+    ends = [ours(denoiser, update, schedule, x, 10, "trailing")[-1].x_s
             for update in (ddpm(schedule), ddim(schedule, 1.0), make_sampler("ddpm", schedule, eta=0.3))]
     assert torch.equal(ends[0], ends[1]) and torch.equal(ends[0], ends[2])
 
@@ -111,7 +111,7 @@ def test_eta_scales_the_standard_deviation(schedule, small_denoiser, generator):
 def test_the_last_step_lands_on_the_predicted_data(schedule, small_denoiser, generator):
     denoiser, x = small_denoiser(schedule, "v"), torch.randn(4, 2, generator=generator, dtype=torch.float64)
     for update in (ddim(schedule), ddpm(schedule), heun(schedule)):
-        last = ours(denoiser, update, schedule, x, 5, "uniform")[-1]
+        last = ours(denoiser, update, schedule, x, 5, "trailing")[-1]
         assert float(last.std) == 0
         torch.testing.assert_close(last.x_s, last.prediction.x0, rtol=1e-12, atol=1e-12)
 
@@ -119,7 +119,7 @@ def test_the_last_step_lands_on_the_predicted_data(schedule, small_denoiser, gen
 def test_on_the_flow_ddim_is_eulers_method(small_denoiser, generator):
     schedule = make_schedule("flow")
     denoiser, x = small_denoiser(schedule, "velocity"), torch.randn(4, 2, generator=generator, dtype=torch.float64)
-    for step in ours(denoiser, ddim(schedule), schedule, x, 8, "uniform"):
+    for step in ours(denoiser, ddim(schedule), schedule, x, 8, "trailing"):
         euler = step.x_t + (step.s - step.t) * step.prediction.velocity
         torch.testing.assert_close(step.x_s, euler, rtol=1e-12, atol=1e-12)
 

@@ -14,7 +14,7 @@ from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.edits import drop_noise
 from core.forward import expand
-from core.prediction import TARGETS, Prediction, target_of
+from core.prediction import PREDICTION_TYPES, Prediction, target_of
 from core.reverse import start_noise, walk
 from core.recipe.recipe import WORDS
 from core.samplers import FAILING, SAMPLERS, derived_generator, make_sampler
@@ -71,7 +71,7 @@ def remake(sampler: str, numbers: list[float], film: TraceView, k: int, within: 
         keep, gain, now, then = numbers
         before = trace["x0"][k - 1] if k else x0
         return keep * x + gain * (now * x0 - then * before)
-    if sampler == "renoise":
+    if sampler == "multistep_consistency":
         alpha, std = numbers
         return alpha * x0 + std * z
     if sampler == "euler_maruyama":
@@ -149,13 +149,13 @@ class Translated(nn.Module):
 
     def __init__(self, network: nn.Module, target: str, schedule, sigma_data: float):
         super().__init__()
-        self.network, self.target, self.schedule, self.sigma_data = network, target, schedule, sigma_data
+        self.network, self.prediction_type, self.schedule, self.sigma_data = network, target, schedule, sigma_data
 
     def forward(self, x, t, noise_level, cond):
         alpha, sigma = (expand(a, x) for a in self.schedule(t))
         x_t = x * (alpha**2 * self.sigma_data**2 + sigma**2).sqrt()
         p = Prediction.of("v", self.network(x, t, noise_level, cond), x_t, alpha, sigma)
-        return target_of(self.target, p.x0, p.eps, alpha, sigma, self.sigma_data)
+        return target_of(self.prediction_type, p.x0, p.eps, alpha, sigma, self.sigma_data)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -173,5 +173,5 @@ def test_networks_of_all_targets_that_say_the_same_walk_the_same(sampler, name, 
 
     reference = run("v")
     assert reference.diff(dim=0).flatten(1).abs().sum(1).min() > 1e-3  # it does move
-    for target in TARGETS:
+    for target in PREDICTION_TYPES:
         torch.testing.assert_close(run(target), reference, rtol=1e-6, atol=1e-6)

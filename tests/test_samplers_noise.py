@@ -252,7 +252,8 @@ def shares_and_spread(name: str, sampler: str) -> tuple[torch.Tensor, float]:
     return torch.bincount(nearest, minlength=3) / len(x), math.sqrt(square) / WIDTH
 
 
-@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "renoise"])  # that one wants other models
+# That one wants other models.
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "multistep_consistency"])
 def test_samples_lie_where_the_data_do_unless_the_road_fails_on_purpose(sampler):
     shares, spread = shares_and_spread("flow", sampler)
     wanted = torch.tensor(WEIGHTS) / sum(WEIGHTS)
@@ -265,7 +266,7 @@ def test_samples_lie_where_the_data_do_unless_the_road_fails_on_purpose(sampler)
 
 
 def test_noising_a_guess_afresh_is_no_sampler_for_a_denoiser_whose_guess_is_a_mean():
-    _, spread = shares_and_spread("cosine", "renoise")
+    _, spread = shares_and_spread("cosine", "multistep_consistency")
     assert spread < 0.75  # of many means of means the width is lost; tests/test_consistency.py has the models it is for
 
 

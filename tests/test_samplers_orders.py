@@ -117,7 +117,7 @@ def test_heun_in_edms_coordinate_takes_eulers_step_where_no_signal_is_left(small
 
 #: sampler → evaluations of the network in a step; in the last, to the data, it is one with all of them.
 EVALUATIONS = {"ddim": 1, "ddpm": 1, "ddpm_beta": 1, "heun": 2, "heun_edm": 2, "dpmpp_2m": 1, "euler_maruyama": 1,
-               "langevin": 6, "predictor_corrector": 2, "renoise": 1, "ascent": 6, "ascent_adam": 6}
+               "langevin": 6, "predictor_corrector": 2, "multistep_consistency": 1, "ascent": 6, "ascent_adam": 6}
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -57,7 +57,7 @@ def ratios(schedule, times) -> torch.Tensor:
 
 
 def large_variance(schedule, spacing: str, steps: int):
-    theirs = {"uniform": "trailing", "leading": "leading"}[spacing]
+    theirs = {"trailing": "trailing", "leading": "leading"}[spacing]
     scheduler = DDPMScheduler(schedule.T, trained_betas=schedule.betas.tolist(), clip_sample=False,
                               timestep_spacing=theirs, variance_type="fixed_large")
     scheduler.alphas_cumprod = torch.cumprod(1 - schedule.betas, 0)
@@ -66,7 +66,7 @@ def large_variance(schedule, spacing: str, steps: int):
 
 
 @pytest.mark.parametrize("name", VP)
-@pytest.mark.parametrize("steps, spacing", [(20, "uniform"), (20, "leading"), (250, "leading"), (1000, "uniform")])
+@pytest.mark.parametrize("steps, spacing", [(20, "trailing"), (20, "leading"), (250, "leading"), (1000, "trailing")])
 def test_ddpm_with_the_large_variance_walks_as_diffusers_does(name, steps, spacing, small_denoiser, start,
                                                               monkeypatch):
     schedule = make_schedule(name)
@@ -87,7 +87,7 @@ def test_the_last_step_adds_no_noise_where_diffusers_does(small_denoiser, start,
     # Algorithm 2 of Ho et al. 2020 draws z for t > 1 and lands on the mean at t = 1. diffusers asks for the timestep,
     # not the step, and with few trailing steps the last begins at 49, not 0: fixed_large then returns data + √β·z.
     schedule = make_schedule("linear")
-    denoiser, scheduler = small_denoiser(schedule), large_variance(schedule, "uniform", 20)
+    denoiser, scheduler = small_denoiser(schedule), large_variance(schedule, "trailing", 20)
     last = walked(denoiser, ddpm_beta(schedule), start, schedule.times(20))[-1]
     monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *_, **__: last.noise)
     j = int(scheduler.timesteps[-1])
@@ -97,7 +97,7 @@ def test_the_last_step_adds_no_noise_where_diffusers_does(small_denoiser, start,
 
 
 @pytest.mark.parametrize("name", VP)
-@pytest.mark.parametrize("spacing, theirs", [("uniform", "trailing"), ("leading", "leading")])
+@pytest.mark.parametrize("spacing, theirs", [("trailing", "trailing"), ("leading", "leading")])
 @pytest.mark.parametrize("make", [ddim, euler])
 def test_euler_walks_as_diffusers_euler_discrete_does(name, spacing, theirs, make, small_denoiser, start, doubled):
     doubled(scheduling_euler_discrete)
@@ -116,7 +116,7 @@ def test_euler_walks_as_diffusers_euler_discrete_does(name, spacing, theirs, mak
 
 
 @pytest.mark.parametrize("name", VP)
-@pytest.mark.parametrize("spacing, theirs", [("uniform", "trailing"), ("leading", "leading")])
+@pytest.mark.parametrize("spacing, theirs", [("trailing", "trailing"), ("leading", "leading")])
 def test_heun_in_edms_coordinate_walks_as_diffusers_heun_discrete_does(name, spacing, theirs, small_denoiser, start):
     schedule = make_schedule(name)
     denoiser, times = small_denoiser(schedule), schedule.times(25, spacing)
@@ -136,7 +136,7 @@ def test_heun_in_edms_coordinate_walks_as_diffusers_heun_discrete_does(name, spa
 
 
 @pytest.mark.parametrize("name", VP)
-@pytest.mark.parametrize("spacing, theirs", [("uniform", "trailing"), ("leading", "leading")])
+@pytest.mark.parametrize("spacing, theirs", [("trailing", "trailing"), ("leading", "leading")])
 @pytest.mark.parametrize("steps", [8, 25])
 def test_dpm_solver_2m_walks_as_diffusers_does(name, spacing, theirs, steps, small_denoiser, start, doubled):
     doubled(scheduling_dpmsolver_multistep)

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from core.data.datasets import Dataset, load
 from core.denoisers.exact import Exact
-from core.prediction import TARGETS, Prediction, target_of
+from core.prediction import PREDICTION_TYPES, Prediction, target_of
 from core.schedules import SCHEDULES, make_schedule
 from core.training import trainer as trainer_module
 from core.training.presets import PRESETS, TrainingConfig, make_denoiser, make_network, preset
@@ -47,7 +47,8 @@ def test_every_recipe_fits_every_data_set_and_survives_a_round_trip(name, data):
 
 
 @pytest.mark.parametrize("field, value", [
-    ("network", "cnn"), ("target", "noise"), ("schedule", "cosin"), ("time_sampling", "log"), ("decay", "linear"),
+    ("network", "cnn"), ("prediction_type", "noise"), ("schedule", "cosin"), ("time_sampling", "log"),
+    ("decay", "linear"),
     ("schedule", 7), ("schedule", "drawn:0,8;x"),
     ("steps", 0), ("steps", 2.5), ("batch", 0), ("lr", 0.0), ("lr", math.nan), ("ema", 1.0), ("ema", -0.1),
     ("weighting", "snr"), ("levels", 1),
@@ -70,9 +71,9 @@ def test_unknown_settings_and_recipes_are_named_with_what_there_is():
 
 @pytest.mark.parametrize("changes, line", [
     ({}, "edm · cosine · log-normal t · weighted by target"),
-    ({"target": "v", "weighting": "min_snr"}, "v · cosine · log-normal t · min-SNR"),
+    ({"prediction_type": "v", "weighting": "min_snr"}, "v · cosine · log-normal t · min-SNR"),
     ({"time_sampling": "levels", "levels": 9}, "edm · cosine · 9 levels of t · weighted by target"),
-    ({"target": "eps", "schedule": "linear", "time_sampling": "uniform", "weighting": "x0"},
+    ({"prediction_type": "eps", "schedule": "linear", "time_sampling": "uniform", "weighting": "x0"},
      "ε · linear · uniform t · x₀-weighted"),
 ])  # fmt: skip
 def test_one_line_says_what_is_learned(changes, line):
@@ -204,10 +205,10 @@ def test_every_bulk_is_drawn_afresh():
 # What is learned
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", PREDICTION_TYPES)
 @pytest.mark.parametrize("schedule", ["linear", "flow"])
 def test_buckets_and_prediction_are_those_of_a_brute_force_computation(target, schedule):
-    config = small(target=target, schedule=schedule, steps=6, time_sampling="uniform")
+    config = small(prediction_type=target, schedule=schedule, steps=6, time_sampling="uniform")
     trainer = Trainer(points(), config)
     errors, samples = np.zeros(BUCKETS), np.zeros(BUCKETS)
     for step in trainer.run():
@@ -262,7 +263,7 @@ def test_min_snr_is_its_papers_formula_for_each_target(target):
     assert_close(weight_of("min_snr", target, alpha, sigma), MIN_SNR[target](alpha**2 / sigma**2), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", PREDICTION_TYPES)
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 def test_a_weighting_counts_the_same_errors_whatever_the_target(weighting, target):
     # The error of the output, read as an error of what the weighting names: no shared formula but Prediction.of.
@@ -282,7 +283,7 @@ def test_a_weighting_counts_the_same_errors_whatever_the_target(weighting, targe
 
 @pytest.mark.parametrize("target, weighting", [("v", "min_snr"), ("x0", "edm"), ("edm", "eps")])
 def test_the_loss_is_the_weighted_mean_and_its_gradient_that_of_a_hand_written_loop(target, weighting):
-    config = small(target=target, weighting=weighting, steps=8, warmup=0, grad_clip=0.0, decay="constant")
+    config = small(prediction_type=target, weighting=weighting, steps=8, warmup=0, grad_clip=0.0, decay="constant")
     trainer, denoiser = Trainer(points(), config), make_denoiser(config, points())
     weights = list(denoiser.parameters())
     optimizer = torch.optim.AdamW(weights, lr=1e-2)
@@ -326,9 +327,9 @@ def test_a_training_can_begin_from_the_weights_of_another_of_its_kind():
 
 
 def test_the_prediction_of_a_step_is_what_the_denoiser_said_before_it_learned_from_it():
-    trainer = Trainer(points(), small(target="v"))
+    trainer = Trainer(points(), small(prediction_type="v"))
     next(trainer.run())
-    before = make_denoiser(small(target="v"), points())
+    before = make_denoiser(small(prediction_type="v"), points())
     before.load_state_dict(trainer.denoiser.state_dict())
     step = next(trainer.run())
     assert step.index == 1
@@ -339,7 +340,7 @@ def test_the_prediction_of_a_step_is_what_the_denoiser_said_before_it_learned_fr
 @pytest.mark.parametrize("target", ["eps", "edm"])
 def test_a_short_training_comes_near_the_exact_denoisers_floor_and_not_below_it(target):
     data = points(bandwidth=0.3)
-    trainer = Trainer(data, small(target=target, width=64, steps=400, batch=256, time_sampling="uniform"))
+    trainer = Trainer(data, small(prediction_type=target, width=64, steps=400, batch=256, time_sampling="uniform"))
     for _ in trainer.run():
         pass
     x0, _ = data.draw(20_000, torch.Generator().manual_seed(9))

@@ -82,7 +82,8 @@ def trained(dataset, steps=200) -> TrainingView:
     g = torch.Generator().manual_seed(6)
     moments = [0, 10, 40, 90, 200]
     t = (torch.arange(20, dtype=torch.float64) + 0.5) / 20
-    film = TrainingView(dataset, training_recipe("fast", dataset, target="eps", steps=steps), moments, (t, 1 - t))
+    config = training_recipe("fast", dataset, prediction_type="eps", steps=steps)
+    film = TrainingView(dataset, config, moments, (t, 1 - t))
     for step in moments:
         x = torch.randn(5, *dataset.shape, generator=g)
         field = torch.randn(FIELD_CELLS, FIELD_CELLS, 2, generator=g) if dataset.kind == "points" else None

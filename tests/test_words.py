@@ -16,7 +16,8 @@ def test_every_field_that_makes_something_is_said_and_each_value_in_words_of_its
 
 def test_two_recipes_differ_in_words_where_they_differ():
     a = Recipe()
-    changes = dict(data="moons", steps=20, drop_noise=(0.5, 0.0), rows=16, versus=("steps:5",), train_steps=9, eta=0.5)
+    changes = dict(data="moons", steps=20, drop_noise=(0.5, 0.0), train_size=16, variants=("steps:5",), train_steps=9,
+                   eta=0.5)
     for name, value in changes.items():
         b = a.with_(**{name: value})
         differing = {field for field, text in words(a.to_dict()).items() if words(b.to_dict())[field] != text}
@@ -26,5 +27,5 @@ def test_two_recipes_differ_in_words_where_they_differ():
 def test_what_a_tab_is_made_from_is_never_how_one_looks_at_it_and_training_is_of_its_own_tab_alone():
     for tab in TABS:
         assert "data" in uses(tab) and not {*VIEW} & {*uses(tab)}
-        assert ({*TRAINING} <= {*uses(tab)}) == (tab == "train") and ("versus" in uses(tab)) == (tab == "compare")
+        assert ({*TRAINING} <= {*uses(tab)}) == (tab == "train") and ("variants" in uses(tab)) == (tab == "compare")
     assert {*SPECS} == {*VIEW}.union(*map(uses, TABS))

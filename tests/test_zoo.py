@@ -66,7 +66,7 @@ TAMPERED = [
     ({"data_hash": "0" * 12}, "data_hash is '000000000000' on the card"),
     ({"licence": "mine"}, "licence is 'mine' on the card"),
     ({"steps": 7}, "its settings make the steps 6000, and it has 7"),
-    ({"target": "v"}, "its settings make the target edm, and it has v"),
+    ({"prediction_type": "v"}, "its settings make the prediction_type edm, and it has v"),
     ({"T": 500}, "its settings make the schedule"),
     ({"role": "dream"}, "role 'dream' is unknown; there are diffusion, flow"),
     ({"role": "flow"}, "data and role make it 'trex-flow'"),

@@ -27,6 +27,7 @@ from ..doors.jsons import entry, parse_json, read_json, sha256
 from ..doors.tensors import check_numbers, check_shapes, read_tensors
 from ..doors.words import one_line
 from ..files import atomic_write
+from ..former import named_now
 from ..schedules import make_schedule
 from ..training.presets import DENOISERS, TrainingConfig, make_network
 from ..training.trainer import Trainer
@@ -49,7 +50,7 @@ def save_checkpoint(path: str | os.PathLike, source: Trainer | Denoiser, card: d
     about = {
         "schedule": denoiser.schedule.name,
         "T": denoiser.schedule.T,
-        "target": denoiser.target,
+        "prediction_type": denoiser.prediction_type,
         "sigma_data": denoiser.sigma_data,
         "labels": denoiser.labels,
     }
@@ -97,7 +98,8 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[Denoiser, dict[str, Any]]:
         if isinstance(labels, bool) or labels != own:
             raise ValueError(f"'labels' is {one_line(repr(labels))}, and its network's is {own}")
         schedule = make_schedule(entry(card, "schedule", str), entry(card, "T", int))
-        return Denoiser(network, schedule, entry(card, "target", str), entry(card, "sigma_data", float), labels)
+        return Denoiser(network, schedule, entry(card, "prediction_type", str),
+                        entry(card, "sigma_data", float), labels)
 
     return read_model(path, build)
 
@@ -138,7 +140,7 @@ def read_card(path: str | os.PathLike) -> dict[str, Any]:
     if found != MODEL:
         raise ValueError(f"{path} is no card of a Noisescope model: its format is {one_line(repr(found))}, needed is "
                          f"{MODEL!r}")
-    return card
+    return named_now(card)
 
 
 def pretrained() -> dict[str, dict[str, Any]]:

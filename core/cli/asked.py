@@ -25,8 +25,8 @@ from ..runs.brought import Brought
 from ..schedules import Schedule, make_schedule
 
 #: Options that are fields of the recipe as they stand.
-PLAIN = ("sampler", "steps", "eta", "spacing", "clip", "guidance", "nudge", "tell", "scale_eps", "seed", "layer", "T",
-         "rows", "forward", "weights")
+PLAIN = ("sampler", "steps", "eta", "spacing", "thresholding", "guidance_scale", "guidance_interval", "nudge",
+         "time_shift", "scale_eps", "seed", "layer", "T", "train_size", "forward", "weights")
 #: Options whose text is that of a link.
 AS_IN_A_LINK = ("drop_noise", "schedule")
 
@@ -52,8 +52,8 @@ def asked_of(options: argparse.Namespace, data_of: Callable[[argparse.Namespace]
             changes[name] = parsed(name, getattr(options, name))
     if options.n is not None:
         changes["samples"] = options.n
-    if getattr(options, "versus", None):
-        changes |= {"versus": SPECS["versus"].check(options.versus), "tab": "compare"}
+    if getattr(options, "variants", None):
+        changes |= {"variants": parsed("variants", ",".join(options.variants)), "tab": "compare"}
     if getattr(options, "film", None):
         changes["tab"] = options.film
     if getattr(options, "panels", None):
@@ -119,8 +119,8 @@ def network_of(model: str, given: Dataset | None) -> tuple[Denoiser, dict[str, A
         raise ValueError(f"no model {model!r}; pretrained are {', '.join(pretrained()) or 'none'}. Give one of "
                          f"these, a .safetensors file that `train` saved, or {', '.join(SOLVED)} with --data")
     dataset = given or (load(card["data"]) if card.get("data") in names() else None)
-    if dataset and not given and "rows" in card:
-        dataset = dataset.first(card["rows"])
+    if dataset and not given and "train_size" in card:
+        dataset = dataset.first(card["train_size"])
     shape = tuple(card.get("shape") or (dataset.shape if dataset else ()))
     if dataset and dataset.shape != shape:
         raise ValueError(f"the model makes samples of shape {shape}, and those of {dataset.name} are {dataset.shape}; "
@@ -133,8 +133,8 @@ def network_of(model: str, given: Dataset | None) -> tuple[Denoiser, dict[str, A
 def role_in_a_recipe(name: str, fields: dict[str, Any]) -> str | None:
     """What a recipe of these data calls the shipped model of that name; None if it is none of theirs."""
     shipped = pretrained_for(fields["data"])
-    if fields.get("rows"):
-        return "pretrained" if shipped.get(f"rows{fields['rows']}") == name else None
+    if fields.get("train_size"):
+        return "pretrained" if shipped.get(f"rows{fields['train_size']}") == name else None
     return next((model for model, role in SHIPPED.items() if shipped.get(role) == name), None)
 
 
@@ -145,7 +145,7 @@ def whose(dataset: Dataset, brought: Brought) -> dict[str, Any]:
         if dataset is whole:
             return {"data": dataset.name}
         if dataset.hash == whole.first(len(dataset)).hash:
-            return {"data": dataset.name, "rows": len(dataset)}
+            return {"data": dataset.name, "train_size": len(dataset)}
     brought.data = dataset
     return {"data": OWN}
 
@@ -162,13 +162,11 @@ def stand_in(shape: tuple[int, ...], labels: Labels) -> Dataset:
 
 def _labels(options: argparse.Namespace, base: Recipe, changes: dict[str, Any], brought: Brought,
             labels: Labels) -> dict[str, Any]:
-    """The recipe's fields of --label, --between and --classifier."""
+    """The recipe's fields of --label and --classifier."""
     fields: dict[str, Any] = {}
-    if options.between is not None:
-        fields["guide_when"] = options.between
     if options.label is None:
         if base.label == base.label2 == "any" and (
-                options.guidance is not None or options.between is not None or options.classifier):
+                options.guidance_scale is not None or options.guidance_interval is not None or options.classifier):
             raise ValueError("guidance leads towards a label; say with --label which")
         return fields
     recipe = base.with_(**changes)
@@ -186,8 +184,8 @@ def _labels(options: argparse.Namespace, base: Recipe, changes: dict[str, Any], 
         if fields[("label", "label2")[which]] == "any":
             raise ValueError(f"--label {options.label} asks for any {dataset.conditions[which][0]}, which is all that "
                              "the classifier tells apart")
-        fields |= {"guide": "classifier", ("label2", "label")[which]: "any"} if len(counts) > 1 else {
-            "guide": "classifier"}
+        fields |= {"guidance_method": "classifier", ("label2", "label")[which]: "any"} if len(counts) > 1 else {
+            "guidance_method": "classifier"}
         brought.classifier = classifier
     return fields
 

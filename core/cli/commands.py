@@ -26,6 +26,7 @@ from ..denoisers.base import Denoiser
 from ..denoisers.linear import linear
 from ..drawing.export import FORMATS, estimate, export, read_recipe
 from ..files import atomic_write
+from ..former import field_now
 from ..recipe.models import MEMORY, SOLVED
 from ..runs.comparison import compare
 from ..runs.walks import denoise, forward_film, lens
@@ -76,27 +77,27 @@ def data(options: argparse.Namespace, command: str) -> None:
 
 
 def models(options: argparse.Namespace, command: str) -> None:
-    rows = [(name, card.get("target"), card.get("schedule"), card.get("parameters"), card.get("steps"),
+    rows = [(name, card.get("prediction_type"), card.get("schedule"), card.get("parameters"), card.get("steps"),
              card.get("final_loss"), card.get("cpu_seconds"), "yes" if card.get("labels") else "", card.get("role"))
             for name, card in pretrained().items()]
     if not rows:
         print("no pretrained models are here; train one: python -m core train --data trex --save trex.safetensors")
         return
     told = [tuple("" if v is None else f"{v:,}" if isinstance(v, int) else str(v) for v in row) for row in rows]
-    table(("name", "target", "schedule", "parameters", "steps", "loss", "CPU s", "labels", "role"), told)
+    table(("name", "predicts", "schedule", "parameters", "steps", "loss", "CPU s", "labels", "role"), told)
 
 
 def data_of(options: argparse.Namespace) -> Dataset | None:
-    """The data set of --data, of which --rows may take the first only; None if none was named.
+    """The data set of --data, of which --train-size may take the first only; None if none was named.
 
     A shipped one by its name, or one's own by its path; how that was read is said. ValueError if it is neither, or if
     it has not what --columns, --pixels or --colour ask for.
     """
     asked = {key: value for key in ("columns", "pixels", "colour") if (value := vars(options).get(key)) is not None}
-    rows = vars(options).get("rows")  # what is made of a trained model has no such option
+    size = vars(options).get("train_size")  # what is made of a trained model has no such option
     if options.data is None:
-        if rows or asked:
-            raise ValueError(f"--{next(iter(asked), 'rows')} says how to take --data; say which data")
+        if size or asked:
+            raise ValueError(f"--{next(iter(asked), 'train-size')} says how to take --data; say which data")
         return None
     if options.data in names() or not Path(options.data).exists():
         if asked:
@@ -110,7 +111,7 @@ def data_of(options: argparse.Namespace) -> Dataset | None:
             raise ValueError(f"{options.data}: {error}") from error
         for what, how in (*dataset.reading, *(("note", warning) for warning in dataset.warnings)):
             print(f"{Path(options.data).name}: {what}: {how}", file=sys.stderr)
-    return dataset.first(rows) if rows else dataset
+    return dataset.first(size) if size else dataset
 
 
 def output(name: str, *suffixes: str) -> Path:
@@ -129,16 +130,16 @@ def output(name: str, *suffixes: str) -> Path:
 def train(options: argparse.Namespace, command: str) -> None:
     path, dataset = output(options.save, ".safetensors"), data_of(options)
     device = device_of(options.device, dataset.kind)
-    changes = changes_of(options, target=options.target, schedule=options.schedule, labels=options.labels or None,
-                         without=options.without)
+    changes = changes_of(options, prediction_type=options.prediction_type, schedule=options.schedule,
+                         labels=options.labels or None, without=options.without)
     kept = path.with_suffix(".training.safetensors")
-    trainer = Trainer(dataset, preset(options.recipe, dataset, **changes), device)
+    trainer = Trainer(dataset, preset(options.preset, dataset, **changes), device)
     if options.resume:
         trainer = resumed(kept, trainer)
         command = command.replace(" --resume", "")  # what makes the model again is the training as a whole
-    card = {"command": command, "recipe": options.recipe}
-    if options.rows:
-        card |= {"role": f"rows{options.rows}", "rows": options.rows}
+    card = {"command": command, "preset": options.preset}
+    if options.train_size:
+        card |= {"role": f"rows{options.train_size}", "train_size": options.train_size}
     elif trainer.config.schedule == "flow":
         card["role"] = "flow"
     learn(trainer, path, card, options.note, Keeper(kept, options.keep_every))
@@ -189,7 +190,7 @@ class Keeper:
 
 
 def changes_of(options: argparse.Namespace, **others) -> dict[str, object]:
-    """What the options change about a recipe; `others` may be None."""
+    """What the options change about a preset; `others` may be None."""
     own = {"steps": options.steps, "seed": options.seed} | others
     return dict(map(value_of, options.settings)) | {name: value for name, value in own.items() if value is not None}
 
@@ -279,9 +280,9 @@ def learn(trainer: Trainer, path: Path, card: dict, note: str | None, keeper: Ke
 def value_of(pair: tuple[str, str]) -> tuple[str, object]:
     """NAME=VALUE with the value as JSON has it (true, 0.002), or else as a word."""
     try:
-        return pair[0], json.loads(pair[1])
+        return field_now(pair[0]), json.loads(pair[1])
     except json.JSONDecodeError:
-        return pair
+        return field_now(pair[0]), pair[1]
 
 
 def device_of(name: str, kind: str) -> torch.device:

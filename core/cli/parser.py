@@ -10,6 +10,8 @@ import shlex
 import sys
 from functools import partial
 
+from ..former import option_now
+
 DESCRIPTION = """\
 Noisescope on the command line: train small diffusion models, sample from them, and make
 films of how noise becomes data.
@@ -37,7 +39,7 @@ examples:
 TRAIN = """\
 Train a model and save it: weights in FILE.safetensors, and a card FILE.json that says all about it.
 
-The recipe "fast" is what learns soonest on a CPU; "textbook" is DDPM as the papers have it
+The preset "fast" is what learns soonest on a CPU; "textbook" is DDPM as the papers have it
 (predict eps, linear betas); "flow" is rectified flow. The same seed gives the same model.
 
 On the way the training is kept beside FILE, so stopping it (Ctrl-C, or a machine that goes down)
@@ -49,8 +51,8 @@ examples:
   python -m core train --data trex --save runs/trex.safetensors
   python -m core train --data digits8 --labels --steps 2000 --save runs/digits.safetensors
   python -m core train --data faces16 --labels --without hat,green --save runs/faces.safetensors
-  python -m core train --data moons --recipe textbook --target v --schedule cosine --save runs/moons.safetensors
-  python -m core train --data digits8 --rows 16 --set width=16 --save runs/memory.safetensors
+  python -m core train --data moons --preset textbook --prediction-type v --schedule cosine --save runs/v.safetensors
+  python -m core train --data digits8 --train-size 16 --set width=16 --save runs/memory.safetensors
   python -m core train --data points.csv --set width=64 --set lr=0.002 --save runs/mine.safetensors
 """
 
@@ -74,7 +76,7 @@ again on the straight lines between the two. One to four steps then do what took
 
 REFLOW_EXAMPLES = """\
 examples:
-  python -m core train --data trex --recipe flow --save runs/flow.safetensors
+  python -m core train --data trex --preset flow --save runs/flow.safetensors
   python -m core reflow --model runs/flow.safetensors --save runs/straight.safetensors
   python -m core sample --model runs/straight.safetensors --steps 1 --out straight.png
 """
@@ -110,9 +112,9 @@ without labels. That of points is known in closed form: --classifier exact needs
 
 CLASSIFIER_EXAMPLES = """\
 examples:
-  python -m core classifier --data digits8 --save runs/tell.safetensors
+  python -m core classifier --data digits8 --save runs/c.safetensors
   python -m core classifier --data faces16 --set condition=1 --save runs/hair.safetensors
-  python -m core sample --model digits8 --label 7 --classifier runs/tell.safetensors --guidance 8 --out sevens.png
+  python -m core sample --model digits8 --label 7 --classifier runs/c.safetensors --guidance-scale 8 --out sevens.png
 """
 
 AUTOENCODER = """\
@@ -153,8 +155,8 @@ SAMPLE_EXAMPLES = """\
 examples:
   python -m core sample --model trex --n 1000 --out trex.npz
   python -m core sample --model digits8 --sampler ddpm --steps 1000 --seed 7 --out digits.png
-  python -m core sample --model digits8 --label 7 --guidance 3 --out sevens.png
-  python -m core sample --model digits8 --label 7 --classifier digits8 --guidance 8 --out sevens.png
+  python -m core sample --model digits8 --label 7 --guidance-scale 3 --out sevens.png
+  python -m core sample --model digits8 --label 7 --classifier digits8 --guidance-scale 8 --out sevens.png
   python -m core sample --model exact --data moons --sampler heun --spacing log_snr --steps 10 --out walk.safetensors
 """
 
@@ -169,16 +171,17 @@ examples:
   python -m core gif --model trex --out trex.gif
   python -m core gif --model trex --panels x_t,field,paths --theme dark --size 240 --out trex.mp4
   python -m core gif --model digits8 --panels x_t,x0,eps --steps 50 --fps 12 --hold 3 --out digits.gif
-  python -m core gif --model creatures --label cat --guidance 4 --panels x_t,field_pull,p_sharp --out cat.gif
+  python -m core gif --model creatures --label cat --guidance-scale 4 --panels x_t,tilted_density --out cat.gif
   python -m core gif --model exact --data spiral --sampler ddpm --steps 500 --every 5 --out spiral.webp
-  python -m core gif --model trex --versus sampler:ddpm --versus steps:10 --out compared.gif
+  python -m core gif --model trex --variants sampler:ddpm --variants steps:10 --out compared.gif
   python -m core gif --model trex --sampler ddpm --drop-noise 0.5-0 --out without.gif
   python -m core gif --link "data=moons&schedule=linear" --film forward --out forward.gif
 
 panels:
   points  x_t, x0, field, paths, density, p_model, eps, removed, added, error, field_exact
   images  x_t, x0, eps, removed, added, error
-  and with --label: eps_c, eps_u, eps_pull; of points also field_c, field_u, field_pull, p_sharp
+  and with --label: eps_c, eps_u, guidance_delta; of points also field_c, field_u, guidance_field,
+          tilted_density
   latents those, and: decoded_x0, decoded_x_t; in a plane walkers
 """
 
@@ -195,6 +198,11 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, program: str = PROGRAM, **options):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
         self.program = program
+
+    def parse_known_args(self, args=None, namespace=None):
+        # An option under a former name is heard, and spoken of under that of now.
+        words = sys.argv[1:] if args is None else args
+        return super().parse_known_args([option_now(word) for word in words], namespace)
 
     def format_help(self) -> str:
         return super().format_help().replace(PROGRAM, self.program)
@@ -263,27 +271,27 @@ def add_walk(parser: Parser) -> None:
     add_rows(parser)
     parser.add_argument("--sampler", metavar="NAME",
                         help="without noise: ddim, heun, heun_edm, dpmpp_2m; with it: ddpm (ddim at eta 1), ddpm_beta, "
-                        "euler_maruyama, langevin, predictor_corrector, renoise (of consistency models); failing on "
-                        "purpose: ascent, ascent_adam (default: ddim)")
+                        "euler_maruyama, langevin, predictor_corrector, multistep_consistency (of consistency "
+                        "models); failing on purpose: ascent, ascent_adam (default: ddim)")
     parser.add_argument("--steps", type=whole(1, 10_000), metavar="N",
                         help="steps from noise to data, at most the schedule's T (default: 100)")
     parser.add_argument("--eta", type=number,
                         help="fresh noise in each ddim step, from 0 (none) to 1 (ancestral DDPM) (default: 0)")
     parser.add_argument("--spacing", metavar="NAME",
-                        help="where the steps lie: uniform in t, leading (counted from the data's end), log_snr or "
-                        "edm (closer towards the data) (default: uniform)")
+                        help="where the steps lie: trailing (even in t, from the noise on), leading (counted from the "
+                        "data's end), log_snr or edm (closer towards the data) (default: trailing)")
     parser.add_argument("--schedule", metavar="NAME",
                         help="walk along another schedule than the model's own: cosine, linear, sigmoid, flow, ve, "
                         "zero_snr, or drawn:0,8;0.5,0;1,-9")
-    parser.add_argument("--clip", metavar="NAME",
+    parser.add_argument("--thresholding", metavar="NAME",
                         help="keep the predicted x0 where data can be: none, static or dynamic (default: none)")
     parser.add_argument("--label", metavar="LABEL",
                         help="make this kind only, by name or number, if the model knows labels; of two conditions "
                         "both, as in hat,green or any,green")
-    parser.add_argument("--guidance", type=number, metavar="SCALE",
+    parser.add_argument("--guidance-scale", type=number, metavar="SCALE",
                         help="how strongly to keep to --label: 1 as the model learned it, more is plainer and less "
                         "varied, 0 forgets it (default: 1)")
-    parser.add_argument("--between", type=times, metavar="FROM,TO",
+    parser.add_argument("--guidance-interval", type=times, metavar="FROM,TO",
                         help="guide only from this time down to that, 1 is noise and 0 is data (default: 1,0)")
     parser.add_argument("--classifier", metavar="NAME|FILE",
                         help="guide a model that is told no label by a classifier of noised data: exact (that of "
@@ -294,7 +302,7 @@ def add_walk(parser: Parser) -> None:
     edits.add_argument("--drop-noise", metavar="on|FROM-TO",
                        help="leave out the fresh noise, always or from one time to another, as in 0.5-0")
     edits.add_argument("--nudge", type=number, metavar="BY", help="push the state by this much in all")
-    edits.add_argument("--tell", type=number, metavar="SHIFT", help="tell the model a wrong time: t plus this")
+    edits.add_argument("--time-shift", type=number, metavar="SHIFT", help="tell the model a wrong time: t plus this")
     edits.add_argument("--scale-eps", type=number, metavar="FACTOR",
                        help="multiply the predicted noise: 0 removes it, -1 turns it round")
     add_common(parser, seed=None)
@@ -315,7 +323,7 @@ def add_data(parser: Parser, what: str, required: bool = False, name: str = "--d
 
 def add_rows(parser: Parser) -> None:
     """Only some of the data."""
-    parser.add_argument("--rows", type=whole(1, 10_000_000), metavar="N",
+    parser.add_argument("--train-size", type=whole(1, 10_000_000), metavar="N",
                         help="only the first N rows of --data: from few, a network learns copies (default: all)")
 
 
@@ -330,9 +338,9 @@ def add_training(parser: Parser) -> None:
     """The options of everything that trains."""
     parser.add_argument("--save", required=True, metavar="FILE", help="where to, ending in .safetensors")
     parser.add_argument("--steps", type=whole(1, 10_000_000), metavar="N",
-                        help="optimizer steps (default: the recipe's)")
+                        help="optimizer steps (default: the preset's)")
     parser.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE", dest="settings",
-                        help="any other setting of the recipe, such as width, depth, batch or lr; can be given often")
+                        help="any other setting of the training, such as width, depth, batch or lr; can be given often")
     parser.add_argument("--note", metavar="TEXT",
                         help="what its users should know of it, for the card: where it is weak")
     add_common(parser)
@@ -377,9 +385,10 @@ def make_parser(program: str = PROGRAM) -> Parser:
     add_data(train, "a data set (`data` lists them), or your own: points in a table (.csv, .tsv, .txt), a picture "
              "whose ink becomes points, a folder or a .zip of pictures, a saved .npz", required=True)
     add_rows(train)
-    train.add_argument("--recipe", default="fast", metavar="NAME",
+    train.add_argument("--preset", default="fast", metavar="NAME",
                        help="fast, textbook or flow (default: fast)")
-    train.add_argument("--target", metavar="NAME", help="what the network puts out: eps, x0, v, velocity or edm")
+    train.add_argument("--prediction-type", metavar="NAME",
+                       help="what the network puts out: eps, x0, v, velocity or edm")
     train.add_argument("--schedule", metavar="NAME", help="cosine, linear, sigmoid, flow, ve (EDM's) or zero_snr")
     train.add_argument("--labels", action="store_true",
                        help="learn the data's labels too, so that one can be asked for")
@@ -404,7 +413,7 @@ def make_parser(program: str = PROGRAM) -> Parser:
 
     distil = commands.add_parser("distil", help="make a one-step model of a trained one", description=DISTIL,
                                  epilog=DISTIL_EXAMPLES)
-    add_teacher(distil, "a model with the target v, velocity or edm")
+    add_teacher(distil, "a model whose prediction type is v, velocity or edm")
     add_training(distil)
 
     linear = commands.add_parser("linear", help="solve a model of linear parts, in a second", description=LINEAR,
@@ -445,10 +454,11 @@ def make_parser(program: str = PROGRAM) -> Parser:
     gif.add_argument("--layer", metavar="NAME", help="a layer of the network to look inside, for the panel inside")
     gif.add_argument("--film", choices=("denoise", "forward", "lens", "compare"),
                      help="what is shown: the walk, the data dissolving, predicted against true noise, or runs side "
-                     "by side (default: denoise, or compare with --versus)")
-    gif.add_argument("--versus", action="append", metavar="CHANGES",
+                     "by side (default: denoise, or compare with --variants)")
+    gif.add_argument("--variants", action="append", metavar="CHANGES",
                      help="compare with a run from the same noise that differs in this, as sampler:ddpm or "
-                     "steps:10+eta:1, or leaves on the way, as drop_noise:on@40; up to three times")
+                     "steps:10+eta:1, or leaves on the way, as drop_noise:on@40; up to three, by commas or one a "
+                     "time")
     gif.add_argument("--size", type=whole(16, 2048), default=224, metavar="PIXELS",
                      help="a panel's side (default: 224)")
     gif.add_argument("--fps", type=number, default=25.0,

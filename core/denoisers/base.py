@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..forward import expand
-from ..prediction import TARGETS, Prediction
+from ..prediction import PREDICTION_TYPES, Prediction
 from ..schedules import Schedule
 from .embeddings import Labels
 
@@ -30,15 +30,16 @@ class Denoiser(nn.Module):
     #: |noise level| is kept within this, as log(sigma/alpha) is infinite at both ends of time.
     NOISE_LEVEL_LIMIT = 3.0
 
-    def __init__(self, network: nn.Module, schedule: Schedule, target: str, sigma_data: float = 1.0,
+    def __init__(self, network: nn.Module, schedule: Schedule, prediction_type: str, sigma_data: float = 1.0,
                  labels: Labels = 0):
         super().__init__()
-        if target not in TARGETS:
-            raise ValueError(f"target {target!r}; a network can put out {', '.join(TARGETS)}")
+        if prediction_type not in PREDICTION_TYPES:
+            raise ValueError(f"prediction type {prediction_type!r}; a network can put out "
+                             f"{', '.join(PREDICTION_TYPES)}")
         if isinstance(sigma_data, bool) or not isinstance(sigma_data, float | int) or not 0 < sigma_data < math.inf:
             raise ValueError(f"sigma_data is {sigma_data!r}; it must be a number above 0: data of one value all "
                              "over leave nothing to learn")
-        self.network, self.schedule, self.target = network, schedule, target
+        self.network, self.schedule, self.prediction_type = network, schedule, prediction_type
         self.sigma_data, self.labels = sigma_data, tuple(labels) if isinstance(labels, list) else labels
 
     def output(self, x_t: Tensor, t: Tensor, alpha: Tensor, sigma: Tensor, cond: Tensor | None = None) -> Tensor:
@@ -67,4 +68,4 @@ class Denoiser(nn.Module):
         # of time would depend on the network's precision.
         alpha, sigma = (a.to(x_t).expand(len(x_t)) for a in self.schedule(t))
         out = self._in_parts(x_t, t.to(x_t).expand(len(x_t)), alpha, sigma, cond)
-        return Prediction.of(self.target, out, x_t, expand(alpha, x_t), expand(sigma, x_t), self.sigma_data)
+        return Prediction.of(self.prediction_type, out, x_t, expand(alpha, x_t), expand(sigma, x_t), self.sigma_data)

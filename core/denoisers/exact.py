@@ -49,7 +49,7 @@ class Exact:
         if bandwidth < 0:
             raise ValueError(f"bandwidth {bandwidth}; it must be at least 0")
         self.points, self.schedule, self.bandwidth = points, schedule, bandwidth
-        self.target, self.labels, self._nulls = "x0", labels, label_counts(labels)
+        self.prediction_type, self.labels, self._nulls = "x0", labels, label_counts(labels)
         self._called = None if cond is None else cond.reshape(len(points), -1)  # (N, K)
         # Centred, so that the inner products below lose no digits to a common offset.
         if centred is None:

@@ -12,7 +12,7 @@ from ..forward import expand
 from ..prediction import Denoise, Prediction
 from ..schedules import Schedule
 
-CLIPPINGS = ("none", "static", "dynamic")
+THRESHOLDINGS = ("none", "static", "dynamic")
 
 
 def clip_x0(denoise: Denoise, mode: str, limit: float = 1.0, quantile: float = 0.995) -> Denoise:
@@ -22,8 +22,8 @@ def clip_x0(denoise: Denoise, mode: str, limit: float = 1.0, quantile: float = 0
     dynamic  for each sample s = max(limit, its |x̂0| at this quantile); clamp to [−s, s] and scale by limit/s
              (Saharia et al. 2022, section 2.3).
     """
-    if mode not in CLIPPINGS:
-        raise ValueError(f"clipping {mode!r}; it can be {', '.join(CLIPPINGS)}")
+    if mode not in THRESHOLDINGS:
+        raise ValueError(f"clipping {mode!r}; it can be {', '.join(THRESHOLDINGS)}")
     if mode == "none":
         return denoise
 

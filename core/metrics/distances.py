@@ -108,7 +108,7 @@ def draw_samples(denoiser: Denoiser | Exact, shape: tuple[int, ...], n: int, ste
     cond (n,) or (n, K) is what each shall be; None leaves it to the model.
     """
     generator, schedule = torch.Generator().manual_seed(seed), denoiser.schedule
-    times = schedule.times(steps, "log_snr", schedule.start_for(denoiser.target))
+    times = schedule.times(steps, "log_snr", schedule.start_for(denoiser.prediction_type))
     x = start_noise(schedule, (n, *shape), times[0], generator)
     denoise = denoiser if cond is None else condition(denoiser, cond)
     return deque(walk(denoise, heun(schedule), x, times, generator), maxlen=1)[0].x_s

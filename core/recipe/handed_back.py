@@ -15,6 +15,7 @@ from typing import Any
 from ..doors.jsons import parse_json, read_json
 from ..doors.tensors import read_metadata
 from ..drawing.export import read_recipe
+from ..former import named_now
 from .recipe import DEFAULTS, MAX_COMPLAINTS, SPECS, Recipe
 from .values import Invalid, shown
 
@@ -48,11 +49,11 @@ def recipe_of(about: Any) -> tuple[Recipe, list[str]]:
     if isinstance(about, Mapping) and isinstance(about.get("recipe"), Mapping):
         about = about["recipe"]  # as it stands in a film, with what it was made with
     is_card = isinstance(about, Mapping) and "architecture" in about
-    if is_card or not isinstance(about, Mapping) or not about.keys() & SPECS.keys():
+    if is_card or not isinstance(about, Mapping) or not named_now(about).keys() & SPECS.keys():
         what = "a model's card" if is_card else "JSON of something else"
         raise ValueError(f"it holds no recipe but {what}; a recipe has fields such as data, model and sampler")
     values, complaints = {}, []
-    for name, value in about.items():
+    for name, value in named_now(about).items():
         if name == "command":  # how the command line made it
             continue
         if name not in SPECS:

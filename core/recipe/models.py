@@ -9,7 +9,7 @@ SHIPPED = {"pretrained": "diffusion", "flow": "flow", "reflow": "reflow", "consi
 #: Models that are solved from the data here and now, so from just the rows that the recipe says.
 SOLVED = ("linear", "wiener", "exact")
 #: One network trained on more and more rows: a film of its own, whose playhead runs over their number.
-MEMORY = "memory"
+MEMORY = "memorization"
 #: All of them; "mine" is what the visitor trained.
 MODELS = (*SHIPPED, *SOLVED, "mine", MEMORY)
 WORDS = {"pretrained": "pretrained", "flow": "rectified flow", "reflow": "reflow", "consistency": "one step",
@@ -19,7 +19,7 @@ WORDS = {"pretrained": "pretrained", "flow": "rectified flow", "reflow": "reflow
 MODEL_SETS: dict[str, dict[str, Any]] = {
     "flow": {"schedule": "flow", "sampler": "ddim", "steps": 20},
     "reflow": {"schedule": "flow", "sampler": "ddim", "steps": 2},
-    "consistency": {"schedule": "cosine", "sampler": "renoise", "steps": 1},
+    "consistency": {"schedule": "cosine", "sampler": "multistep_consistency", "steps": 1},
 }
 USUAL = {"schedule": "cosine", "sampler": "ddim", "steps": 100}
 

@@ -15,8 +15,9 @@ from urllib.parse import parse_qsl, urlencode
 
 from ..baselines.gan import GANS
 from ..data.datasets import names
-from ..denoisers.wrappers import CLIPPINGS
-from ..prediction import TARGETS
+from ..denoisers.wrappers import THRESHOLDINGS
+from ..former import field_now, named_now, value_now
+from ..prediction import PREDICTION_TYPES
 from ..samplers import SAMPLERS
 from ..schedules import NAMED, SCHEDULES, SPACINGS
 from ..training.presets import PRESETS
@@ -69,99 +70,116 @@ _LABELS = ("any", "each", "0", "1")
 class Recipe:
     """What is shown. Raises Invalid if a value is not allowed, or does not go with the others."""
 
-    data: str = field("trex", Choice((*names(), OWN)),
-                      "What the model is to make: points in the plane, or small images", "data")
-    model: str = field("pretrained", Choice(MODELS),
-                       "Who says what the noise is: a trained network, the exact answer, or the one you trained",
-                       "model", words=MODEL_WORDS, varied="exact")
-    weights: str = field("averaged", Weights(),
-                         "Which weights of your own training: averaged, raw, or those after a step",
-                         "weights", suggest=("averaged", "raw"), varied="raw")
-    rows: int | None = field(None, Whole(2, 100_000, "all of them"),
-                             "Only the first so many rows of the data: what is learned from few of them are copies",
-                             "rows", suggest=("4", "16", "64", "256"), varied="16", on_the_way=False)
-    recipe: str = field("fast", Choice(tuple(PRESETS)),
-                        "How you train: fast is tuned, textbook is DDPM as in the paper, flow is rectified flow",
-                        "preset")
-    target: str = field("auto", Choice(("auto", *TARGETS)),
-                        "What your network puts out; auto is what the training recipe says, eps for textbook",
-                        "predicts", words={"auto": "as the recipe", "eps": "ε, the noise", "x0": "x₀, the data",
-                                           "velocity": "velocity ε − x₀", "edm": "EDM's F"})
-    weighting: str = field("target", Choice(tuple(WEIGHTINGS)),
-                           "What an error counts at each noise level; target: the network's own error as it is",
-                           "loss", words={"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀",
-                                          "min_snr": "min-SNR", "edm": "EDM's"})
-    time_sampling: str = field("auto", Choice(("auto", "uniform", "log_normal")),
-                               "Which times a training draws: even ones, or log-normal around what is worth learning",
-                               "t sampling",
-                               words={"auto": "as the recipe", "uniform": "uniform t", "log_normal": "log-normal"})
-    labels: str = field("ignore", Choice(("ignore", "learn")),
-                        "Learn the labels of the data too, so that one can be asked for, and guided to",
-                        "labels", words={"ignore": "ignored", "learn": "learned too"})
-    beside: str = field("nothing", Choice(("nothing", *GANS)),
-                        "Train a GAN beside it: as many steps, rows and weights. Which of the two covers all modes?",
-                        "beside it", words={"nothing": "nothing", "plain": "a GAN", "tuned": "a tuned GAN"})
-    schedule: str = field("cosine", Curve(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1",
-                          "schedule", words={name: known.title for name, known in NAMED.items() if known.title != name},
-                          varied="linear", on_the_way=False)
-    T: int = field(1000, Whole(25, 4000, widest=(2, 10_000)), "Timesteps that the schedule has in training",
-                   "timesteps T")
-    train_steps: int | None = field(None, Whole(1, 200_000, "the training recipe's own"),
-                                    "Optimizer steps of a training", "steps")
-    batch: int | None = field(None, Whole(1, 4096, "the training recipe's own"),
-                              "Rows of data in one optimizer step", "batch")
-    sampler: str = field("ddim", Choice(tuple(SAMPLERS)),
-                         "How a step is taken: ODE rules without fresh noise, SDE rules with it, two that fail",
-                         "sampler", words={name: known.title for name, known in SAMPLERS.items()}, varied="ddpm")
-    steps: int = field(100, Whole(1, 1000, widest=(1, 100_000)), "Steps from noise to data; at most T", "steps",
-                       suggest=("1", "2", "5", "10", "20", "50", "200"), varied="10", on_the_way=False)
-    spacing: str = field("uniform", Choice(SPACINGS),
-                         "Where the steps lie: even in t, counted from the data's end, even in log-SNR, or EDM's grid",
-                         "times", words={"uniform": "even in t", "leading": "leading", "log_snr": "even in log-SNR",
-                                         "edm": "EDM, ρ = 7"}, varied="log_snr", on_the_way=False)
-    eta: float = field(0.0, Real(0.0, 1.0), "Fresh noise in each DDIM step: 0 is none, 1 is ancestral DDPM", "η",
-                       suggest=("0", "0.5", "1"), varied="1")
-    label: str = field("any", Label(), "What is asked for: anything, each label in turn, or one of them", "label",
-                       suggest=_LABELS, varied="0")
-    label2: str = field("any", Label(),
-                        "What is asked for of the second kind: anything, each in turn, or one of them",
-                        "second label", suggest=_LABELS, varied="0")
-    guide: str = field("free", Choice(("free", "classifier")),
-                       "Who pushes to the label: the network against itself without it, or a classifier of noisy data",
-                       "guided by", words={"free": "the network", "classifier": "a classifier"}, varied="classifier")
-    guidance: float = field(1.0, Real(0.0, 8.0, widest=(-1e4, 1e4)),
-                            "How hard: 0 ignores the label, 1 takes it as it is, more exaggerates what it changes",
-                            "scale w", suggest=("0", "1", "2", "4", "8"), varied="3")
-    guide_when: tuple[float, float] | None = field((1.0, 0.0), Times(),
-                                                   "When it is pushed: always, never, or from one time to another",
-                                                   "guided at t", suggest=("on", "1-0.5", "0.5-0", "0.8-0.2"),
-                                                   varied="0.8-0.2")
-    samples: int | None = field(None, Whole(1, 2000, "1000 points or 16 images", widest=(1, 1_000_000)),
-                                "Samples made at once; at most 64 images", "samples")
-    seed: int = field(0, Whole(0, 2**31 - 1, widest=(0, 2**63 - 1)),
-                      "Where the random numbers start: the same seed gives the same noise", "seed")
-    clip: str = field("none", Choice(CLIPPINGS),
-                      "Keep the predicted x0 where data can be: static clamps, dynamic scales", "clip x̂₀",
-                      varied="static")
-    drop_noise: tuple[float, float] | None = field(None, Times(),
-                                                   "Leave out the fresh noise, always or from one time to another",
-                                                   "drop noise", suggest=_RANGES, varied="on")
-    tell: float = field(0.0, Real(-0.2, 0.2, widest=(-1.0, 1.0)), "Tell the model a wrong time: t plus this",
-                        "tell it t +", suggest=("-0.05", "0.05"), varied="0.05")
-    nudge: float = field(0.0, Real(-1.0, 1.0, widest=(-1e3, 1e3)),
-                         "Push the state by this much in all, a little in each step", "nudge x by",
-                         suggest=("-0.2", "0.2"), varied="0.2")
-    scale_eps: float = field(1.0, Real(-2.0, 2.0, widest=(-1e3, 1e3)),
-                             "Multiply the predicted noise: 0 removes it, −1 turns it round", "ε̂ times",
-                             suggest=("0.9", "1.1", "-1"), varied="0.9")
-    lens_samples: int | None = field(None, Whole(1, 2000, "500 points or 16 images"),
-                                     "Samples under the noise lens; at most 64 images", "samples")
+    data: str = field(
+        "trex", Choice((*names(), OWN)), "What the model is to make: points in the plane, or small images", "data")
+    model: str = field(
+        "pretrained", Choice(MODELS),
+        "Who says what the noise is: a trained network, the exact answer, or the one you trained",
+        "model", words=MODEL_WORDS, varied="exact")
+    weights: str = field(
+        "averaged", Weights(), "Which weights of your own training: averaged, raw, or those after a step",
+        "weights", suggest=("averaged", "raw"), varied="raw")
+    train_size: int | None = field(
+        None, Whole(2, 100_000, "all of them"),
+        "Only the first so many rows of the data: what is learned from few of them are copies",
+        "training size", suggest=("4", "16", "64", "256"), varied="16", on_the_way=False)
+    preset: str = field(
+        "fast", Choice(tuple(PRESETS)),
+        "How you train: fast is tuned, textbook is DDPM as in the paper, flow is rectified flow", "preset")
+    prediction_type: str = field(
+        "auto", Choice(("auto", *PREDICTION_TYPES)),
+        "What your network puts out; auto is what the preset says, eps for textbook", "prediction type",
+        words={"auto": "as the preset", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀",
+               "edm": "EDM's F"})
+    weighting: str = field(
+        "target", Choice(tuple(WEIGHTINGS)),
+        "What an error counts at each noise level; target: the network's own error as it is", "loss weighting",
+        words={"target": "as the target", "eps": "errors of ε", "x0": "errors of x₀", "min_snr": "min-SNR",
+               "edm": "EDM's"})
+    time_sampling: str = field(
+        "auto", Choice(("auto", "uniform", "log_normal")),
+        "Which times a training draws: even ones, or log-normal around what is worth learning", "t sampling",
+        words={"auto": "as the preset", "uniform": "uniform t", "log_normal": "log-normal"})
+    labels: str = field(
+        "ignore", Choice(("ignore", "learn")),
+        "Learn the labels of the data too, so that one can be asked for, and guided to",
+        "labels", words={"ignore": "ignored", "learn": "learned too"})
+    baseline: str = field(
+        "nothing", Choice(("nothing", *GANS)),
+        "Train a GAN beside it: as many steps, rows and weights. Which of the two covers all modes?",
+        "baseline", words={"nothing": "nothing", "plain": "a GAN", "tuned": "a tuned GAN"})
+    schedule: str = field(
+        "cosine", Curve(SCHEDULES), "How fast the data drowns in noise as t goes from 0 to 1", "schedule",
+        words={name: known.title for name, known in NAMED.items() if known.title != name}, varied="linear",
+        on_the_way=False)
+    T: int = field(
+        1000, Whole(25, 4000, widest=(2, 10_000)), "Timesteps that the schedule has in training", "timesteps T")
+    train_steps: int | None = field(
+        None, Whole(1, 200_000, "the preset's own"), "Optimizer steps of a training", "steps")
+    batch: int | None = field(
+        None, Whole(1, 4096, "the preset's own"), "Rows of data in one optimizer step", "batch")
+    sampler: str = field(
+        "ddim", Choice(tuple(SAMPLERS)),
+        "How a step is taken: ODE rules without fresh noise, SDE rules with it, two that fail",
+        "sampler", words={name: known.title for name, known in SAMPLERS.items()}, varied="ddpm")
+    steps: int = field(
+        100, Whole(1, 1000, widest=(1, 100_000)), "Steps from noise to data; at most T", "steps",
+        suggest=("1", "2", "5", "10", "20", "50", "200"), varied="10", on_the_way=False)
+    spacing: str = field(
+        "trailing", Choice(SPACINGS),
+        "Where steps lie: trailing, even in t; leading, from the data's end; or more where it matters", "spacing",
+        words={"log_snr": "even in log-SNR", "edm": "EDM, ρ = 7"}, varied="log_snr", on_the_way=False)
+    eta: float = field(
+        0.0, Real(0.0, 1.0), "Fresh noise in each DDIM step: 0 is none, 1 is ancestral DDPM", "η",
+        suggest=("0", "0.5", "1"), varied="1")
+    label: str = field(
+        "any", Label(), "What is asked for: anything, each label in turn, or one of them", "label",
+        suggest=_LABELS, varied="0")
+    label2: str = field(
+        "any", Label(), "What is asked for of the second kind: anything, each in turn, or one of them",
+        "second label", suggest=_LABELS, varied="0")
+    guidance_method: str = field(
+        "classifier_free", Choice(("classifier_free", "classifier")),
+        "Who pushes to the label: the network against itself without it, or a classifier of noisy data",
+        "guidance method", words={"classifier_free": "classifier-free", "classifier": "a classifier"},
+        varied="classifier")
+    guidance_scale: float = field(
+        1.0, Real(0.0, 8.0, widest=(-1e4, 1e4)),
+        "How hard: 0 ignores the label, 1 takes it as it is, more exaggerates what it changes",
+        "guidance scale w", suggest=("0", "1", "2", "4", "8"), varied="3")
+    guidance_interval: tuple[float, float] | None = field(
+        (1.0, 0.0), Times(), "When it is pushed: always, never, or from one time to another",
+        "guidance interval", suggest=("on", "1-0.5", "0.5-0", "0.8-0.2"), varied="0.8-0.2")
+    samples: int | None = field(
+        None, Whole(1, 2000, "1000 points or 16 images", widest=(1, 1_000_000)),
+        "Samples made at once; at most 64 images", "samples")
+    seed: int = field(
+        0, Whole(0, 2**31 - 1, widest=(0, 2**63 - 1)),
+        "Where the random numbers start: the same seed gives the same noise", "seed")
+    thresholding: str = field(
+        "none", Choice(THRESHOLDINGS), "Keep the predicted x̂₀ where data can be: static clamps, dynamic scales",
+        "thresholding", varied="static")
+    drop_noise: tuple[float, float] | None = field(
+        None, Times(), "Leave out the fresh noise, always or from one time to another",
+        "drop noise", suggest=_RANGES, varied="on")
+    time_shift: float = field(
+        0.0, Real(-0.2, 0.2, widest=(-1.0, 1.0)), "Tell the model a wrong time: t plus this", "time shift",
+        suggest=("-0.05", "0.05"), varied="0.05")
+    nudge: float = field(
+        0.0, Real(-1.0, 1.0, widest=(-1e3, 1e3)), "Push the state by this much in all, a little in each step",
+        "nudge x by", suggest=("-0.2", "0.2"), varied="0.2")
+    scale_eps: float = field(
+        1.0, Real(-2.0, 2.0, widest=(-1e3, 1e3)), "Multiply the predicted noise: 0 removes it, −1 turns it round",
+        "ε̂ times", suggest=("0.9", "1.1", "-1"), varied="0.9")
+    lens_samples: int | None = field(
+        None, Whole(1, 2000, "500 points or 16 images"), "Samples under the noise lens; at most 64 images", "samples")
     layer: str = field("", Layer(), "A layer of the network to look inside, as a panel of the stage", "layer")
-    forward: str = field("data", Choice(("data", "room")), "What is forgotten: the data in noise, or heat in a room",
-                         "process", words={"data": "data in noise", "room": "a warm room"})
-    versus: tuple[str, ...] = field(("sampler:ddpm",), Variants(lambda: FIELDS),
-                                    "The same noise, but: what the runs B, C and D do differently from A",
-                                    "B, C, D")
+    forward: str = field(
+        "data", Choice(("data", "heat")), "What is forgotten: the data in noise, or heat in a room",
+        "process", words={"data": "data in noise", "heat": "heat in a room"})
+    variants: tuple[str, ...] = field(
+        ("sampler:ddpm",), Variants(lambda: FIELDS),
+        "The same noise, but: what the runs B, C and D do differently from A", "B, C, D")
     tab: str = field("denoise", Choice(TABS), "The tab in front")
     panels: tuple[str, ...] = field((), Keys(6, widest=64), "The panels on the stage, in order")
     frame: int = field(0, Whole(0, 100_000), "Where the playhead stands, counted in frames")
@@ -193,7 +211,7 @@ class Recipe:
     @property
     def changes(self) -> dict[str, Variant]:
         """What each of the runs that are compared with this one does differently, by its letter."""
-        return {letter: SPECS["versus"].read(text) for letter, text in zip(LETTERS, self.versus) if text}
+        return {letter: SPECS["variants"].read(text) for letter, text in zip(LETTERS, self.variants) if text}
 
     @classmethod
     def shared(cls, **values: Any) -> Recipe:
@@ -224,7 +242,7 @@ class Recipe:
 
         The command that a file of the command line says it was made by is passed over.
         """
-        values = {name: value for name, value in values.items() if name != "command"}
+        values = named_now({name: value for name, value in values.items() if name != "command"})
         for name in values:
             if name not in SPECS:
                 raise Invalid("a field's name", name, ", ".join(SPECS))
@@ -245,18 +263,19 @@ class Recipe:
         complaints: list[str] = []
         values: dict[str, Any] = {}
         seen: set[str] = set()
-        for name, text in _pairs(query or "", complaints):
-            if name.startswith("__"):
+        for given, text in _pairs(query or "", complaints):
+            if given.startswith("__"):
                 continue
+            name = field_now(given)
             if name not in SPECS:
-                complaints.append(f"{shown(name)} in the link is no setting and is passed over")
+                complaints.append(f"{shown(given)} in the link is no setting and is passed over")
                 continue
             if name in seen:
                 complaints.append(f"{name} is in the link more than once; the first is used")
                 continue
             seen.add(name)
             try:
-                values[name] = SPECS[name].parse(text)
+                values[name] = SPECS[name].parse(value_now(name, text))
             except ValueError as wrong:
                 complaints.append(f"{name} = {shown(text)} in the link {wrong}; {_default(name)} is used")
         for name, allowed in list(_clashes({**DEFAULTS, **values}, shared=True)):

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ..former import PANELS
 from ..schedules import Drawn
 
 
@@ -197,7 +198,8 @@ class Keys:
         return f"up to {self.most} names of panels with commas between them, none twice"
 
     def check(self, value: Any, shared: bool = False) -> tuple[str, ...]:
-        keys = tuple(value) if isinstance(value, list | tuple) else (None,)
+        keys = tuple(PANELS.get(key, key) if isinstance(key, str) else key for key in value) if isinstance(
+            value, list | tuple) else (None,)
         if len(keys) > (self.most if shared else self.widest or self.most) or len({*keys}) < len(keys) or not all(
             isinstance(key, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,23}", key) for key in keys
         ):

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..former import field_now, value_now
+
 LETTERS = "BCD"
 COMMA = "~"  #: how a comma is written within a value, as in schedule:drawn:0~8;1~-9
 MOST_FIELDS = 4  #: changed by one run
@@ -54,6 +56,7 @@ class Variants:
         # In an address a plus is read as a space.
         for part in re.split(r"[+ ]", body):
             name, _, value = part.partition(":")
+            name = field_now(name)
             possible = self.on_the_way if at else self.varied
             if name not in possible:
                 who = "a branch" if at else "a comparison"
@@ -61,7 +64,7 @@ class Variants:
             if name in fields:
                 raise ValueError(f"changes {name} more than once")
             try:
-                fields[name] = self.fields()[name].spec.parse(value.replace(COMMA, ","))
+                fields[name] = self.fields()[name].spec.parse(value_now(name, value.replace(COMMA, ",")))
             except ValueError as wrong:
                 raise ValueError(f"has a value of {name} that {wrong}") from None
         if len(fields) > MOST_FIELDS:

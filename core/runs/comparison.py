@@ -35,8 +35,8 @@ DATA_SEED, MORE_SEED = 2026, 1_000_003
 MOST_REFERENCE = 500  #: pictures
 
 #: Fields that say nothing about a walk.
-FREE = ("recipe", "target", "weighting", "time_sampling", "labels", "beside", "train_steps", "batch", "lens_samples",
-        "layer", "forward", "versus", "tab", "panels", "frame")
+FREE = ("preset", "prediction_type", "weighting", "time_sampling", "labels", "baseline", "train_steps", "batch",
+        "lens_samples", "layer", "forward", "variants", "tab", "panels", "frame")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Asked:
 
 
 def compare(recipe: Recipe, brought: Brought | None = None, budget: int | None = None) -> Iterator[CompareView]:
-    """The runs of a recipe's `versus`, from the same noise. Yields the film after each step of each run, and while the
+    """The variants of a recipe, from the same noise. Yields the film after each step of each run, and while the
     distance of their samples to the data is worked out.
 
     CannotShow, or Invalid, says which run cannot be and why.
@@ -242,7 +242,7 @@ def change_label(change: Variant) -> str:
     """What a run does differently, in a few words: the model first, and nothing that goes without saying with it."""
     fields = dict(change.fields)
     implied = MODEL_SETS.get(fields.get("model"), {})
-    told = [name for name in ("model", *SPECS["versus"].varied)
+    told = [name for name in ("model", *SPECS["variants"].varied)
             if name in fields and (name == "steps" or fields[name] != implied.get(name))]
     parts = [_says(name, fields[name]) for name in dict.fromkeys(told)]
     return ", ".join(parts) + ("" if change.step is None else f" from step {change.step}")
@@ -253,22 +253,22 @@ def _word(name: str, value: str) -> str:
 
 
 def _says(name: str, value) -> str:
-    if name in ("sampler", "spacing", "schedule", "model", "guide"):
-        before, after = {"guide": "guided by "}.get(name, ""), {"schedule": " schedule"}.get(name, "")
-        return before + _word(name, value) + after
+    if name in ("sampler", "spacing", "schedule", "model", "guidance_method"):
+        after = {"schedule": " schedule", "spacing": " times", "guidance_method": " guidance"}.get(name, "")
+        return _word(name, value) + after
     if name == "steps":
         return "1 step" if value == 1 else f"{value} steps"
-    if name in ("drop_noise", "guide_when"):
-        off, on = {"drop_noise": ("noise kept", "no noise"), "guide_when": ("not guided", "guided")}[name]
+    if name in ("drop_noise", "guidance_interval"):
+        off, on = {"drop_noise": ("noise kept", "no noise"), "guidance_interval": ("not guided", "guided")}[name]
         return off if value is None else on + ("" if value == (1.0, 0.0) else " {:g}-{:g}".format(*value))
     if name in ("label", "label2"):
         return {"any": "any label", "each": "each label"}.get(value, f"label {value}")
-    if name == "rows":
-        return "all rows" if value is None else f"{value:,} rows"
+    if name == "train_size":
+        return "all examples" if value is None else f"{value:,} examples"
     if name == "weights":
         return f"{value} weights" if not value.isdigit() else f"weights of step {int(value):,}"
-    form = {"eta": "η = {:g}", "clip": "clip {}", "tell": "told t {:+g}", "nudge": "nudged {:+g}",
-            "scale_eps": "ε̂ × {:g}", "guidance": "w = {:g}"}
+    form = {"eta": "η = {:g}", "thresholding": "{} thresholding", "time_shift": "time shift {:+g}",
+            "nudge": "nudged {:+g}", "scale_eps": "ε̂ × {:g}", "guidance_scale": "w = {:g}"}
     return form[name].format(value)
 
 
@@ -279,16 +279,16 @@ def branched(parent: Recipe, wanted: Recipe, step: int, noisy: bool) -> Recipe:
     CannotShow for changes that cannot be made on the way.
     """
     apart = [name for name in parent.to_dict() if name not in FREE and getattr(parent, name) != getattr(wanted, name)]
-    stuck = [name for name in apart if name not in SPECS["versus"].on_the_way]
+    stuck = [name for name in apart if name not in SPECS["variants"].on_the_way]
     if stuck:
         raise CannotShow(f"A branch goes on along the way of the walk it leaves, so {', '.join(stuck)} cannot change "
                          "there: put it back, or press Denoise first.")
     fields = {name: getattr(wanted, name) for name in apart}
     if not fields:
         fields = {"drop_noise": (1.0, 0.0)} if noisy else {"sampler": "ddpm"}
-    text = SPECS["versus"].write(Variant(fields, step))
+    text = SPECS["variants"].write(Variant(fields, step))
     try:
-        return parent.with_(versus=(text,), tab="compare", panels=(), frame=0)
+        return parent.with_(variants=(text,), tab="compare", panels=(), frame=0)
     except Invalid:
         raise CannotShow(f"A branch can change {MOST_FIELDS} things at once, and {', '.join(apart)} differ from the "
                          "walk: put some back.") from None

@@ -51,8 +51,8 @@ def guided(resolved: ResolvedRun, recipe: Recipe, scale: float | None = None) ->
     """The subject asked for the recipe's labels, and pushed towards them as hard as it says, or as `scale`."""
     if cond_of(recipe, resolved, 1) is None:
         return resolved
-    push = _classifier(resolved, recipe) if recipe.guide == "classifier" else _free(resolved)
-    scale, between = recipe.guidance if scale is None else scale, recipe.guide_when or (0.0, 0.0)
+    push = _classifier(resolved, recipe) if recipe.guidance_method == "classifier" else _free(resolved)
+    scale, between = recipe.guidance_scale if scale is None else scale, recipe.guidance_interval or (0.0, 0.0)
 
     @cache
     def asked(count: int) -> Denoise:
@@ -104,12 +104,12 @@ def offer_labels(film: TraceView, resolved: ResolvedRun, recipe: Recipe) -> None
     cond, points = cond_of(recipe, resolved, 1), film.dataset.kind == "points"
     if cond is None or points and recipe != for_the_plane(recipe):
         return
-    whole = recipe.with_(guide_when=(1.0, 0.0))
+    whole = recipe.with_(guidance_interval=(1.0, 0.0))
     with_label, without = (guided(resolved, whole, scale).denoise for scale in (1.0, 0.0))
     asked = (recipe.label, recipe.label2)[: len(resolved.dataset.conditions)]
     rows = resolved.dataset.rows_of(*(None if label == "any" else label for label in asked)) if points else None
-    offer_guidance(film, with_label, without, recipe.guidance, recipe.guide_when or (0.0, 0.0), rows,
-                   outside=0.0 if recipe.guide == "classifier" else 1.0)
+    offer_guidance(film, with_label, without, recipe.guidance_scale, recipe.guidance_interval or (0.0, 0.0), rows,
+                   outside=0.0 if recipe.guidance_method == "classifier" else 1.0)
 
 
 def never_seen(resolved: ResolvedRun, recipe: Recipe, count: int) -> str:

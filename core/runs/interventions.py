@@ -14,8 +14,8 @@ def with_interventions(resolved: ResolvedRun, recipe: Recipe) -> ResolvedRun:
     """The subject as the recipe walks it: asked for its labels, with its edits of what the model is told and what it
     says, and with clipping after them."""
     denoise = guided(resolved, recipe).denoise
-    if recipe.tell:
-        denoise = shift_time(denoise, resolved.schedule, recipe.tell)
+    if recipe.time_shift:
+        denoise = shift_time(denoise, resolved.schedule, recipe.time_shift)
     if recipe.scale_eps != 1:
         denoise = scale_eps(denoise, recipe.scale_eps)
-    return replace(resolved, denoise=clip_x0(denoise, recipe.clip))
+    return replace(resolved, denoise=clip_x0(denoise, recipe.thresholding))

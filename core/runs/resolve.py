@@ -61,7 +61,7 @@ def dataset_of(recipe: Recipe, brought: Brought | None) -> Dataset:
                          "pick another.")
     else:
         whole = brought.data
-    return whole if recipe.rows is None else whole.first(min(recipe.rows, len(whole)))
+    return whole if recipe.train_size is None else whole.first(min(recipe.train_size, len(whole)))
 
 
 def model_choices(recipe: Recipe, brought: Brought | None) -> list[str]:
@@ -103,7 +103,8 @@ def _resolved(recipe: Recipe, brought: Brought | None) -> ResolvedRun:
     denoiser, card = network_of(recipe, brought, dataset)
     moved = reschedule(denoiser, denoiser.schedule, schedule)
     held_out = tuple(card.get("training", {}).get("without", ()))
-    return ResolvedRun(dataset, schedule, moved, exact, schedule.start_for(denoiser.target), denoiser, held_out)
+    start = schedule.start_for(denoiser.prediction_type)
+    return ResolvedRun(dataset, schedule, moved, exact, start, denoiser, held_out)
 
 
 def solved(recipe: Recipe, brought: Brought | None, dataset: Dataset) -> Linear:
@@ -119,7 +120,7 @@ def solved(recipe: Recipe, brought: Brought | None, dataset: Dataset) -> Linear:
                          + (f" with {rows - 1} labels" if rows > 1 else "")
                          + f" holds {rows * size**2:,} numbers, and {MOST_WEIGHTS:,} are the most: take the linear "
                          "model, or bring smaller pictures.")
-    known = _solved.setdefault(dataset_of(recipe.with_(rows=None), brought), {})
+    known = _solved.setdefault(dataset_of(recipe.with_(train_size=None), brought), {})
     network = known.get((len(dataset), components))
     if network is None:
         network = linear(dataset, make_schedule(recipe.schedule, recipe.T), components).network
@@ -137,12 +138,12 @@ def network_of(recipe: Recipe, brought: Brought | None, dataset: Dataset) -> tup
                              "another model.")
         return own_denoiser(recipe, brought), brought.card
     shipped, role = pretrained_for(recipe.data), SHIPPED[recipe.model]
-    whole = len(dataset_of(recipe.with_(rows=None), brought))
-    if recipe.model == "pretrained" and recipe.rows is not None and recipe.rows < whole:
-        role = f"rows{recipe.rows}"
+    whole = len(dataset_of(recipe.with_(train_size=None), brought))
+    if recipe.model == "pretrained" and recipe.train_size is not None and recipe.train_size < whole:
+        role = f"rows{recipe.train_size}"
         if role not in shipped:
             there = ", ".join(map(str, memory_cards(recipe.data))) or "none"
-            raise CannotShow(f"No model is shipped that was trained on {recipe.rows:,} rows of “{dataset.title}”; "
+            raise CannotShow(f"No model is shipped that was trained on {recipe.train_size:,} of “{dataset.title}”; "
                              f"there are some of: {there}. Train one in the Train tab, or pick the exact denoiser.")
     if role not in shipped:
         raise CannotShow(f"No model of that kind is shipped for “{dataset.title}”. Train one in the Train tab, or pick "

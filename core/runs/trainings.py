@@ -44,7 +44,7 @@ FLOOR_SAMPLES = {"points": 2000, "images": 64}
 def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
     """The training that a recipe describes, on this data. ValueError says what cannot be."""
     changes = dict(schedule=recipe.schedule, T=recipe.T, seed=recipe.seed, weighting=recipe.weighting)
-    for name in ("target", "time_sampling"):
+    for name in ("prediction_type", "time_sampling"):
         if getattr(recipe, name) != "auto":
             changes[name] = getattr(recipe, name)
     if recipe.labels == "learn" and dataset.conditions:  # the switch stays as it is when data without labels are picked
@@ -53,9 +53,9 @@ def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
         changes["steps"] = recipe.train_steps
     if recipe.batch is not None:
         changes["batch"] = recipe.batch
-    config = training_recipe(recipe.recipe, dataset)
+    config = training_recipe(recipe.preset, dataset)
     changes["warmup"] = min(config.warmup, changes.get("steps", config.steps) // 4)
-    return training_recipe(recipe.recipe, dataset, **changes)
+    return training_recipe(recipe.preset, dataset, **changes)
 
 
 def moments(steps: int, count: int) -> list[int]:
@@ -115,7 +115,7 @@ class Training:
 
     def __init__(self, recipe: Recipe, brought: Brought | None = None):
         self.recipe, self.dataset, self.brought = recipe, dataset_of(recipe, brought), brought
-        self.whole = dataset_of(recipe.with_(rows=None), brought)
+        self.whole = dataset_of(recipe.with_(train_size=None), brought)
         self.config = config_of(recipe, self.dataset)
         self.moments = moments(self.config.steps, PREVIEWS)
         self.keep_at = set(moments(self.config.steps, CLOCKS))
@@ -215,7 +215,7 @@ class Training:
 
     def _walk(self, denoiser: Denoiser, steps: int, keep=("x_t", "x0")) -> Trace:
         schedule = denoiser.schedule
-        times = schedule.times(steps, start=schedule.start_for(denoiser.target))
+        times = schedule.times(steps, start=schedule.start_for(denoiser.prediction_type))
         x = schedule.at(times[0])[1] * self._noise
         return Trace.record(walk(denoiser, ddim(schedule), x, times, torch.Generator().manual_seed(0)), keep=keep)
 
@@ -248,7 +248,7 @@ class Training:
         kept = dict(list(kept.items())[-CLOCKS:])
         traces = {step: self._walk(denoiser, steps) for step, denoiser in kept.items()}
         schedule = self.trainer.denoiser.schedule
-        times = schedule.times(steps, start=schedule.start_for(self.config.target))
+        times = schedule.times(steps, start=schedule.start_for(self.config.prediction_type))
         film = ClocksView(self.dataset, traces, times, schedule, about=self.recipe.to_dict())
         if self.dataset.decode is not None:
             offer_decoded(film)

@@ -42,7 +42,7 @@ DENSITY_ROWS, GUIDED_ROWS = 3000, 1000
 def forward_film(recipe: Recipe, brought: Brought | None = None) -> ForwardView | HeatView:
     """The data of the recipe dissolving on its schedule; or, of points, as heat that spreads in a room."""
     dataset = dataset_of(recipe, brought)
-    if recipe.forward == "room" and dataset.kind == "points":
+    if recipe.forward == "heat" and dataset.kind == "points":
         return HeatView(dataset, sample_count(recipe, dataset.kind, brought), recipe.seed, about=recipe.to_dict())
     schedule = make_schedule(recipe.schedule, recipe.T)
     count = sample_count(recipe, dataset.kind, brought)
@@ -97,7 +97,7 @@ def look_closer(film: TraceView, resolved: ResolvedRun, recipe: Recipe, count: i
             raise CannotShow("There are no layers to look into: take a trained network as the model, or no layer.")
         offer_inside(film, resolved.network.network, recipe.layer)
     asked = cond_of(recipe, resolved, 1) is not None
-    looks_at_rows = recipe.model == "exact" or asked and recipe.guide == "classifier"
+    looks_at_rows = recipe.model == "exact" or asked and recipe.guidance_method == "classifier"
     if looks_at_rows and len(film.dataset) > (GUIDED_ROWS if asked else DENSITY_ROWS):
         film.offers.pop("p_model", None)
     offer_labels(film, resolved, recipe)
@@ -112,7 +112,8 @@ def look_closer(film: TraceView, resolved: ResolvedRun, recipe: Recipe, count: i
 def lens(recipe: Recipe, brought: Brought | None = None) -> Iterator[NoiseErrorView]:
     """Predicted against true noise on data of the recipe, from noise to data. Yields the film after each timestep."""
     # Unclipped, and asked for no label: what the model itself says of any data is in question here.
-    resolved = with_interventions(resolve(recipe, brought), recipe.with_(clip="none", label="any", label2="any"))
+    asked = recipe.with_(thresholding="none", label="any", label2="any")
+    resolved = with_interventions(resolve(recipe, brought), asked)
     dataset, schedule, generator = resolved.dataset, resolved.schedule, generator_of(recipe)
     shown = recipe.lens_count(dataset.kind)
     # More than are shown are counted, so that the curves are smooth; of pictures, which cost more, only some.

@@ -12,7 +12,7 @@ with one number, and on the flow schedule that rule at eta = 0 is Euler's method
 | euler_maruyama      | the reverse SDE                                | 1     | 1                  |
 | langevin            | annealed Langevin dynamics                     |       | 6                  |
 | predictor_corrector | ancestral sampling, each step corrected        |       | 2                  |
-| renoise             | for consistency models: jump, noise afresh     |       | 1                  |
+| multistep_consistency | for consistency models: jump, noise afresh   |       | 1                  |
 | ascent, ascent_adam | fail: the score alone, no noise                |       | 6                  |
 
 Order: of the error in the steps' size, of a sample or, where there is noise, of the samples' moments; a Langevin step
@@ -34,12 +34,13 @@ from .ancestral import ddim, ddpm, ddpm_beta, posterior_std, step_std
 from .ode import euler, heun, heun_edm
 from .multistep import dpmpp_2m
 from .sde import euler_maruyama, langevin, predictor_corrector
-from .jumping import renoise
+from .jumping import multistep_consistency
 from .failing import ascent, ascent_adam
 
 __all__ = ["FAILING", "SAMPLERS", "Denoise", "Equation", "Rule", "Sampler", "Update", "ascent", "ascent_adam", "ddim",
            "ddpm", "ddpm_beta", "derived_generator", "dpmpp_2m", "euler", "euler_maruyama", "heun", "heun_edm",
-           "langevin", "make_sampler", "posterior_std", "predictor_corrector", "renoise", "sampler", "step_std"]
+           "langevin", "make_sampler", "multistep_consistency", "posterior_std", "predictor_corrector", "sampler",
+           "step_std"]
 
 discover(__name__)
 #: Those that make no samples of the data, on purpose.

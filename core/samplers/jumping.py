@@ -7,11 +7,11 @@ from .rule import Rule, sampler
 
 
 @sampler(
-    "jump, renoise", formula="x_{s} = α_{s} x̂_{0} + σ_{s} z", figures="xₛ = {alpha_s:.3f} · x̂₀ + {std:.3f} · z",
-    note="for one-step models, whose x̂₀ is a jump to the data; any other model's x̂₀ is a mean, "
-    "and this is no sampler",
+    "consistency", formula="x_{s} = α_{s} x̂_{0} + σ_{s} z", figures="xₛ = {alpha_s:.3f} · x̂₀ + {std:.3f} · z",
+    note="multistep consistency sampling: a one-step model's x̂₀ is a jump to the data; any other's x̂₀ is a mean, and "
+    "this is no sampler",
     line="x_s = alpha_s·x0 + sigma_s·noise")
-def renoise(schedule: Schedule) -> Rule:
+def multistep_consistency(schedule: Schedule) -> Rule:
     """x_s = alpha_s·x0 + sigma_s·noise (Song et al. 2023, algorithm 1).
 
     Each step takes the jump to the data, then noises what it finds afresh, so that a later jump can do better.

@@ -73,7 +73,7 @@ def heun_edm(schedule: Schedule) -> Rule:
     x_s = alpha_s·x0 + sigma_s·eps + half·(eps_s − eps), half = ½·alpha_s·(sigma_s/alpha_s − sigma_t/alpha_t), eps_s
     asked for where Euler's step, the first two terms, arrives. Two network evaluations a step. At the last step and
     where alpha_t = 0 (sigma/alpha is infinite there) it is Euler's, with one. A step over a wide range of sigma/alpha
-    serves it badly: "uniform" times of the cosine schedule, whose first step goes from 20,000 to 60, do not suit it.
+    serves it badly: "trailing" times of the cosine schedule, whose first step goes from 20,000 to 60, do not suit it.
     """
 
     def numbers(t, s, before=None):

@@ -17,7 +17,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-SPACINGS = ("uniform", "leading", "log_snr", "edm")
+SPACINGS = ("trailing", "leading", "log_snr", "edm")
 #: How EDM crowds noise levels towards the data (Karras et al. 2022, eq. 5 and appendix D.1).
 RHO = 7
 
@@ -92,16 +92,16 @@ class Schedule:
         share = ((wanted - values[i - 1]) / (values[i] - values[i - 1])).clamp(0, 1)
         return torch.lerp(t[i - 1], t[i], share).to(log_snr.dtype)
 
-    def times(self, steps: int, spacing: str = "uniform", start: float = 1.0) -> Tensor:
+    def times(self, steps: int, spacing: str = "trailing", start: float = 1.0) -> Tensor:
         """A grid of steps + 1 times from `start` down to 0, float64.
 
-        uniform  equal strides of t (diffusers' "trailing"): begins at the start itself.
+        trailing  equal strides of t: begins at the start itself.
         leading  equal strides counted from the data's end (diffusers' "leading", offset 0): begins *below* the start,
                  at t = (⌊T/steps⌋·(steps−1) + 1)/T, which is the known wrong start of many samplers (Lin et al. 2024).
         log_snr  equal strides of log-SNR down to t = 1/T, then 0.
         edm      equal strides of (sigma/alpha)^(1/7) down to t = 1/T, then 0 (Karras et al. 2022, eq. 5).
 
-        The grids "uniform" and "leading" of a discrete schedule land on its T timesteps. ValueError if steps does not
+        The grids "trailing" and "leading" of a discrete schedule land on its T timesteps. ValueError if steps does not
         fit.
         """
         if spacing not in SPACINGS:
@@ -133,13 +133,13 @@ class Schedule:
         t = torch.linspace(start, 0, steps + 1, dtype=torch.float64)
         return (t * self.T).round() / self.T if self.discrete else t
 
-    def start_for(self, target: str) -> float:
+    def start_for(self, prediction_type: str) -> float:
         """Where a walk can start: 1, or one timestep below it where a network that predicts eps cannot tell x0.
 
         At alpha = 0, x_t is all noise, and x0 = (x_t − sigma·eps)/alpha is 0/0 (Lin et al. 2024, section 3.3).
         """
         no_signal = float(self(torch.ones(1, dtype=torch.float64))[0]) == 0
-        return 1 - 1 / self.T if no_signal and target == "eps" else 1.0
+        return 1 - 1 / self.T if no_signal and prediction_type == "eps" else 1.0
 
     def check(self) -> list[str]:
         """What is wrong with this schedule and what it should be, one sentence each; empty if nothing is."""

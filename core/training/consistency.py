@@ -46,21 +46,21 @@ class Distillation(Trainer):
     loss    |f(x_t, t) − f_ema(x_s, s)|², which the config's weighting "x0" means; no gradient flows through f_ema
 
     The target network is `ema`, the averaged weights, and they are what is kept. Begins from the teacher's weights.
-    ValueError for a target without the boundary condition, for other time samplings than "levels", or if the config
+    ValueError for a prediction type without the boundary condition, other time samplings than "levels", or a config
     makes another network or schedule than the teacher's.
     """
 
     def __init__(self, teacher: Denoiser, dataset: Dataset, config: TrainingConfig,
                  device: str | torch.device | None = None):
-        if config.target not in BOUND:
-            raise ValueError(f"target is {config.target!r}, which leaves f(x, 0) = x to the network; a consistency "
-                             f"model puts out {', '.join(BOUND)}")
+        if config.prediction_type not in BOUND:
+            raise ValueError(f"prediction type {config.prediction_type!r} leaves f(x, 0) = x to the network; a "
+                             f"consistency model puts out {', '.join(BOUND)}")
         if config.time_sampling != "levels":
             raise ValueError(f"time_sampling is {config.time_sampling!r}; a distillation goes by neighbouring 'levels'")
-        given = teacher.target, teacher.schedule.name, teacher.schedule.T
-        if given != (config.target, config.schedule, config.T):
-            raise ValueError(f"the teacher's target, schedule and T are {given}; the settings say "
-                             f"{(config.target, config.schedule, config.T)}")
+        given = teacher.prediction_type, teacher.schedule.name, teacher.schedule.T
+        if given != (config.prediction_type, config.schedule, config.T):
+            raise ValueError(f"the teacher's prediction type, schedule and T are {given}; the settings say "
+                             f"{(config.prediction_type, config.schedule, config.T)}")
         super().__init__(dataset, config, device)
         self.begin_from(teacher)
         self.teacher = copy.deepcopy(teacher).to(self.device).eval().requires_grad_(False)
@@ -72,7 +72,8 @@ class Distillation(Trainer):
         s = levels[(levels[:, None] - n.t).abs().argmin(0) + 1]
         x0 = self.ema(self.teachers_step(batch, s), s, batch.cond).x0
         alpha, sigma = expand(batch.alpha, n.x_t), expand(batch.sigma, n.x_t)
-        return target_of(self.config.target, x0, (n.x_t - alpha * x0) / sigma, alpha, sigma, self.denoiser.sigma_data)
+        eps = (n.x_t - alpha * x0) / sigma
+        return target_of(self.config.prediction_type, x0, eps, alpha, sigma, self.denoiser.sigma_data)
 
     def teachers_step(self, batch: Batch, s: Tensor) -> Tensor:
         """x_s by Heun's method in the coordinates of `samplers.heun`, each sample with a t and an s (B,) of its own."""

@@ -1,7 +1,7 @@
-"""What a training run is made of, in one frozen description, and the recipes that fill it in.
+"""What a training run is made of, in one frozen description, and the presets that fill it in.
 
-    config = recipe("fast", load("trex"))
-    config = recipe("textbook", load("digits8"), steps=2000, labels=True)
+    config = preset("fast", load("trex"))
+    config = preset("textbook", load("digits8"), steps=2000, labels=True)
 
 *fast* is what was measured to reach good samples soonest on a CPU: targets that stay within reach at every noise
 level, noise levels drawn where there is something to learn, Fourier features for points. *textbook* is DDPM as papers
@@ -26,7 +26,8 @@ from ..denoisers.base import Denoiser
 from ..denoisers.linear import Linear
 from ..denoisers.mlp import MLP
 from ..denoisers.unet import UNet
-from ..prediction import TARGETS
+from ..former import named_now
+from ..prediction import PREDICTION_TYPES
 from ..schedules import SCHEDULES, Drawn, make_schedule
 from .weightings import WEIGHTINGS
 
@@ -49,7 +50,7 @@ class TrainingConfig:
     patch: int = 1  #: unet: pixels a side folded into channels, 1 or 2
     labels: bool = False  #: learn the data's conditions too, with null labels among them (Ho & Salimans 2022)
     without: tuple[str, ...] = ()  #: rows called that are held out of training, a name for each of the conditions
-    target: str = "edm"  #: what the network puts out, see `core.prediction`
+    prediction_type: str = "edm"  #: what the network puts out, see `core.prediction`
     weighting: str = "target"  #: what an error counts at each noise level, see `core.training.weightings`
     schedule: str = "cosine"  #: a name of SCHEDULES, or a drawn one in full, as drawn:0,8;0.5,0;1,-9
     T: int = 1000
@@ -68,7 +69,7 @@ class TrainingConfig:
     bf16: bool = False  #: compute in bfloat16 where the processor can; weights stay float32
 
     def __post_init__(self):
-        choices = {"network": tuple(NETWORKS), "target": TARGETS, "weighting": tuple(WEIGHTINGS),
+        choices = {"network": tuple(NETWORKS), "prediction_type": PREDICTION_TYPES, "weighting": tuple(WEIGHTINGS),
                    "time_sampling": TIME_SAMPLINGS, "decay": DECAYS, "patch": (1, 2)}
         if not isinstance(self.schedule, str) or not self.schedule.startswith(Drawn.PREFIX):
             choices["schedule"] = SCHEDULES
@@ -98,7 +99,7 @@ class TrainingConfig:
     @property
     def line(self) -> str:
         """What is learned, and from what, in one line: "v · cosine · log-normal t · min-SNR"."""
-        target = {"eps": "ε", "x0": "x₀"}.get(self.target, self.target)
+        target = {"eps": "ε", "x0": "x₀"}.get(self.prediction_type, self.prediction_type)
         times = {"uniform": "uniform t", "log_normal": "log-normal t", "levels": f"{self.levels} levels of t"}
         return f"{target} · {self.schedule} · {times[self.time_sampling]} · {WEIGHTINGS[self.weighting]}"
 
@@ -108,7 +109,8 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
-        """The inverse of `to_dict`. ValueError for a field that there is not."""
+        """The inverse of `to_dict`, under former names too. ValueError for a field that there is not."""
+        values = named_now(values)
         _known(values)
         return cls(**values)
 
@@ -192,15 +194,16 @@ def make_denoiser(config: TrainingConfig, dataset: Dataset) -> Denoiser:
     labels = dataset.classes if config.labels else 0
     architecture = {"network": config.network, "width": config.width, "labels": labels}
     made = make_network(architecture | network.options(config, dataset), config.seed)
-    return Denoiser(made, make_schedule(config.schedule, config.T), config.target, dataset.std, labels)
+    return Denoiser(made, make_schedule(config.schedule, config.T), config.prediction_type, dataset.std, labels)
 
 
 def _fast(dataset: Dataset) -> TrainingConfig:
     if dataset.kind == "points":
-        return TrainingConfig("mlp", width=128, depth=2, target="edm", time_sampling="log_normal", level_mean=-2.5,
-                              level_std=1.6, steps=800, batch=256, lr=1e-2, warmup=50, ema=0.995, grad_clip=0.0)
+        return TrainingConfig("mlp", width=128, depth=2, prediction_type="edm", time_sampling="log_normal",
+                              level_mean=-2.5, level_std=1.6, steps=800, batch=256, lr=1e-2, warmup=50, ema=0.995,
+                              grad_clip=0.0)
     # At 16×16 and more the first thing worth folding away is half the resolution.
-    return TrainingConfig("unet", width=48, depth=2, patch=2 if dataset.side >= 16 else 1, target="v",
+    return TrainingConfig("unet", width=48, depth=2, patch=2 if dataset.side >= 16 else 1, prediction_type="v",
                           time_sampling="uniform", steps=2000, batch=64, lr=2e-3, warmup=100, ema=0.999, bf16=True)
 
 
@@ -208,13 +211,13 @@ def _flow(dataset: Dataset) -> TrainingConfig:
     # Liu et al. 2022 draw t uniformly; a logit-normal leaves five times fewer points off the shape (of the T-rex). It
     # is wide, so that t = 1 is seen too, where every walk begins.
     mean, std = (-1.0, 2.4) if dataset.kind == "points" else (0.0, 1.5)
-    return dataclasses.replace(_fast(dataset), target="velocity", schedule="flow", time_sampling="log_normal",
+    return dataclasses.replace(_fast(dataset), prediction_type="velocity", schedule="flow", time_sampling="log_normal",
                                level_mean=mean, level_std=std)
 
 
 def _textbook(dataset: Dataset) -> TrainingConfig:
-    plain: dict[str, Any] = dict(target="eps", schedule="linear", T=1000, time_sampling="uniform", batch=128, lr=1e-3,
-                                 decay="constant", ema=0.999, steps=10_000)
+    plain: dict[str, Any] = dict(prediction_type="eps", schedule="linear", T=1000, time_sampling="uniform", batch=128,
+                                 lr=1e-3, decay="constant", ema=0.999, steps=10_000)
     if dataset.kind == "points":
         return TrainingConfig("mlp", width=128, depth=3, fourier=False, grad_clip=0.0, **plain)
     return TrainingConfig("unet", width=32, depth=3, patch=1, **plain)
@@ -225,8 +228,8 @@ PRESETS: dict[str, Callable[[Dataset], TrainingConfig]] = {"fast": _fast, "textb
 
 
 def preset(name: str, dataset: Dataset, **changes: Any) -> TrainingConfig:
-    """The named recipe for this data, with some settings changed. ValueError for an unknown name or setting."""
+    """The named preset for this data, with some settings changed. ValueError for an unknown name or setting."""
     if name not in PRESETS:
-        raise ValueError(f"recipe {name!r}; there are {', '.join(PRESETS)}")
+        raise ValueError(f"preset {name!r}; there are {', '.join(PRESETS)}")
     _known(changes)
     return dataclasses.replace(PRESETS[name](dataset), **changes)

@@ -1,6 +1,6 @@
 """Training is a generator: it yields a TrainStep each time and never prints, plots or sleeps.
 
-    trainer = Trainer(data, recipe("fast", data))
+    trainer = Trainer(data, preset("fast", data))
     for step in trainer.run():
         ...                       # look at step.loss, trainer.ema, trainer.losses; stop by not asking further
 
@@ -57,7 +57,7 @@ class TrainStep:
         """The output seen as a prediction; worked out when asked for, so that a step nobody looks at stays cheap."""
         n, d = self.noised, self.denoiser
         alpha, sigma = (expand(a, n.x_t) for a in d.schedule(n.t))
-        return Prediction.of(d.target, self.output, n.x_t, alpha, sigma, d.sigma_data)
+        return Prediction.of(d.prediction_type, self.output, n.x_t, alpha, sigma, d.sigma_data)
 
 
 class Losses:
@@ -150,7 +150,8 @@ class Batches:
                  pairs: Callable[[int, torch.Generator], tuple[Tensor, Tensor, Tensor | None]],
                  times: Callable[[int, torch.Generator], Tensor]):
         self.dataset, self.config, self.device, self._pairs, self._times = dataset, config, device, pairs, times
-        self.schedule, self.target, self.sigma_data = denoiser.schedule, denoiser.target, denoiser.sigma_data
+        self.schedule, self.prediction_type = denoiser.schedule, denoiser.prediction_type
+        self.sigma_data = denoiser.sigma_data
         self.length = max(1, BULK // (config.batch * math.prod(dataset.shape)))  # steps in one bulk
         self._generator = torch.Generator().manual_seed(config.seed)
         self._before, self._number = self._generator.get_state(), -1
@@ -189,8 +190,8 @@ class Batches:
         # The schedule in float64, rounded once; the rest as the network will see it.
         alpha, sigma = (a.to(x0) for a in self.schedule(t))
         a, s = expand(alpha, x0), expand(sigma, x0)
-        x_t, wanted = a * x0 + s * eps, target_of(self.target, x0, eps, a, s, self.sigma_data)
-        weight, levels = None, (self.target, alpha, sigma, self.sigma_data)
+        x_t, wanted = a * x0 + s * eps, target_of(self.prediction_type, x0, eps, a, s, self.sigma_data)
+        weight, levels = None, (self.prediction_type, alpha, sigma, self.sigma_data)
         if self.config.weighting != "target":
             weight = weight_of(self.config.weighting, *levels)
         eps_weight = eps_error_per_target_error(*levels) ** 2

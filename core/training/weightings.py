@@ -21,7 +21,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..prediction import TARGETS, TINY
+from ..prediction import PREDICTION_TYPES, TINY
 
 #: name → how people read it
 WEIGHTINGS = {"target": "weighted by target", "eps": "ε-weighted", "x0": "x₀-weighted", "min_snr": "min-SNR",
@@ -29,22 +29,22 @@ WEIGHTINGS = {"target": "weighted by target", "eps": "ε-weighted", "x0": "x₀-
 GAMMA = 5.0  #: of min-SNR
 
 
-def x0_error_per_target_error(target: str, alpha: Tensor, sigma: Tensor, sigma_data: float = 1.0) -> Tensor:
+def x0_error_per_target_error(prediction_type: str, alpha: Tensor, sigma: Tensor, sigma_data: float = 1.0) -> Tensor:
     """|∂x0/∂output|: by how much an error of the network's output shows in x0."""
-    if target == "eps":
+    if prediction_type == "eps":
         return sigma / alpha.clamp(min=TINY)
-    if target == "x0":
+    if prediction_type == "x0":
         return torch.ones_like(alpha)
-    if target == "v":
+    if prediction_type == "v":
         return sigma / (alpha**2 + sigma**2)
-    if target == "velocity":
+    if prediction_type == "velocity":
         return sigma / (alpha + sigma)
-    if target == "edm":
+    if prediction_type == "edm":
         return sigma * sigma_data / (alpha**2 * sigma_data**2 + sigma**2).sqrt()
-    raise ValueError(f"target {target!r}; a network can put out {', '.join(TARGETS)}")
+    raise ValueError(f"prediction type {prediction_type!r}; a network can put out {', '.join(PREDICTION_TYPES)}")
 
 
-def weight_of(weighting: str, target: str, alpha: Tensor, sigma: Tensor, sigma_data: float = 1.0) -> Tensor:
+def weight_of(weighting: str, prediction_type: str, alpha: Tensor, sigma: Tensor, sigma_data: float = 1.0) -> Tensor:
     """What |output − target|² counts, (B,), for noise levels alpha and sigma (B,). ValueError for an unknown name."""
     if weighting not in WEIGHTINGS:
         raise ValueError(f"weighting {weighting!r}; it can be {', '.join(WEIGHTINGS)}")
@@ -57,4 +57,4 @@ def weight_of(weighting: str, target: str, alpha: Tensor, sigma: Tensor, sigma_d
         "min_snr": lambda: snr.clamp(max=GAMMA),
         "edm": lambda: (alpha**2 * sigma_data**2 + sigma**2) / (sigma.clamp(min=TINY) * sigma_data) ** 2,
     }[weighting]()
-    return counts * x0_error_per_target_error(target, alpha, sigma, sigma_data) ** 2
+    return counts * x0_error_per_target_error(prediction_type, alpha, sigma, sigma_data) ** 2

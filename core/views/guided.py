@@ -21,10 +21,10 @@ PULL = {"points": 1.6, "images": 0.5}
 def offer_guidance(film: TraceView, conditional: Denoise, unconditional: Denoise, scale: float = 1.0,
                    between: tuple[float, float] = (1.0, 0.0), rows: Tensor | None = None,
                    outside: float = 1.0) -> None:
-    """Offer what the model says given the label (eps_c), given none (eps_u), and the difference of the two (eps_pull).
+    """Offer what the model says given the label (eps_c), given none (eps_u), and the difference (guidance_delta).
 
-    Of points also as fields, field_c, field_u and field_pull: eps_u − eps_c = sigma·∇log p(c | x_t), the direction in
-    which the label becomes likelier, whatever the scale. And p_sharp: p(x)·p(c | x)^scale of the data themselves, in
+    Of points also as fields, field_c, field_u and guidance_field: eps_u − eps_c = sigma·∇log p(c | x_t), the direction
+    in which the label becomes likelier, whatever the scale. And tilted_density: p(x)·p(c | x)^scale of the data, in
     closed form: the density whose score guidance takes at each t. The walk does not arrive at it (Bradley & Nakkiran
     2024, "Classifier-Free Guidance is a Predictor-Corrector", section 3), as these scores are not those of one density
     that noise spreads. What the walk makes is the film's panel p_model.
@@ -33,9 +33,9 @@ def offer_guidance(film: TraceView, conditional: Denoise, unconditional: Denoise
 
     conditional, unconditional  what the walk is guided with, on the film's schedule: either kind of guidance at scale 1
                                 and at 0. Of points, one label for all, so that fields can be asked for
-    scale, between, outside     those of the walk, for p_sharp and the chart; outside: the scale beyond `between`, 1 of
-                                classifier-free guidance and 0 of a classifier's
-    rows                        which rows of the data are called what was asked for, bool (N,); p_sharp needs it
+    scale, between, outside     those of the walk, for tilted_density and the chart; outside: the scale beyond
+                                `between`, 1 of classifier-free guidance and 0 of a classifier's
+    rows                        which rows of the data are called what was asked for, bool (N,); tilted_density needs it
 
     The walk keeps nothing for this: both are asked again at its states, for the frames that are looked at.
     """
@@ -44,18 +44,18 @@ def offer_guidance(film: TraceView, conditional: Denoise, unconditional: Denoise
     texts = {
         "eps_c": ("ε̂ given the label", "the noise the model sees if it is told the label"),
         "eps_u": ("ε̂ given none", "the noise the model sees if it is told no label"),
-        "eps_pull": ("ε̂_{c} − ε̂_{u}", "what the label changes about the noise: guidance adds more of it"),
+        "guidance_delta": ("ε̂_{c} − ε̂_{u}", "what the label changes about the noise: guidance adds more of it"),
     }
     for key, (title, note) in texts.items():
-        view = PULL[film.dataset.kind] if key == "eps_pull" else NOISE_VIEW if points else 3.0
+        view = PULL[film.dataset.kind] if key == "guidance_delta" else NOISE_VIEW if points else 3.0
         look = dict(kind="points", palette="accent") if points else dict(kind="images", palette="signed")
         film.offer(key, title, note, _as_shown(asked, key, points), range=(-view, view), **look)
     if points:
         _offer_fields(film, conditional, unconditional)
         if rows is not None and scale >= 0:
             scales = scale_at(scale, between, outside)
-            film.offer("p_sharp", "p · p(c|x)^{w}", "the density whose score guidance takes at this t, exact, over its "
-                       "maximum; p of the model shows what the walk makes of it",
+            film.offer("tilted_density", "p · p(c|x)^{w}", "the tilted density, whose score guidance takes at this t, "
+                       "exact, over its maximum; p of the model shows what the walk makes of it",
                        lambda a, b: sharpened(film, rows, scales, a, b), kind="heat", range=(0.0, 1.0),
                        palette="magnitude", caption=scaled(film.scale, f"w = {scale:g} · p / max p"))
     film.more_bytes.append(lambda: asked.nbytes)
@@ -92,7 +92,7 @@ class _Asked:
         c, u = torch.stack(found, 1)
         each = (c - u).flatten(2).square().mean(2).sqrt().mean(1)
         self.sizes |= dict(zip(range(first, end), each.tolist()))
-        said = {"eps_c": c, "eps_u": u, "eps_pull": c - u}
+        said = {"eps_c": c, "eps_u": u, "guidance_delta": c - u}
         self._last = (first, end), said
         return said
 
@@ -111,7 +111,7 @@ def _offer_fields(film: TraceView, conditional: Denoise, unconditional: Denoise)
                lambda a, b: field(conditional, a, b), **arrows(2))
     film.offer("field_u", "−ε̂_{u} as field", "where the model wants to go if it is told no label",
                lambda a, b: field(unconditional, a, b), **arrows(2, "ink"))
-    film.offer("field_pull", "ε̂_{u} − ε̂_{c} as field", "what guidance adds: σ times the slope of log p(c|x), the way "
+    film.offer("guidance_field", "ε̂_{u} − ε̂_{c} as field", "what guidance adds: σ times the slope of log p(c|x), the "
                "to where the label is likelier",
                lambda a, b: field(conditional, a, b) - field(unconditional, a, b), **arrows(1))
 

@@ -77,7 +77,7 @@ def memory_cards(data: str) -> dict[int, dict]:
     Each is the "memory" of a card, see `core.memory.memory_card`. {} where there are no such models.
     """
     cards = [card for card in pretrained().values() if card["data"] == data and "memory" in card]
-    return {card["rows"]: card["memory"] for card in sorted(cards, key=lambda card: card["rows"])}
+    return {card["train_size"]: card["memory"] for card in sorted(cards, key=lambda card: card["train_size"])}
 
 
 def memory_charts(data: str, here: tuple[int, Estimate] | None = None) -> tuple[Chart, ...]:

@@ -18,7 +18,7 @@ LOOK_AT = 0.4
 #: Points of a loss curve that are sent to the page; a screen has no more columns to draw them in.
 CURVE_POINTS = 400
 
-#: target → the loss that its training lowers.
+#: prediction type → the loss that its training lowers.
 LOSSES = {
     "eps": "L = E |ε̂(x_{t}, t) − ε|²",
     "x0": "L = E |x̂_{0}(x_{t}, t) − x_{0}|²",
@@ -140,7 +140,7 @@ class TrainingView(View):
         )
 
     def _formula(self) -> str:
-        loss = LOSSES[self.config.target]
+        loss = LOSSES[self.config.prediction_type]
         return loss if self.config.weighting == "target" else loss.replace("E ", "E w_{t} ", 1)
 
     def _charts(self, losses: np.ndarray, smoothed: np.ndarray) -> tuple[Chart, ...]:

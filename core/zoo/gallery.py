@@ -42,7 +42,7 @@ def _beside(folder: Path) -> str:
 
 def _place(entry: Entry) -> tuple:
     card = entry.card
-    place = list(ROLES).index(role_name(card)), card.get("rows", 0)
+    place = list(ROLES).index(role_name(card)), card.get("train_size", 0)
     return entry.dataset.side, card["data"] != "trex", card["data"], *place
 
 

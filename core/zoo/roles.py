@@ -45,7 +45,7 @@ def as_trained(model: Any, card: Card, dataset: Dataset) -> Iterator[str]:
     config = TrainingConfig.from_dict(card["training"])
     again = make_denoiser(config, dataset)
     for what, made, found in (("network", again.network.architecture, model.network.architecture),
-                              ("target", again.target, model.target),
+                              ("prediction_type", again.prediction_type, model.prediction_type),
                               ("schedule", (again.schedule.name, again.schedule.T),
                                (model.schedule.name, model.schedule.T)),
                               ("steps", config.steps, card["steps"])):
@@ -100,7 +100,7 @@ def role_for(card: Card) -> Role:
 def data_for(card: Card) -> Dataset:
     """The data that a card's model was trained on. ValueError if they are none of the shipped ones."""
     dataset = load(card["data"])
-    return dataset.first(card["rows"]) if "rows" in card else dataset
+    return dataset.first(card["train_size"]) if "train_size" in card else dataset
 
 
 def figures(model: Any, card: Card, dataset: Dataset) -> Card:

@@ -69,7 +69,7 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
         "labels": bool(conditions),
         "two": len(conditions) > 1,
         "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
-        "rows": recipe.model in SOLVED or recipe.rows is not None
+        "rows": recipe.model in SOLVED or recipe.train_size is not None
                 or recipe.model != MEMORY and bool(memory_cards(recipe.data)),
         "memory": recipe.model == MEMORY,
         "mine": recipe.model == "mine",
@@ -81,7 +81,7 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
 
 def can_be_asked(recipe: Recipe, visitor: Visitor | None) -> bool:
     """Whether a recipe's model can be asked for a label of data that have some, by itself or through a classifier."""
-    if recipe.guide == "classifier":
+    if recipe.guidance_method == "classifier":
         return recipe.model != MEMORY
     try:
         subject = resolve(recipe, visitor)

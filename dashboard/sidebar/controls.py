@@ -15,18 +15,18 @@ from dashboard.sidebar.knots import Knots
 from dashboard.sidebar.picker import Picker
 from dashboard.sidebar.variant_rows import VariantRows
 
-#: What a training recipe sets besides itself.
-RECIPE_SETS = {"fast": {"target": "auto", "schedule": "cosine"}, "textbook": {"target": "auto", "schedule": "linear"},
-               "flow": {"target": "auto", "schedule": "flow"}}
+#: What a training preset sets besides itself.
+PRESET_SETS = {name: {"prediction_type": "auto", "schedule": schedule}
+               for name, schedule in (("fast", "cosine"), ("textbook", "linear"), ("flow", "flow"))}
 
 #: Tooltips of buttons, by their id.
 BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the data become noise once more",
            "branch": "Change something in the recipe, then go on from this step: parent and branch are compared",
            "look": "Hold predicted against true noise once more", "compare": "Walk all runs once more"}
 #: Fields that are written as text in their control.
-AS_TEXT = ("drop_noise", "guide_when", "versus")
+AS_TEXT = ("drop_noise", "guidance_interval", "variants")
 #: Fields that have a handler of their own.
-HANDLED = ("data", "model", "recipe")
+HANDLED = ("data", "model", "preset")
 
 
 class Menu(gr.Dropdown):
@@ -59,12 +59,12 @@ class Controls:
         """The recipe that these values of `inputs` make. Invalid names the field, the value and what is allowed."""
         read = {}
         for name, value in zip(self.fields, values):
-            if name in ("drop_noise", "guide_when"):
+            if name in ("drop_noise", "guidance_interval"):
                 try:
                     value = SPECS[name].parse(str(value or "off"))
                 except ValueError:
                     raise Invalid(name, value, SPECS[name].allowed) from None
-            elif name == "versus":
+            elif name == "variants":
                 try:
                     value = SPECS[name].parse(str(value or ""))
                 except ValueError as wrong:
@@ -159,7 +159,7 @@ def build_controls() -> Controls:
         gr.HTML("<h3>Data</h3>", padding=False)
         c.fields["data"] = Picker(DEFAULTS["data"], elem_id="field-data")
         with gr.Column(elem_classes=needs("rows"), min_width=0):
-            c.add("rows")
+            c.add("train_size")
         c.groups["own"] = gr.Accordion("your own data", open=False, elem_classes=["ns-own"])
     with gr.Column(elem_classes=["ns-group"], min_width=0):
         gr.HTML("<h3>Model</h3>", padding=False)
@@ -175,22 +175,22 @@ def build_controls() -> Controls:
             c.add("T")
     with gr.Column(elem_classes=["ns-group", "ns-for-train"], min_width=0):
         gr.HTML("<h3>Training</h3>", padding=False)
-        c.fields["recipe"] = gr.Radio(list(RECIPE_SETS), value=DEFAULTS["recipe"], label=FIELDS["recipe"].label,
-                                      elem_id="field-recipe", elem_classes=["ns-row", "ns-switch"])
-        c.add("target")
+        c.fields["preset"] = gr.Radio(list(PRESET_SETS), value=DEFAULTS["preset"], label=FIELDS["preset"].label,
+                                      elem_id="field-preset", elem_classes=["ns-row", "ns-switch"])
+        c.add("prediction_type")
         c.add("weighting")
         c.add("time_sampling")
         with gr.Column(elem_classes=needs("labels"), min_width=0):
             c.add("labels")
         with gr.Column(elem_classes=needs("points"), min_width=0):
-            c.add("beside")
+            c.add("baseline")
         c.add("train_steps")
         c.add("batch")
     with gr.Column(elem_classes=["ns-group", "ns-for-compare"], min_width=0):
         gr.HTML("<h3>The same noise, but</h3>", padding=False)
         c.examples = gr.Dropdown(["your own", *EXAMPLES], value="your own", label="example", filterable=False,
                                  elem_id="field-example", elem_classes=["ns-row"])
-        c.fields["versus"] = VariantRows(SPECS["versus"].text(DEFAULTS["versus"]), elem_id="field-versus")
+        c.fields["variants"] = VariantRows(SPECS["variants"].text(DEFAULTS["variants"]), elem_id="field-variants")
     asking = ["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory", *needs("labels")]
     with gr.Column(elem_classes=asking, min_width=0):
         gr.HTML("<h3>Guidance</h3>", padding=False)
@@ -198,16 +198,16 @@ def build_controls() -> Controls:
         with gr.Column(elem_classes=needs("two"), min_width=0):
             c.add("label2")
         with gr.Column(elem_classes=needs("asked"), min_width=0):
-            c.add("guidance")
-            c.add("guide")
-            c.add("guide_when")
+            c.add("guidance_scale")
+            c.add("guidance_method")
+            c.add("guidance_interval")
     with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory"], min_width=0):
         gr.HTML("<h3>Sampling</h3>", padding=False)
         c.add("sampler")
         c.add("steps")
         c.add("spacing")
         c.add("eta")
-        c.add("clip")
+        c.add("thresholding")
     with gr.Column(elem_classes=["ns-group"], min_width=0):
         with gr.Column(elem_classes=["ns-for-denoise", "ns-for-forward", "ns-for-compare"], min_width=0):
             c.add("samples")
@@ -221,7 +221,7 @@ def build_controls() -> Controls:
         with gr.Column(elem_classes=["ns-for-denoise", "ns-for-compare"], min_width=0):
             c.add("drop_noise")
             c.add("nudge")
-        c.add("tell")
+        c.add("time_shift")
         c.add("scale_eps")
     with gr.Column(elem_classes=["ns-group", "ns-for-denoise", *needs("network")], min_width=0):
         gr.HTML("<h3>Look inside</h3>", padding=False)

@@ -10,12 +10,12 @@ from core.recipe.variants import LETTERS
 
 
 class VariantRows(gr.HTML):
-    """Value: the recipe's `versus` as in a link, "sampler:ddpm,steps:10". `input` follows every change by hand."""
+    """Value: the recipe's `variants` as in a link, "sampler:ddpm,steps:10". `input` follows every change by hand."""
 
     def __init__(self, value: str = "", **kwargs):
         super().__init__(
             value,
-            fields=[self._field(name) for name in SPECS["versus"].varied],
+            fields=[self._field(name) for name in SPECS["variants"].varied],
             letters=LETTERS,
             html_template='<div class="ns-versus" role="group" aria-label="the same noise, but"></div>',
             js_on_load="Noisescope.versus(element, { props, watch, told: () => trigger('input') });",

@@ -9,7 +9,7 @@ from core.data.datasets import load
 from core.recipe.recipe import FIELDS, OWN, SPECS
 
 #: What the next training is made from, and nothing else.
-TRAINING = ("recipe", "target", "weighting", "time_sampling", "labels", "beside", "train_steps", "batch")
+TRAINING = ("preset", "prediction_type", "weighting", "time_sampling", "labels", "baseline", "train_steps", "batch")
 #: What says how a film is looked at, not what it is made from.
 VIEW = ("tab", "panels", "frame")
 
@@ -17,8 +17,8 @@ VIEW = ("tab", "panels", "frame")
 def uses(tab: str) -> tuple[str, ...]:
     """The fields that what this tab shows is made from."""
     if tab in ("train", "clocks"):
-        return ("data", "rows", "schedule", "T", "seed", *TRAINING)
-    others = (*TRAINING, *VIEW, *(() if tab == "compare" else ("versus",)))
+        return ("data", "train_size", "schedule", "T", "seed", *TRAINING)
+    others = (*TRAINING, *VIEW, *(() if tab == "compare" else ("variants",)))
     return tuple(name for name in SPECS if name not in others)
 
 

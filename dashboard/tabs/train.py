@@ -103,9 +103,9 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
 
 def training_of(recipe: Recipe, visitor: Visitor) -> Training:
     """What a recipe trains: a model alone, or, of points, with a GAN beside it."""
-    if recipe.beside == "nothing" or dataset_of(recipe, visitor).kind != "points":
+    if recipe.baseline == "nothing" or dataset_of(recipe, visitor).kind != "points":
         return Training(recipe, visitor)
-    return BaselineTraining(recipe, visitor, recipe.beside)
+    return BaselineTraining(recipe, visitor, recipe.baseline)
 
 
 def submit(app: AppState, visitor: Visitor, training: Training, session: str,

@@ -25,7 +25,7 @@ def rated(page, tab: str = "compare") -> list[list[str]]:
 
 
 def row(page, letter: str, which: int = 0):
-    return page.locator(f"#field-versus [data-run={letter}] select").nth(which)
+    return page.locator(f"#field-variants [data-run={letter}] select").nth(which)
 
 
 def test_two_panels_a_difference_and_the_curve_of_their_distance(open_page, url):
@@ -47,21 +47,21 @@ def test_a_row_changed_by_hand_makes_another_film_and_a_link_that_restores_it(op
     row(page, "C").select_option("steps")
     now = whole(page, condition=f"s.film.id !== '{first}'")
     assert now["keys"] == ["x_a", "x_b", "x_c", "less_b"]
-    page.fill("#field-versus [data-run=C] input", "5")
-    page.press("#field-versus [data-run=C] input", "Enter")
-    page.wait_for_function("location.search.includes('versus=sampler:ddpm,steps:5')")
+    page.fill("#field-variants [data-run=C] input", "5")
+    page.press("#field-variants [data-run=C] input", "Enter")
+    page.wait_for_function("location.search.includes('variants=sampler:ddpm,steps:5')")
     other = open_page(url, query=page.url.partition("?")[2])
     assert whole(other)["keys"] == ["x_a", "x_b", "x_c", "less_b"]
     assert row(other, "C").input_value() == "steps"
-    assert other.input_value("#field-versus [data-run=C] input") == "5"
+    assert other.input_value("#field-variants [data-run=C] input") == "5"
     assert other.locator("#stage-compare .ns-panel-title").all_inner_texts()[2] == "C · 5 steps"
 
 
 def test_what_no_run_can_change_is_said_and_the_film_stays(open_page, url):
-    page = open_page(url, query="tab=compare&steps=20&samples=50&versus=steps:9")
+    page = open_page(url, query="tab=compare&steps=20&samples=50&variants=steps:9")
     before = whole(page)["film"]
-    page.fill("#field-versus [data-run=B] input", "5000")
-    page.press("#field-versus [data-run=B] input", "Enter")
+    page.fill("#field-variants [data-run=B] input", "5000")
+    page.press("#field-variants [data-run=B] input", "Enter")
     said = page.wait_for_selector("[data-testid=toast-body]").inner_text()
     assert "steps that is out of 1…1000" in said and whole(page)["film"] == before
 
@@ -74,11 +74,11 @@ def test_branch_here_goes_on_from_the_playhead_beside_its_parent(open_page, url)
     now = whole(page)
     assert now["keys"][:2] == ["x_a", "x_b"] and "B" in now["charts"][0]
     assert page.locator("#stage-compare .ns-panel-title").nth(1).inner_text() == "B · no noise from step 8"
-    for part in ("versus=drop_noise:on@8", "tab=compare"):
+    for part in ("variants=drop_noise:on@8", "tab=compare"):
         page.wait_for_function(f"location.search.includes('{part}')")
     away = page.evaluate(f"[...{STAGE.format('compare')}.film.numbers.away_b]")
     assert away[:9] == [0] * 9 and min(away[9:]) > 0
-    assert page.input_value("#field-versus [aria-label='the step at which B leaves A']") == "8"
+    assert page.input_value("#field-variants [aria-label='the step at which B leaves A']") == "8"
 
 
 def test_branch_here_takes_a_change_of_the_sidebar_with_it(open_page, url):
@@ -97,7 +97,7 @@ def test_branch_here_takes_a_change_of_the_sidebar_with_it(open_page, url):
 
 
 def test_a_comparison_exports_as_one_gif(open_page, url, tmp_path):
-    page = open_page(url, query="tab=compare&steps=10&samples=100&versus=steps:4", accept_downloads=True)
+    page = open_page(url, query="tab=compare&steps=10&samples=100&variants=steps:4", accept_downloads=True)
     whole(page)
     page.click("#stage-compare .ns-export > button")
     with page.expect_download() as download:
@@ -106,17 +106,17 @@ def test_a_comparison_exports_as_one_gif(open_page, url, tmp_path):
     download.value.save_as(path)
     with Image.open(path) as gif:
         assert gif.n_frames >= 11
-    assert read_recipe(path)["versus"] == ["steps:4"]
+    assert read_recipe(path)["variants"] == ["steps:4"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_never_scrolls_sideways_with_four_runs(open_page, url, theme):
-    query = "tab=compare&steps=10&samples=100&versus=sampler:ddpm,steps:4+eta:1,drop_noise:on@4"
+    query = "tab=compare&steps=10&samples=100&variants=sampler:ddpm,steps:4+eta:1,drop_noise:on@4"
     page = open_page(url, width=390, height=844, theme=theme, query=query)
     whole(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     box = page.locator("#compare").bounding_box()
     assert box and box["y"] + box["height"] <= 844
     page.click(".ns-recipe-button")
-    assert page.is_visible("#field-versus [data-run=D] select >> nth=0")
+    assert page.is_visible("#field-variants [data-run=D] select >> nth=0")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

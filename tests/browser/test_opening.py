@@ -47,7 +47,7 @@ def test_nothing_can_be_turned_before_it_would_be_kept_and_the_page_says_so(open
     page = open_page(url, before=HELD, query="seed=3")
     page.wait_for_selector("#field-steps input")
     assert page.inner_text(".ns-opening") == "opening …"
-    for inside in ("#field-steps input", "#field-versus select", "button[role=tab]:has-text('Forward')"):
+    for inside in ("#field-steps input", "#field-variants select", "button[role=tab]:has-text('Forward')"):
         page.locator(inside).first.evaluate("node => node.focus()")
         assert page.evaluate("document.activeElement === document.body"), inside
     box = page.locator("button[role=tab]:has-text('Forward')").bounding_box()
@@ -147,8 +147,9 @@ def test_what_is_turned_while_an_answer_is_on_its_way_stays_and_so_does_the_answ
     number(page, "seed", 7)
     page.wait_for_function(f"answers.sent >= {sent} + 3")
     page.evaluate("answers.go()")
-    page.wait_for_function("['model=consistency', 'sampler=renoise', 'steps=4', 'seed=7']"
+    page.wait_for_function("['model=consistency', 'sampler=multistep_consistency', 'steps=4', 'seed=7']"
                            ".every(part => location.search.includes(part))")
     page.wait_for_function("document.querySelector('#field-steps input').value === '4'")
-    assert page.input_value("#field-sampler input") == "jump, renoise" and page.input_value("#field-seed input") == "7"
+    assert page.input_value("#field-sampler input") == "consistency"
+    assert page.input_value("#field-seed input") == "7"
     assert page.query_selector("[data-testid=toast-body]") is None

@@ -99,7 +99,7 @@ def test_the_page_greets_with_a_pretrained_trace_that_already_plays(open_page, u
 
 
 def test_who_comes_back_is_greeted_without_an_error(open_page, url):
-    page = open_page(url, query="tab=compare&versus=steps:20&steps=30", before=TOASTS)
+    page = open_page(url, query="tab=compare&variants=steps:20&steps=30", before=TOASTS)
     whole(page, "compare")
     page.reload(wait_until="domcontentloaded")
     page.wait_for_selector("body.ns-ready")
@@ -440,7 +440,7 @@ def test_a_phone_never_scrolls_sideways_and_can_start_things(open_page, url, the
 def test_every_control_has_a_tooltip(open_page, url):
     page = open_page(url, query="steps=5")
     whole(page, "denoise")
-    names = ["schedule", "sampler", "steps", "eta", "seed", "clip", "model"]
+    names = ["schedule", "sampler", "steps", "eta", "seed", "thresholding", "model"]
     page.wait_for_function("document.querySelector('#field-seed').title !== ''")
     assert all(page.get_attribute(f"#field-{name}", "title") for name in names), json.dumps(names)
 
@@ -468,12 +468,12 @@ def test_a_label_is_asked_for_and_guided_to_and_what_it_changes_can_be_seen(open
     page = open_page(url, query="data=gaussians8&model=exact&steps=12&samples=200")
     whole(page, "denoise")
     assert offered(page, "label")[:4] == ["any", "each in turn", "0°", "45°"]
-    assert not page.is_visible("#field-guidance") and not page.is_visible("#field-label2")
+    assert not page.is_visible("#field-guidance_scale") and not page.is_visible("#field-label2")
     before = whole(page, "denoise")["film"]
     choose(page, "label", "90°")
-    page.wait_for_selector("#field-guidance")
+    page.wait_for_selector("#field-guidance_scale")
     wait(page, "denoise", OTHER.format(before))
-    page.wait_for_selector("#stage-denoise .ns-chip[data-key=p_sharp]")
+    page.wait_for_selector("#stage-denoise .ns-chip[data-key=tilted_density]")
     asks(page, "label=2")
     page.click(".ns-pick[title='T-Rex']")
     page.wait_for_function("!location.search.includes('label')")
@@ -484,17 +484,17 @@ def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(o
     page = open_page(url, query="samples=100")
     whole(page, "denoise")
     choose(page, "model", "one step")
-    page.wait_for_function("['model=consistency', 'sampler=renoise', 'steps=1']"
+    page.wait_for_function("['model=consistency', 'sampler=multistep_consistency', 'steps=1']"
                            ".every(part => location.search.includes(part))")
     choose(page, "model", "exact")
     asks(page, "model=exact")
-    page.wait_for_function("!location.search.includes('renoise') && !location.search.includes('steps')")
+    page.wait_for_function("!location.search.includes('multistep_consistency') && !location.search.includes('steps')")
     holds(page, "sampler", "DDIM")
     holds(page, "steps", "100")
 
 
 def test_other_data_than_those_of_a_one_step_model_are_walked_as_usual(open_page, url):
-    page = open_page(url, query="data=moons&model=consistency&sampler=renoise&steps=1")
+    page = open_page(url, query="data=moons&model=consistency&sampler=multistep_consistency&steps=1")
     first = whole(page, "denoise")["film"]
     page.click(".ns-pick[title='Heart']")
     wait(page, "denoise", OTHER.format(first) + " && s.film.total === 101")
