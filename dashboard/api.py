@@ -22,7 +22,7 @@ from gradio.data_classes import FileData
 
 from core.checkpoints.models import pretrained, save_checkpoint
 from core.data.datasets import load, names
-from core.drawing.export import export
+from core.drawing.export import FORMATS, export
 from core.recipe.handed_back import recipe_from_json
 from core.recipe.recipe import Recipe
 from core.recipe.values import shown
@@ -31,7 +31,7 @@ from core.runs.trainings import Training
 from core.runs.walks import denoise, forward_film, lens
 from core.views import TraceView, View
 from dashboard.server.app_state import AppState
-from dashboard.server.exports import FORMATS, options_of
+from dashboard.server.exports import options_of
 from dashboard.stage.stage import new_folder
 from dashboard.tabs.compare import growing as compare
 
@@ -100,7 +100,7 @@ class Calls:
         """
         wish = options_of(dict(format=format, size=size, fps=fps, every=every, panels=panels_of(panels)))
         kind, keys = wish.pop("format"), wish.pop("panels")
-        if kind not in FORMATS[:-1]:
+        if kind not in FORMATS:
             raise ValueError(f"format {kind!r}; ask for it at /trace")
         made = self._film(recipe_of(recipe), film, request)
         with self.app.foreground.work() as work:

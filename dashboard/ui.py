@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from core.recipe.models import USUAL, walked_as
 from core.recipe.recipe import DEFAULTS, HELP, OWN, Recipe
 from core.runs.resolve import dataset_of, model_choices
 from dashboard.api import expose
+from dashboard.head import head
 from dashboard.server.blocks import Page
 from dashboard.server.app_state import AppState, user_error
 from dashboard.server.visitors import Busy, Visitor
@@ -28,13 +28,11 @@ from dashboard.sidebar.examples import EXAMPLES
 from dashboard.sidebar.own import Own, Read, build_own, choices, read_drawing, read_file, understood
 from dashboard.sidebar.picker import items_with
 from dashboard.sidebar.words import uses, words
-from dashboard.stage import Stage, head as stage_head
-from dashboard.stage.stage import options
+from dashboard.stage import Stage
 from dashboard.stage.stream import SceneStream
 from dashboard.tabs import compare, denoise, forward, lens, train
 from dashboard.tabs.stages import QUIET, recipe_from, show, wire_stage
 
-HERE = Path(__file__).parent
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
 LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare}
 TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare"}
@@ -65,10 +63,8 @@ class PageState(gr.HTML):
         super().__init__(
             value,
             html_template="<i></i>",
-            js_on_load="document.body.dataset.has ||= props.value.has.join(' ');"
-                       "Noisescope.recipe ||= props.value.recipe;"
-                       "Noisescope.restore = query => trigger('restore', { query });"
-                       "watch('value', () => Noisescope.told(props.value));",
+            js_on_load="const restore = query => trigger('restore', { query });"
+                       "Noisescope.pageState({ props, watch, restore });",
             apply_default_css=False,
             **kwargs,
         )
@@ -87,17 +83,9 @@ def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
             "number": number}
 
 
-def head() -> str:
-    """What the page needs beside Gradio: the stage's scripts, the page's own, its style and the tooltips."""
-    names = ("line.js", "frame.js", "page.js", "sidebar/variants.js", "sidebar/own.js", "sidebar/pad.js",
-             "sidebar/knots.js")
-    script = "\n".join((HERE / name).read_text("utf-8") for name in names)
-    style = (HERE / "page.css").read_text("utf-8")
-    tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
-    space = options(space=os.environ.get("SPACE_ID", ""))  # "user/name", on a Space
-    begin = (f"Object.assign(Noisescope, {space});\nNoisescope.decorate({options(**tips)});\n"
-             f"Noisescope.tabs({options(**TITLES)});")
-    return f"{stage_head()}\n<style>{style}</style>\n<script>\n{script}\n{begin}\n</script>"
+def page_head() -> str:
+    """`head` with the names of the tabs and a tooltip for every control."""
+    return head(TITLES, {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS})
 
 
 def build(app: AppState) -> gr.Blocks:

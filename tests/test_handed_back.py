@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from core.cli.parser import main
 from core.data.datasets import load, load_dataset
 from core.data.readers import read_data
-from core.drawing.export import export
-from core.recipe.handed_back import FILMS, recipe_from_json, recipe_in, recipe_of
+from core.drawing.export import FORMATS, export
+from core.recipe.handed_back import recipe_from_json, recipe_in, recipe_of
 from core.recipe.recipe import Recipe
 from core.runs.walks import denoise
 from core.trace import Trace
@@ -29,9 +29,9 @@ def film():
     return made
 
 
-@pytest.mark.parametrize("suffix", FILMS)
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_a_film_brings_its_recipe_back_by_whatever_name(film, suffix, tmp_path):
-    path = export(film.scene(("x_t",)), tmp_path / f"film{suffix}", size=48, captions=False)
+    path = export(film.scene(("x_t",)), tmp_path / f"film.{suffix}", size=48, captions=False)
     assert recipe_in(path) == (RECIPE, [])
     assert read_file(str(path), 16).recipe == RECIPE
     assert recipe_in(path.rename(tmp_path / "renamed.bin")) == (RECIPE, [])

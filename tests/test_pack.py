@@ -8,8 +8,8 @@ import struct
 import numpy as np
 import pytest
 
+from core.drawing.stage.pack import NAN16, VIEW, frames, pack, quantise
 from core.scene import Chart, Panel, Scene, Series
-from dashboard.stage.pack import NAN16, VIEW, frames, pack, pack_charts, quantise
 
 TIMES = np.linspace(1, 0, 5)
 
@@ -115,9 +115,9 @@ def test_a_part_of_a_scene_has_its_frames_numbers_and_cursor_and_whole_curves():
     np.testing.assert_array_equal(array(header["panels"][0]["codes"]), codes(pack(scene(images())))[1:3])
 
 
-def test_charts_travel_alone_with_bands_and_gaps():
+def test_charts_travel_with_bands_and_gaps():
     series = Series("a", TIMES, np.array([1, np.nan, 3, 4, 5.0]), "dashed", "ink", low=TIMES)
-    header, array = unpacked(pack_charts([Chart("c", (series,), log=True, ends=("l", "r"), flip=True)]))
+    header, array = unpacked(pack(scene(charts=(Chart("c", (series,), log=True, ends=("l", "r"), flip=True),))))
     (chart,) = header["charts"]
     assert (chart["title"], chart["ends"], chart["cursor"]) == ("c", ["l", "r"], None)
     assert chart["log"] and chart["flip"]

@@ -10,6 +10,7 @@ import shlex
 import sys
 from functools import partial
 
+from ..drawing.export import suffixes
 from ..former import option_now
 
 DESCRIPTION = """\
@@ -160,10 +161,10 @@ examples:
   python -m core sample --model exact --data moons --sampler heun --spacing log_snr --steps 10 --out walk.safetensors
 """
 
-GIF = """\
+GIF = f"""\
 Make a film of a walk from noise to data: panels side by side in step. The suffix of --out
-says as what: .gif, .mp4, .webp, or .png for a strip of stills. The file carries its recipe,
-and the command that makes it again.
+says as what: {suffixes()}; a PNG is a strip of stills. The file carries its
+recipe, and the command that makes it again.
 """
 
 GIF_EXAMPLES = """\
@@ -449,7 +450,7 @@ def make_parser(program: str = PROGRAM) -> Parser:
     gif = commands.add_parser("gif", help="make a film of how noise becomes data", description=GIF,
                               epilog=GIF_EXAMPLES)
     add_walk(gif)
-    gif.add_argument("--out", required=True, metavar="FILE", help="where to, ending in .gif, .mp4, .webp or .png")
+    gif.add_argument("--out", required=True, metavar="FILE", help=f"where to, ending in {suffixes()}")
     gif.add_argument("--panels", metavar="A,B,…", help="which panels, in this order (default: the usual ones)")
     gif.add_argument("--layer", metavar="NAME", help="a layer of the network to look inside, for the panel inside")
     gif.add_argument("--film", choices=("denoise", "forward", "lens", "compare"),

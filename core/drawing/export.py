@@ -40,6 +40,10 @@ Pacing = Literal["frame", "t", "log_snr"]
 Shot = tuple[int, int]  # frame of the scene, for how many ticks of 1/fps it stands
 
 
+#: What a moving picture lets one choose, and what is said of it before it is made.
+MOVING, FILM = ("size", "fps", "every", "pacing"), "{frames:.0f} frames, {seconds:.3g} s"
+
+
 class Stopped(RuntimeError):
     """The export was asked to stop; nothing of it is left on the disk."""
 
@@ -132,7 +136,7 @@ def export(scene: Scene, path: str | Path, format: str | None = None, fps: float
         raise ValueError(f"the folder {str(path.parent)!r} does not exist; make it first or choose another")
     job = _job(scene, format, fps, every, hold, pacing, size, loop, count, look, progress, stop)
     with atomic_write(path, f".{format}") as part:
-        _ENCODERS[format](job, part)
+        FORMATS[format].write(job, part)
     return path
 
 
@@ -157,7 +161,7 @@ def estimate(scene: Scene, format: str = "gif", fps: float = 25, every: int = 1,
     def encoded(chosen: list[int]) -> int:
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / f"sample.{format}"
-            _ENCODERS[format](replace(job, shots=[job.shots[i] for i in chosen]), part)
+            FORMATS[format].write(replace(job, shots=[job.shots[i] for i in chosen]), part)
             return part.stat().st_size
 
     if format == "png" or total <= runs * length:
@@ -174,13 +178,10 @@ def read_recipe(path: str | Path) -> dict:
     path = Path(path)
     with path.open("rb") as file:
         begins = file.read(12)
-        file.seek(0)
-        text = contents(file, 0, MAX_JSON).comment if begins[:3] == b"GIF" else b""
+    text: str | bytes = b""
     try:
-        if begins[4:8] == b"ftyp":
-            text = _mp4_comment(path)
-        elif begins[:3] != b"GIF":
-            text = _image_comment(path)
+        format = next((f for f in FORMATS.values() if f.begins(begins)), None)
+        text = format.comment(path) if format else b""
         found = parse_json(text, "its recipe")
         recipe = found.get("recipe") if isinstance(found, dict) else None
         if isinstance(recipe, dict) and found.get("made with") == MADE_WITH:
@@ -273,11 +274,6 @@ def _write_png(job: _Job, path: Path) -> None:
     image.save(path, pnginfo=info, optimize=True)
 
 
-_ENCODERS: dict[str, Callable[[_Job, Path], None]] = {
-    "gif": _write_gif, "mp4": _write_mp4, "webp": _write_webp, "png": _write_png}  # fmt: skip
-FORMATS = tuple(_ENCODERS)
-
-
 def _image_comment(path: Path) -> str | bytes:
     with Image.open(path, formats=["PNG", "WEBP"]) as image:
         return image.info.get("Comment") or image.getexif().get(_DESCRIPTION) or ""
@@ -292,3 +288,44 @@ def _mp4_comment(path: Path) -> str:
     out = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=5).stdout
     found = re.search(r"^comment=((?:[^\\\n]|\\.)*)$", out[: 2 * MAX_JSON], re.MULTILINE)
     return re.sub(r"\\(.)", r"\1", found[1]) if found else ""
+
+
+def _gif_comment(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return contents(file, 0, MAX_JSON).comment
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file that a scene becomes: all that the command line, the page and the API say of it.
+
+    label     its name in a menu
+    write     (job, path): draws and writes it
+    begins    whether a file that begins with these 12 bytes is one
+    comment   the recipe in such a file, as text; nothing is decoded for it
+    settings  which of size, fps, every and pacing mean something for it
+    expects   a template of what will come, of {frames} and {seconds}
+    """
+
+    label: str
+    write: Callable[[_Job, Path], None]
+    begins: Callable[[bytes], bool]
+    comment: Callable[[Path], str | bytes]
+    settings: tuple[str, ...] = MOVING
+    expects: str = FILM
+
+
+#: By their suffix, the usual one first.
+FORMATS: dict[str, Format] = {
+    "gif": Format("GIF", _write_gif, lambda first: first[:3] == b"GIF", _gif_comment),
+    "mp4": Format("MP4", _write_mp4, lambda first: first[4:8] == b"ftyp", _mp4_comment),
+    "webp": Format("WebP", _write_webp, lambda first: first[8:12] == b"WEBP", _image_comment),
+    "png": Format("PNG strip", _write_png, lambda first: first[:4] == b"\x89PNG", _image_comment,
+                  expects="up to 8 pictures"),
+}
+
+
+def suffixes(last: str = "or") -> str:
+    """The formats in words: ".gif, .mp4, .webp or .png"."""
+    *most, one = (f".{suffix}" for suffix in FORMATS)
+    return f"{', '.join(most)} {last} {one}"

@@ -12,13 +12,14 @@ import numpy as np
 from PIL import Image
 
 from ..scene import Panel, Scene
+from .marks import MARKS, dot, trail_width, within
 from .palettes import Theme, oklab, ramp, table
 from .raster import Dots, arrows, strokes, to_pixels
 
 LETTERING = 6  #: steps between ground and ink of a letter's edge
 COVERAGE = 16  #: steps of a mark's coverage
 BACKDROP = 6
-MAP, MAP_INK = 12, 0.4  #: steps of a map's ink, and how much of the captions' colour its darkest has
+MAP = 12
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class Colours:
             self._add(token, theme.rgb(token)[None])
         marked = [p for p in scene.panels if p.kind in ("points", "paths", "field")]
         if any(p.map is not None for p in marked):
-            faint = ramp(theme.rgb("bg"), theme.rgb("sub"), 101)[round(100 * MAP_INK)]
+            faint = ramp(theme.rgb("bg"), theme.rgb("sub"), 101)[round(100 * MARKS["ink"]["map"])]
             self._add("map", ramp(theme.rgb("bg"), faint, MAP + 1)[1:])
         if any(p.backdrop is not None for p in marked):
-            faint = ramp(theme.rgb("bg"), theme.rgb("sub"), 101)[45]
+            faint = ramp(theme.rgb("bg"), theme.rgb("sub"), 101)[round(100 * MARKS["ink"]["backdrop"])]
             self._add("backdrop", ramp(theme.rgb("bg"), faint, BACKDROP + 1)[1:])
         for palette in sorted({p.palette for p in marked}):
             self._add(f"marks {palette}", _pick(table(palette, theme), COVERAGE + 1)[1:])
@@ -174,7 +175,7 @@ class MarkPainter:
             cover = Image.fromarray(np.asarray(panel.map, np.float32)).resize((self.side, self.side), Image.BILINEAR)
             self.ground = np.maximum(self.ground, colours.levels("map", np.clip(np.asarray(cover), 0, 1)))
         if panel.backdrop is not None:
-            dots = Dots(self.side, max(0.7, self.side / 300), 0.6)
+            dots = Dots(self.side, *dot("backdrop", len(panel.backdrop), self.side))
             padded = np.pad(self.ground, dots.pad)
             levels = colours.levels("backdrop", dots.coverage)
             dots.draw(to_pixels(panel.backdrop, panel.range, self.side), levels, padded)
@@ -189,8 +190,7 @@ class PointPainter(MarkPainter):
 
     def __init__(self, panel: Panel, box: Box, colours: Colours):
         super().__init__(panel, box, colours)
-        crowd = max(1.0, panel.data.shape[1] / 1000)
-        self.dots = Dots(self.side, max(0.7, 0.08 * self.side**0.5 / crowd**0.25), max(0.3, 0.8 / crowd**0.4))
+        self.dots = Dots(self.side, *dot("points", panel.data.shape[1], self.side))
         self.levels = colours.levels(self.ramp, self.dots.coverage)
         self.padded = np.pad(self.ground, self.dots.pad)
 
@@ -203,19 +203,17 @@ class PointPainter(MarkPainter):
 class PathPainter(MarkPainter):
     """paths: the way each point came, fading to a faint trace, and the point at its head.
 
-    A trail loses 1 − e^(−1/τ) of its coverage a frame, τ a fifth of the film, and never falls below `TRACE`.
+    A trail loses 1 − e^(−1/τ) of its coverage a frame, τ a fifth of the film, and never falls below its trace.
     Frames follow one another: going back draws the ways again from the first frame.
     """
 
-    TRACE = 0.28
-    FRESH = 0.85
-
     def __init__(self, panel: Panel, box: Box, colours: Colours):
         super().__init__(panel, box, colours)
-        self.dots = Dots(self.side, max(1.2, self.side / 110), 0.95)
+        self.dots = Dots(self.side, *dot("paths", panel.data.shape[1], self.side))
         self.levels = colours.levels(self.ramp, self.dots.coverage)
-        self.keep = np.exp(-5 / max(panel.frames, 5))
-        self.width = float(np.clip(self.side / 260, 0.8, 2) * min(1, (300 / panel.data.shape[1]) ** 0.25))
+        self.rule = MARKS["trail"]
+        self.keep = np.exp(-self.rule["fades"] / max(panel.frames, self.rule["fades"]))
+        self.width = trail_width(panel.data.shape[1], self.side)
         self._restart()
 
     def _restart(self) -> None:
@@ -231,8 +229,8 @@ class PathPainter(MarkPainter):
             cover = strokes(self.pixels(self.at), self.pixels(self.at + 1), self.side, self.width)
             self.at += 1
             self.trail *= self.keep
-            np.maximum(self.trail, cover * self.FRESH, out=self.trail)
-            np.maximum(self.seen, cover * self.TRACE, out=self.seen)
+            np.maximum(self.trail, cover * self.rule["fresh"], out=self.trail)
+            np.maximum(self.seen, cover * self.rule["trace"], out=self.seen)
         drawn = np.maximum(self.ground, self.colours.levels(self.ramp, np.maximum(self.trail, self.seen)))
         picture, pad = np.pad(drawn, self.dots.pad), self.dots.pad
         self.dots.draw(self.pixels(k), self.levels, picture)
@@ -251,7 +249,7 @@ class FieldPainter(MarkPainter):
         self.centre = np.stack([x, y], -1).reshape(-1, 2)
         length = np.hypot(*np.moveaxis(panel.data, -1, 0))
         self.scale = panel.scale or float(np.percentile(length[np.isfinite(length)], 95)) or 1.0
-        self.width = float(np.clip(self.cell / 15, 0.8, 1.4))
+        self.width = within(MARKS["arrow"]["width"], self.cell)
 
     def draw(self, k: int, out: np.ndarray) -> None:
         vector = self.panel.data[min(k, self.panel.frames - 1)].reshape(-1, 2) * (self.cell / self.scale)

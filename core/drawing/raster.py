@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .marks import MARKS
+
 PHASES = 4  #: a dot is drawn at one of 4 × 4 positions inside its pixel: moving dots glide
 
 
@@ -103,15 +105,16 @@ def arrows(centre: np.ndarray, vector: np.ndarray, side: int, width: float = 1.2
 
     The head is a third of the arrow, at most 5 pixels; an arrow shorter than a pixel is a dot of a pixel's width.
     """
+    rule = MARKS["arrow"]
     length = np.hypot(vector[:, 0], vector[:, 1])
     unit = vector / np.maximum(length, 1e-9)[:, None]
-    shaft = np.maximum(length, 1.0)[:, None] * np.where(length[:, None] > 1e-9, unit, np.array([1.0, 0.0]))
+    shaft = np.maximum(length, rule["least"])[:, None] * np.where(length[:, None] > 1e-9, unit, np.array([1.0, 0.0]))
     tail, tip = centre - shaft / 2, centre + shaft / 2
-    barb = np.clip(length / 3, 0, 5)[:, None]
-    cos, sin = -np.cos(0.45), np.sin(0.45)
+    barb = np.clip(rule["head"]["share"] * length, 0, rule["head"]["most"])[:, None]
+    cos, sin = -np.cos(rule["angle"]), np.sin(rule["angle"])
     left = np.stack([cos * unit[:, 0] - sin * unit[:, 1], sin * unit[:, 0] + cos * unit[:, 1]], -1)
     right = np.stack([cos * unit[:, 0] + sin * unit[:, 1], -sin * unit[:, 0] + cos * unit[:, 1]], -1)
-    headed = length > 3
+    headed = length > rule["headed"]
     starts = np.concatenate([tail, tip[headed], tip[headed]])
     ends = np.concatenate([tip, (tip + barb * left)[headed], (tip + barb * right)[headed]])
     return strokes(starts, ends, side, width)

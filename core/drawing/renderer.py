@@ -19,10 +19,13 @@ from PIL import Image
 
 from ..scene import Panel, Scene
 from .lettering import font, lettering, wrap
+from .marks import MARKS
 from .painters import LETTERING, Box, Colours, grid, painter
 from .palettes import Theme, theme_of
 
-MARGIN, GAP, HEAD, BAR, LINE = 16, 16, 26, 34, 18  #: pixels around, between, above and below the panels
+MARGIN, HEAD, BAR, LINE = 16, 26, 34, 18  #: pixels around, above and below the panels
+GAP = MARKS["panels"]["gap"]  #: and between them
+TITLE, CAPTION = MARKS["panels"]["title"], MARKS["panels"]["caption"]  #: pixels of letters
 SIZES = (16, 2048)
 LARGEST = 8192  #: no film is wider or higher
 
@@ -182,10 +185,10 @@ class Renderer:
     def _draw_head(self, canvas: np.ndarray, panel: Panel, box: Box) -> None:
         middle, caption = box.y - 13, range_text(panel)
         head = canvas[:, : box.x + box.width + GAP // 2]  # a long title ends before the next panel
-        self.write(head, panel.title, box.x, middle, face="bold")
-        taken = lettering(panel.title, "bold", 13).shape[1] + lettering(caption, "mono", 11).shape[1] + 8
+        self.write(head, panel.title, box.x, middle, face="bold", size=TITLE)
+        taken = lettering(panel.title, "bold", TITLE).shape[1] + lettering(caption, "mono", CAPTION).shape[1] + 8
         if taken <= box.width:
-            self.write(canvas, caption, box.x + box.width, middle, "sub", "mono", 11, "right")
+            self.write(canvas, caption, box.x + box.width, middle, "sub", "mono", CAPTION, "right")
 
     def _draw_bar(self, canvas: np.ndarray, k: int) -> None:
         """The progress line and the clock at its right, the sentence below."""
@@ -247,6 +250,6 @@ def strip(film: Renderer, which: Sequence[int], drawn: Iterable[np.ndarray] | No
             middle = margin + c * (wide + gap) + wide / 2
             film.write(canvas, film.short_clock(k, wide), middle, height - BAR // 2, "sub", "mono", 11, "centre")
         for panel, box in zip(film.scene.panels, boxes):
-            film.write(canvas, panel.title, margin, box.y - 13, face="bold")
-            film.write(canvas, range_text(panel), width - margin, box.y - 13, "sub", "mono", 11, "right")
+            film.write(canvas, panel.title, margin, box.y - 13, face="bold", size=TITLE)
+            film.write(canvas, range_text(panel), width - margin, box.y - 13, "sub", "mono", CAPTION, "right")
     return film.image(canvas)

@@ -14,14 +14,13 @@ from typing import Any
 
 from ..doors.jsons import parse_json, read_json
 from ..doors.tensors import read_metadata
-from ..drawing.export import read_recipe
+from ..drawing.export import FORMATS, read_recipe
 from ..former import named_now
 from .recipe import DEFAULTS, MAX_COMPLAINTS, SPECS, Recipe
 from .values import Invalid, shown
 
 #: What can hold a recipe, by suffix: films, a recipe or its file as JSON, a trace.
-FILMS = (".gif", ".webp", ".png", ".mp4")
-HANDED_OUT = (*FILMS, ".json", ".safetensors")
+HANDED_OUT = (*(f".{suffix}" for suffix in FORMATS), ".json", ".safetensors")
 
 
 def recipe_in(path: Path | str) -> tuple[Recipe, list[str]]:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from core.drawing.export import FORMATS as MOVING, export
+from core.drawing.export import export
 from core.runs.resolve import CannotShow
 from core.views import TraceView
+from dashboard.stage.formats import OFFERED
 from dashboard.stage.stream import SceneStream
 
-FORMATS = (*MOVING, "trace")
 #: What a page may ask for: enough for a slide, little enough for a shared machine.
 SIZES, RATES, MOST_FRAMES = (64, 512), (1, 50), 1001
 
@@ -27,8 +27,9 @@ def options_of(wish: dict) -> dict:
     if not isinstance(wish, dict):
         raise ValueError("an export is asked for with format, size, fps, every and pacing")
     kind = wish.get("format", "gif")
-    if kind not in FORMATS:
-        raise ValueError(f"format {str(kind)[:20]!r}; it can be {', '.join(FORMATS)}")
+    kinds = [offer["name"] for offer in OFFERED]
+    if kind not in kinds:
+        raise ValueError(f"format {str(kind)[:20]!r}; it can be {', '.join(kinds)}")
     numbers = {}
     for name, default, (low, high) in (("size", 224, SIZES), ("fps", 20, RATES), ("every", 1, (1, MOST_FRAMES))):
         value = wish.get(name, default)

@@ -15,7 +15,7 @@ from dashboard.server.door import Guard, Limits
 from dashboard.server.kept import KeptTrainings
 from dashboard.server.storage import Storage
 from dashboard.theme import css, theme
-from dashboard.ui import build, head
+from dashboard.ui import build, page_head
 
 #: Largest file a visitor can send.
 MAX_UPLOAD = "60mb"
@@ -54,7 +54,7 @@ def _launched(app: AppState, page: gr.Blocks, **where) -> Iterator[None]:
         page.queue(api_open=False)
         page._queue = FairQueue(page, app.door)
         page.launch(
-            **where, prevent_thread_lock=True, quiet=True, theme=theme(), css=css(), head=head(), ssr_mode=False,
+            **where, prevent_thread_lock=True, quiet=True, theme=theme(), css=css(), head=page_head(), ssr_mode=False,
             show_error=True, max_file_size=MAX_UPLOAD,
             app_kwargs={"middleware": [Middleware(Guard, door=app.door)]}, max_threads=THREADS,
             enable_monitoring=False, run_history=False, footer_links=["api", "settings"], state_session_capacity=200,

@@ -1,86 +1,86 @@
+// @ts-check
 // "The same noise, but": a row for each of the runs B, C and D, with what it changes, and to what.
-(function (N) {
-  'use strict';
 
-  const OFF = '', TEXT = 'text'; // a run that is left out; a change that is written as in a link
+import { make } from '../../core/drawing/stage/dom.js';
 
-  // "steps:10" → {name: "steps", value: "10"}; several at once, and what no row can show, stay text
-  function read(text, fields) {
-    const [body, step] = text.split('@'), [name, ...value] = body.split(':');
-    if (!text) return { name: OFF, value: '', step: '' };
-    if (body.includes('+') || !fields.some(field => field.name === name)) return { name: TEXT, value: text, step: '' };
-    return { name, value: value.join(':'), step: step || '' };
+const OFF = '', TEXT = 'text'; // a run that is left out; a change that is written as in a link
+
+// "steps:10" → {name: "steps", value: "10"}; several at once, and what no row can show, stay text
+function read(text, fields) {
+  const [body, step] = text.split('@'), [name, ...value] = body.split(':');
+  if (!text) return { name: OFF, value: '', step: '' };
+  if (body.includes('+') || !fields.some(field => field.name === name)) return { name: TEXT, value: text, step: '' };
+  return { name, value: value.join(':'), step: step || '' };
+}
+
+function write({ name, value, step }) {
+  if (name === OFF || !value.trim()) return '';
+  return name === TEXT ? value.trim() : `${name}:${value.trim()}${step ? `@${step}` : ''}`;
+}
+
+function select(label, options, value) {
+  const node = make('select', '', { 'aria-label': label });
+  for (const { value: is, label: words } of options) node.append(make('option', '', { value: is }, words));
+  node.value = value;
+  return node;
+}
+
+export function versus(element, { props, watch, told }) {
+  const root = element.querySelector('.ns-versus'), { fields, letters } = props;
+  let rows = [], shown = null;
+
+  function tell() {
+    const text = rows.map(write).join(',').replace(/,+$/, '');
+    if (text === shown) return;
+    props.value = shown = text;
+    told();
   }
 
-  function write({ name, value, step }) {
-    if (name === OFF || !value.trim()) return '';
-    return name === TEXT ? value.trim() : `${name}:${value.trim()}${step ? `@${step}` : ''}`;
+  // What it is changed to: one of a few names, or a number to be typed.
+  function target(row, letter) {
+    const field = fields.find(({ name }) => name === row.name);
+    const label = `what ${letter} changes it to`;
+    if (field && field.choices && field.choices.some(({ value }) => value === row.value)) return select(label, field.choices, row.value);
+    const id = `versus-${letter}`, input = make('input', '', { type: 'text', value: row.value, 'aria-label': label, list: id, maxlength: 200, title: row.value });
+    input.disabled = row.name === OFF;
+    input.placeholder = row.name === OFF ? '' : row.name === TEXT ? 'steps:10+eta:1' : 'value';
+    const list = make('datalist', '', { id });
+    for (const value of (field && field.suggest) || []) list.append(make('option', '', { value }));
+    input.append(list);
+    return input;
   }
 
-  function select(label, options, value) {
-    const node = N.make('select', '', { 'aria-label': label });
-    for (const { value: is, label: words } of options) node.append(N.make('option', '', { value: is }, words));
-    node.value = value;
-    return node;
+  function draw() {
+    root.replaceChildren(...rows.map((row, i) => {
+      const letter = letters[i];
+      const what = select(`what ${letter} changes`, [{ value: OFF, label: '–' }, ...fields.map(f => ({ value: f.name, label: f.label })),
+        { value: TEXT, label: 'several' }], row.name);
+      const to = target(row, letter);
+      what.onchange = () => {
+        const field = fields.find(({ name }) => name === what.value);
+        Object.assign(row, { name: what.value, value: field ? field.first : '', step: '' });
+        draw();
+        root.children[i].querySelector('select').focus();
+        tell();
+      };
+      to.onchange = () => { row.value = to.value; tell(); };
+      const node = make('div', 'ns-versus-row', { 'data-run': letter }, make('b', '', {}, letter), what, to);
+      if (row.step) {
+        const step = make('input', '', { type: 'text', inputmode: 'numeric', value: row.step, 'aria-label': `the step at which ${letter} leaves A` });
+        step.onchange = () => { row.step = step.value.trim(); tell(); };
+        node.append(make('span', 'ns-versus-from', {}, 'from step'), step);
+      }
+      return node;
+    }));
   }
 
-  N.versus = (element, { props, watch, told }) => {
-    const root = element.querySelector('.ns-versus'), { fields, letters } = props;
-    let rows = [], shown = null;
-
-    function tell() {
-      const text = rows.map(write).join(',').replace(/,+$/, '');
-      if (text === shown) return;
-      props.value = shown = text;
-      told();
-    }
-
-    // What it is changed to: one of a few names, or a number to be typed.
-    function target(row, letter) {
-      const field = fields.find(({ name }) => name === row.name);
-      const label = `what ${letter} changes it to`;
-      if (field && field.choices && field.choices.some(({ value }) => value === row.value)) return select(label, field.choices, row.value);
-      const id = `versus-${letter}`, input = N.make('input', '', { type: 'text', value: row.value, 'aria-label': label, list: id, maxlength: 200, title: row.value });
-      input.disabled = row.name === OFF;
-      input.placeholder = row.name === OFF ? '' : row.name === TEXT ? 'steps:10+eta:1' : 'value';
-      const list = N.make('datalist', '', { id });
-      for (const value of (field && field.suggest) || []) list.append(N.make('option', '', { value }));
-      input.append(list);
-      return input;
-    }
-
-    function draw() {
-      root.replaceChildren(...rows.map((row, i) => {
-        const letter = letters[i];
-        const what = select(`what ${letter} changes`, [{ value: OFF, label: '–' }, ...fields.map(f => ({ value: f.name, label: f.label })),
-          { value: TEXT, label: 'several' }], row.name);
-        const to = target(row, letter);
-        what.onchange = () => {
-          const field = fields.find(({ name }) => name === what.value);
-          Object.assign(row, { name: what.value, value: field ? field.first : '', step: '' });
-          draw();
-          root.children[i].querySelector('select').focus();
-          tell();
-        };
-        to.onchange = () => { row.value = to.value; tell(); };
-        const node = N.make('div', 'ns-versus-row', { 'data-run': letter }, N.make('b', '', {}, letter), what, to);
-        if (row.step) {
-          const step = N.make('input', '', { type: 'text', inputmode: 'numeric', value: row.step, 'aria-label': `the step at which ${letter} leaves A` });
-          step.onchange = () => { row.step = step.value.trim(); tell(); };
-          node.append(N.make('span', 'ns-versus-from', {}, 'from step'), step);
-        }
-        return node;
-      }));
-    }
-
-    function load() {
-      if (props.value === shown) return;
-      shown = props.value || '';
-      const texts = shown.split(',');
-      rows = [...letters].map((_, i) => read(texts[i] || '', fields));
-      draw();
-    }
-    watch('value', load);
-    load();
-  };
-})(window.Noisescope = window.Noisescope || {});
+  function load() {
+    if (props.value === shown) return;
+    shown = props.value || '';
+    const texts = shown.split(',');
+    rows = [...letters].map((_, i) => read(texts[i] || '', fields));
+    draw();
+  }
+  watch('value', load);
+  load();
+}

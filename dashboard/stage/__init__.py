@@ -1,6 +1,5 @@
 """The player: panels that move together under one playhead, drawn in the browser."""
 
-from dashboard.stage.pack import frames, pack
-from dashboard.stage.stage import Stage, chunk, export_state, film, head
+from dashboard.stage.stage import Stage, chunk, export_state, film
 
-__all__ = ["Stage", "chunk", "export_state", "film", "frames", "head", "pack"]
+__all__ = ["Stage", "chunk", "export_state", "film"]

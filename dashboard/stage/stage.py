@@ -18,40 +18,19 @@ film again with one more chunk. Events, as `event: gr.EventData`:
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 import gradio as gr
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
-from core.drawing.palettes import THEMES, tables
 from core.files import atomic_write, not_written
+from dashboard.head import in_script
+from dashboard.stage.formats import OFFERED
 
-HERE = Path(__file__).parent
-SCRIPTS = (
-    "text.js", "film.js", "loader.js", "look.js", "draw.js", "view.js",
-    "chart.js", "transport.js", "exporter.js", "stage.js",
-)  # fmt: skip
 TEMPLATE = '<div class="ns-root"></div>'
-
-
-@cache
-def head() -> str:
-    """Scripts, style and colour tables of every stage and chart of a page: for `launch(head=head())`."""
-    colours = {name: {**tables(name), "tokens": dict(tables(name)["tokens"])} for name in THEMES}
-    scripts = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
-    packed = json.dumps(colours, separators=(",", ":"))
-    style = (HERE / "stage.css").read_text("utf-8")
-    return f"<style>{style}</style>\n<script>\n{scripts}\nwindow.Noisescope.tables = {packed};\n</script>"
-
-
-def options(**values) -> str:
-    """Values as a JavaScript expression that stands safely inside a script."""
-    return json.dumps(values).replace("<", "\\u003c")
 
 
 def new_folder() -> Path:
@@ -119,11 +98,41 @@ def export_state(progress: float = 0.0, message: str = "", path: str | Path | No
     return gr.update(export_state=state)
 
 
-class Drawn(gr.HTML):
-    """A component that is drawn by the scripts of `head()`."""
+class Stage(gr.HTML):
+    """The player. `launch(head=head.head())` must be given for its page.
 
-    def __init__(self, value, script: str, **kwargs) -> None:
-        super().__init__(value, html_template=TEMPLATE, js_on_load=script, apply_default_css=False, **kwargs)
+    `question` is the headline, `shown` the panels that are on at first, `empty` what to press while there is no film.
+    `uses` names the fields of the recipe that a film here is made from: where one says something else than it did for
+    the film, the stage says so, and `renew` says what to press.
+    `autoplay` plays a new film at once, unless the visitor asked for reduced motion. `gr.update(status=…)` shows a
+    line under the transport. `formats`: what it can become, see `formats.py`.
+    """
+
+    def __init__(
+        self,
+        question: str = "",
+        *,
+        shown: Sequence[str] = ("x_t", "x0"),
+        empty: str = "Nothing here yet.",
+        autoplay: bool = True,
+        uses: Sequence[str] = (),
+        renew: str = "",
+        formats: Sequence[dict] = OFFERED,
+        value: dict | None = None,
+        elem_id: str = "stage",
+        export_state: dict | None = None,
+        status: str = "",
+        **kwargs,
+    ) -> None:
+        given = in_script(question=question, shown=list(shown), empty=empty, autoplay=autoplay, uses=list(uses),
+                          renew=renew, formats=list(formats))
+        # An event exists for Gradio if its name stands quoted in the script.
+        script = f"""
+            const events = ['want', 'shown', 'seek', 'export', 'stop'];
+            Noisescope.stage(element, {given}, {{ props, trigger, watch, events }});
+        """
+        super().__init__(value, html_template=TEMPLATE, js_on_load=script, apply_default_css=False, elem_id=elem_id,
+                         export_state=export_state, status=status, **kwargs)
 
     def get_config(self) -> dict:
         # Gradio would look for attributes named like our own parameters, and take events of that name for them.
@@ -141,41 +150,6 @@ class Drawn(gr.HTML):
 
     def example_value(self) -> None:
         return None
-
-
-class Stage(Drawn):
-    """The player. `launch(head=head())` must be given for its page.
-
-    `question` is the headline, `shown` the panels that are on at first, `empty` what to press while there is no film.
-    `uses` names the fields of the recipe that a film here is made from: where one says something else than it did for
-    the film, the stage says so, and `renew` says what to press.
-    `autoplay` plays a new film at once, unless the visitor asked for reduced motion. `gr.update(status=…)` shows a
-    line under the transport.
-    """
-
-    def __init__(
-        self,
-        question: str = "",
-        *,
-        shown: Sequence[str] = ("x_t", "x0"),
-        empty: str = "Nothing here yet.",
-        autoplay: bool = True,
-        uses: Sequence[str] = (),
-        renew: str = "",
-        value: dict | None = None,
-        elem_id: str = "stage",
-        export_state: dict | None = None,
-        status: str = "",
-        **kwargs,
-    ) -> None:
-        given = options(question=question, shown=list(shown), empty=empty, autoplay=autoplay, uses=list(uses),
-                        renew=renew)
-        # An event exists for Gradio if its name stands quoted in the script.
-        script = f"""
-            const events = ['want', 'shown', 'seek', 'export', 'stop'];
-            Noisescope.stage(element, {given}, {{ props, trigger, watch, events }});
-        """
-        super().__init__(value, script, elem_id=elem_id, export_state=export_state, status=status, **kwargs)
 
     def postprocess(self, value: dict | None) -> dict | None:
         """A film, or None for an empty stage; ValueError for anything else."""

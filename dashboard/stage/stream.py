@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 
+from core.drawing.stage import pack
 from core.scene import Scene
 from core.views import View
 from dashboard.sidebar.words import words
-from dashboard.stage import chunk, film as stage_value, pack
+from dashboard.stage import chunk, film as stage_value
 
 #: Seconds between two looks at a film that grows: quick enough to seem continuous, slow enough to cost little.
 LOOK_EVERY = 0.12

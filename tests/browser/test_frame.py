@@ -74,7 +74,7 @@ def test_on_hugging_face_the_outer_address_follows_and_is_what_is_copied(framed)
     page.wait_for_function("heard.length && heard.at(-1).queryString === 'steps=10&samples=50&seed=7'")
     frame.click("button[role=tab]:has-text('Forward')")
     page.wait_for_function("heard.at(-1).queryString.endsWith('&tab=forward')")
-    frame.evaluate("Noisescope.space = 'me/scope'")  # the server says so where it is a Space
+    frame.evaluate("Noisescope.onSpace('me/scope')")  # the server says so where it is a Space
     frame.click("[data-ns=copy]")
     link = "https://huggingface.co/spaces/me/scope?steps=10&samples=50&seed=7&tab=forward"
     assert frame.input_value(".ns-link input") == link

@@ -11,14 +11,16 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from core.drawing import stage as stage_room
 from core.drawing.palettes import table
+from core.drawing.stage import frames, link, pack
 from core.scene import Chart, Panel, Scene, Series
 from dashboard import theme
-from dashboard.charts import Charts
-from dashboard.stage import Stage, chunk, export_state, film, frames, head, pack
+from dashboard.head import head
+from dashboard.stage import Stage, chunk, export_state, film
 
-#: What the page itself brings against events that Gradio loses.
-LINE = Path(theme.__file__).with_name("line.js")
+#: The scripts of the stage.
+SCRIPTS = Path(stage_room.__file__).parent
 
 FRAMES = 20
 EVIL = "<img src=x onerror='window.hacked=1'>"
@@ -119,8 +121,6 @@ def url(heard, pace):
             quiet = Stage("What?", shown=("x_t", "eps"), elem_id="pictures", value=still(PICTURES), autoplay=False)
             quiet.seek(hear, None, None, show_progress="hidden")
             quiet.export(export, None, quiet, show_progress="hidden")
-            steep = Chart("log", (Series("a", np.arange(9), 10.0 ** -np.arange(9)),), log=True)
-            Charts([*PICTURES.charts, steep], elem_id="charts")
         with gr.Tab("Marks"):
             Stage("Marks", shown=("p", "paths", "f", "h"), elem_id="marks", value=still(MARKS), autoplay=False)
         with gr.Tab("Streams"):
@@ -132,8 +132,7 @@ def url(heard, pace):
             grow.click(follow, None, growing, show_progress="hidden")
             streaming.want(want, streaming, streaming, show_progress="hidden")
     demo.queue().launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", ssr_mode=False,
-                        head=f"{head()}\n<script>{LINE.read_text('utf-8')}</script>",
-                        css=theme.css(), theme=theme.theme(), _frontend=False)  # fmt: skip
+                        head=head(), css=theme.css(), theme=theme.theme(), _frontend=False)  # fmt: skip
     yield demo.local_url
     demo.close()
 
@@ -461,9 +460,10 @@ def test_export_hands_the_wish_to_the_server_and_shows_its_answer(stage, heard):
 @pytest.mark.parametrize("spec", ", .3f, +.2f, ,.0f, .0%, .1e, .3g, g, 8.2f, <8.1f, 06.1f".split(", "))
 def test_templates_read_as_python_reads_them(stage, spec):
     page, _ = stage()
+    page.add_script_tag(content=link(SCRIPTS / "format.js", "Numbers"))
     values = [0.0, 1.0, -1.0, 0.5, 437.0, 1234567.0, -0.0625, 1e-7, 3.14159e12, 99.95, 1e16]
     template = "{{t}} = {t:" + spec + "}"
-    shown = page.evaluate("([text, values]) => values.map(v => Noisescope.fill(text, () => v))", [template, values])
+    shown = page.evaluate("([text, values]) => values.map(v => Numbers.fill(text, () => v))", [template, values])
     assert shown == [template.format(t=value) for value in values]
 
 
@@ -474,10 +474,3 @@ def test_controls_have_names_for_those_who_cannot_see(stage):
     assert page.get_attribute("#pictures input[type=range]", "aria-valuetext") == "t = 100 / 950"
     assert page.get_attribute("#pictures .ns-play", "aria-label") == "play"
     assert page.get_attribute("#pictures .ns-plot", "aria-label") == "chart: error"
-
-
-def test_live_charts_draw_their_curves(stage):
-    page, _ = stage()
-    assert page.locator("#charts .ns-chart").count() == 2
-    page.wait_for_function("""() => [...document.querySelectorAll('#charts canvas')].every(c =>
-        c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v))""")

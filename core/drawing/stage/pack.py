@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.scene import Chart, Panel, Scene
+from ...scene import Chart, Panel, Scene
 
 NAN16 = -32768
 VIEW = 8192
@@ -71,12 +71,6 @@ def pack(scene: Scene, first: int = 0, total: int | None = None, keys: Sequence[
         "charts": [_chart(chart, arrays) for chart in scene.charts],
     }
     return arrays.behind(header)
-
-
-def pack_charts(charts: Sequence[Chart]) -> bytes:
-    """Charts alone, in the same format: what the live chart component sends."""
-    arrays = _Arrays()
-    return arrays.behind({"charts": [_chart(chart, arrays) for chart in charts]})
 
 
 def frames(scene: Scene, first: int, stop: int | None = None) -> Scene:

@@ -1,0 +1,313 @@
+// @ts-check
+// A small chart on canvas: few round ticks, faint grid, curves named at their ends, a cursor that is the playhead.
+
+import { fit, make } from './dom.js';
+import { short } from './format.js';
+import { lookNow, onTheme } from './look.js';
+import { plain, rich } from './markup.js';
+import { LINE, decades, extent, finite, linear, span, spread } from './scale.js';
+
+const FONT = '11px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
+
+class ChartView {
+  canvas = make('canvas', 'ns-plot', { role: 'img' });
+  base = document.createElement('canvas'); // all but the cursor
+  readout = make('span', 'ns-readout');
+  chart = null;
+  cursor = null;
+  frame = 0;
+  pointer = null; // where it is over the plot
+  dragging = false;
+  fresh = false; // whether the base is up to date
+  waiting = 0;
+  plot = { left: 0, right: 1, top: 0, bottom: 1 };
+  xs = [0, 1];
+  ys = [0, 1];
+
+  // `host` is the card's body; `seek(frame)` makes the chart a second slider.
+  constructor(host, seek) {
+    this.seek = seek;
+    host.append(this.canvas, this.readout);
+    this.stop = onTheme(() => this.stale());
+    this.sizes = new ResizeObserver(() => this.stale());
+    this.sizes.observe(this.canvas);
+    this.listen();
+  }
+
+  update(chart, cursor) {
+    const same = this.chart === chart;
+    Object.assign(this, { chart, cursor: cursor && cursor.length ? cursor : null });
+    this.canvas.classList.toggle('ns-seekable', Boolean(this.seek && this.cursor));
+    this.canvas.setAttribute('aria-label', 'chart: ' + plain(chart.title));
+    if (!same) this.stale();
+  }
+
+  at(frame) {
+    if (frame === this.frame) return;
+    this.frame = frame;
+    this.soon();
+  }
+
+  stale() { this.fresh = false; this.soon(); }
+
+  soon() {
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.paint(); });
+  }
+
+  remove() {
+    this.stop();
+    this.sizes.disconnect();
+    cancelAnimationFrame(this.waiting);
+  }
+
+  listen() {
+    const frameAt = event => {
+      const x = this.valueAt(event.offsetX);
+      let best = null, near = Infinity;
+      this.cursor.forEach((at, k) => { if (Math.abs(at - x) < near) [near, best] = [Math.abs(at - x), k]; });
+      if (best !== null) this.seek(best);
+    };
+    this.canvas.addEventListener('pointermove', event => {
+      this.pointer = event.offsetX;
+      if (this.dragging) frameAt(event);
+      this.soon();
+    });
+    this.canvas.addEventListener('pointerleave', () => { this.pointer = null; this.soon(); });
+    this.canvas.addEventListener('pointerdown', event => {
+      if (!this.seek || !this.cursor || event.button) return;
+      this.dragging = true;
+      this.canvas.setPointerCapture(event.pointerId);
+      frameAt(event);
+    });
+    const done = () => { this.dragging = false; };
+    this.canvas.addEventListener('pointerup', done);
+    this.canvas.addEventListener('pointercancel', done);
+  }
+
+  valueAt(pixel) {
+    const { plot, xs } = this;
+    const u = Math.min(1, Math.max(0, (pixel - plot.left) / (plot.right - plot.left)));
+    return this.chart.flip ? xs[1] - u * (xs[1] - xs[0]) : xs[0] + u * (xs[1] - xs[0]);
+  }
+
+  x(value) {
+    const u = (value - this.xs[0]) / (this.xs[1] - this.xs[0]);
+    return this.plot.left + (this.chart.flip ? 1 - u : u) * (this.plot.right - this.plot.left);
+  }
+
+  y(value) {
+    if (this.chart.log && !(value > 0)) return NaN;
+    const [lo, hi] = this.ys, f = this.chart.log ? Math.log : v => v;
+    return this.plot.bottom - (f(value) - f(lo)) / (f(hi) - f(lo)) * (this.plot.bottom - this.plot.top);
+  }
+
+  paint() {
+    if (!this.chart || !this.canvas.clientWidth) return;
+    if (fit(this.canvas) || !this.fresh) this.paintBase();
+    this.fresh = true;
+    const look = lookNow(), context = this.canvas.getContext('2d');
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.drawImage(this.base, 0, 0);
+    context.scale(look.scale, look.scale);
+    const at = this.cursor ? this.cursor[this.frame] : NaN;
+    if (Number.isFinite(at)) this.mark(context, this.x(at), at, look.colours.sub, look);
+    const hover = this.pointer === null || this.dragging ? NaN : this.valueAt(this.pointer);
+    if (Number.isFinite(hover)) this.mark(context, this.x(hover), hover, look.colours.line, look);
+    this.say(Number.isFinite(hover) ? hover : this.dragging ? at : NaN);
+  }
+
+  paintBase() {
+    const look = lookNow(), { canvas, chart } = this, { colours } = look;
+    Object.assign(this.base, { width: canvas.width, height: canvas.height });
+    const context = this.base.getContext('2d'), width = canvas.clientWidth, height = canvas.clientHeight;
+    context.scale(look.scale, look.scale);
+    context.font = FONT;
+    const wide = extent(chart, 'x') || [0, 1];
+    const run = this.cursor ? finite([...this.cursor]) : [], ends = [...wide, ...run.slice(0, 1), ...run.slice(-1)];
+    this.xs = [Math.min(...ends), Math.max(...ends)];
+    if (this.xs[0] === this.xs[1]) this.xs = [this.xs[0] - 0.5, this.xs[1] + 0.5];
+    const room = Math.max(3, Math.floor(height / (chart.log ? 30 : 45)));
+    this.ys = span(chart, room);
+    const ticks = (chart.log ? decades : linear)(this.ys[0], this.ys[1], room);
+    const left = Math.max(30, ...ticks.map(t => context.measureText(t.name).width + 12));
+    const names = chart.series.filter(s => s.label && s.y.length);
+    const widest = Math.max(0, ...names.map(s => context.measureText(plain(s.label)).width));
+    const beside = widest + 10 < 0.38 * width;
+    this.plot = { left, right: width - (beside && widest ? widest + 10 : 6), top: 8, bottom: height - 22 };
+    this.grid(context, ticks, colours, width, height);
+    context.save();
+    context.beginPath();
+    context.rect(left, 0, this.plot.right - left, this.plot.bottom + 1);
+    context.clip();
+    chart.series.forEach(series => this.curve(context, series, colours));
+    context.restore();
+    this.names(context, names, beside, colours);
+  }
+
+  grid(context, ticks, colours, width, height) {
+    const { left, right } = this.plot;
+    context.textBaseline = 'middle';
+    context.lineWidth = 1;
+    for (const { at, name } of ticks) {
+      const y = Math.round(this.y(at)) + 0.5;
+      context.strokeStyle = colours.line;
+      context.beginPath();
+      context.moveTo(left, y);
+      context.lineTo(right, y);
+      context.stroke();
+      context.fillStyle = colours.sub;
+      context.textAlign = 'left';
+      context.fillText(name, 2, y);
+    }
+    context.textBaseline = 'alphabetic';
+    const [begin, end] = this.chart.ends.map(plain), both = context.measureText(`${begin}  ${end}`).width;
+    context.fillText(begin, left, height - 4);
+    context.textAlign = 'right';
+    // Under a narrow plot the second stands clear of the first, below the names.
+    context.fillText(end, Math.min(width - 2, Math.max(right, left + both)), height - 4);
+  }
+
+  curve(context, series, colours) {
+    const colour = colours[series.palette], { x, y, low } = series;
+    if (low) {
+      context.fillStyle = series.palette === 'ink' ? colours.line : colours.accent_weak;
+      context.beginPath();
+      for (let i = 0; i < x.length; i++) context.lineTo(this.x(x[i]), this.y(y[i]));
+      for (let i = x.length - 1; i >= 0; i--) context.lineTo(this.x(x[i]), Math.min(this.y(low[i]) || 1e4, 1e4));
+      context.fill();
+    }
+    context.globalAlpha = series.style === 'faint' ? 0.4 : 1;
+    context.strokeStyle = context.fillStyle = colour;
+    if (series.style === 'dots' || x.length === 1) {
+      for (let i = 0; i < x.length; i++) {
+        context.beginPath();
+        context.arc(this.x(x[i]), this.y(y[i]), 2, 0, 2 * Math.PI);
+        context.fill();
+      }
+    } else {
+      context.lineWidth = series.style === 'line' ? 1.75 : 1.2;
+      context.lineJoin = 'round';
+      context.setLineDash(series.style === 'dashed' ? [4, 3] : []);
+      context.beginPath();
+      let down = false; // a gap where a value is not a number
+      for (let i = 0; i < x.length; i++) {
+        const px = this.x(x[i]), py = this.y(y[i]);
+        if (!Number.isFinite(px) || !Number.isFinite(py)) down = false;
+        else if (down) context.lineTo(px, py);
+        else { context.moveTo(px, py); down = true; }
+      }
+      context.stroke();
+      context.setLineDash([]);
+    }
+    context.globalAlpha = 1;
+  }
+
+  names(context, named, beside, colours) {
+    const { left, right, top, bottom } = this.plot;
+    const labels = named.map(series => {
+      let end = -1;
+      series.x.forEach((x, i) => {
+        if (Number.isFinite(this.y(series.y[i])) && (end < 0 || this.x(x) >= this.x(series.x[end]))) end = i;
+      });
+      return end < 0 ? null : { series, x: this.x(series.x[end]), y: this.y(series.y[end]) };
+    }).filter(Boolean);
+    const size = label => context.measureText(plain(label.series.label)).width;
+    if (beside) spread(labels, top + 4, bottom - 4);
+    else this.stack(labels, Math.max(...labels.map(size)));
+    context.textBaseline = 'middle';
+    context.lineWidth = 3;
+    for (const label of labels) {
+      const { series, x, y, alone } = label, text = plain(series.label);
+      const at = beside ? (x > right - 24 ? right : x) + 6 : alone ? Math.max(left, x - 2) : Math.max(x - 2, left + size(label));
+      context.textAlign = beside || alone ? 'left' : 'right';
+      context.strokeStyle = colours.panel;
+      context.strokeText(text, at, y);
+      context.fillStyle = series.style === 'faint' ? colours.sub : colours[series.palette];
+      context.fillText(text, at, y);
+    }
+  }
+
+  // No room beside the plot: the names stand in it, above all curves or else below them, but never on the axis.
+  // One whose curve ends far from the others stands at its own end.
+  stack(labels, width) {
+    const { right, top, bottom } = this.plot, far = right - width - 4;
+    let above = bottom, below = top;
+    for (const { x, y, low } of this.chart.series) {
+      x.forEach((value, i) => {
+        if (this.x(value) < far) return;
+        for (const at of [this.y(y[i]), low ? this.y(low[i]) : NaN].filter(Number.isFinite)) {
+          above = Math.min(above, at);
+          below = Math.max(below, at);
+        }
+      });
+    }
+    for (const label of labels) {
+      if (label.x >= far) continue;
+      label.alone = true;
+      label.y += label.y < (top + bottom) / 2 ? 12 : -12;
+    }
+    const together = labels.filter(label => !label.alone).sort((a, b) => a.y - b.y);
+    const rows = LINE * (together.length - 1), over = above - 8 - rows, under = below + 9;
+    const roomier = above - top > bottom - below ? over : under;
+    const wanted = over > top ? over : under + rows < bottom - 4 ? under : roomier;
+    const first = Math.max(top + 4, Math.min(wanted, bottom - 5 - rows));
+    together.forEach((label, i) => { label.y = first + i * LINE; });
+  }
+
+  // A vertical line at x with a dot on every curve.
+  mark(context, px, value, colour, look) {
+    context.strokeStyle = colour;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.moveTo(px, 0);
+    context.lineTo(px, this.plot.bottom);
+    context.stroke();
+    for (const series of this.chart.series) {
+      if (series.style === 'faint') continue;
+      const py = this.y(this.nearest(series, value));
+      if (!Number.isFinite(py)) continue;
+      context.beginPath();
+      context.arc(px, py, 3, 0, 2 * Math.PI);
+      context.fillStyle = look.colours[series.palette];
+      context.fill();
+      context.lineWidth = 1;
+      context.strokeStyle = look.colours.panel;
+      context.stroke();
+    }
+  }
+
+  nearest(series, value) {
+    let best = NaN, near = Infinity;
+    series.x.forEach((x, i) => {
+      if (Math.abs(x - value) < near) [near, best] = [Math.abs(x - value), series.y[i]];
+    });
+    return near <= (this.xs[1] - this.xs[0]) / 20 + 1e-9 ? best : NaN;
+  }
+
+  say(value) {
+    const here = Number.isFinite(value) ? this.chart.series.map(s => [s.label, this.nearest(s, value)]) : [];
+    const read = here.filter(([, y]) => Number.isFinite(y)).map(([label, y]) => `${plain(label)} ${short(y)}`.trim());
+    const words = Number.isFinite(value) ? [short(value), ...read].join(' · ') : '';
+    if (this.readout.textContent !== words) this.readout.textContent = words;
+  }
+}
+
+// A card: title and chart. Several stand in a grid.
+export const chartCard = seek => {
+  const title = make('h3', 'ns-card-title'), body = make('div', 'ns-card-body');
+  const card = make('section', 'ns-card ns-chart', {}, title, body);
+  const view = new ChartView(body, seek);
+  return {
+    card, view,
+    update(chart, cursor) { rich(title, chart.title); view.update(chart, cursor); },
+    remove() { view.remove(); card.remove(); },
+  };
+};
+
+// Two or three cards a row, so that none is left alone in the last.
+export const arrangeCards = host => {
+  const count = [...host.children].filter(card => !card.hidden).length;
+  host.style.setProperty('--columns', count <= 3 ? Math.max(1, count) : count === 4 ? 2 : 3);
+};

@@ -1,0 +1,41 @@
+// @ts-check
+// Elements, and the pixels of a canvas.
+
+/**
+ * An element: make('button', 'ns-chip', {type: 'button'}, children…)
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, any>} attributes
+ * @param {(Node | string)[]} children
+ */
+export function make(tag, className = '', attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  node.className = className;
+  for (const name in attributes) node.setAttribute(name, attributes[name]);
+  node.append(...children);
+  return node;
+}
+
+/** An icon of one path, in a square of 16. */
+export const svg = path => {
+  const icon = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  icon.setAttribute('viewBox', '0 0 16 16');
+  icon.setAttribute('aria-hidden', 'true');
+  const shape = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  shape.setAttribute('d', path);
+  icon.append(shape);
+  return icon;
+};
+
+/**
+ * Give a canvas as many pixels as its place on the screen has; true if that changed.
+ * @param {HTMLCanvasElement} canvas
+ */
+export function fit(canvas) {
+  const scale = window.devicePixelRatio || 1;
+  const width = Math.max(1, Math.round(canvas.clientWidth * scale));
+  const height = Math.max(1, Math.round(canvas.clientHeight * scale));
+  if (canvas.width === width && canvas.height === height) return false;
+  Object.assign(canvas, { width, height });
+  return true;
+}

@@ -1,0 +1,71 @@
+// @ts-check
+// One panel on the page: its title, its caption and its canvas. It paints when something it shows has changed.
+
+import { fit, make } from './dom.js';
+import { plain, rich } from './markup.js';
+import { painter } from './painter.js';
+
+const range = ([lo, hi], palette) => (palette === 'signed' ? `±${trim(hi)}` : `[${trim(lo)}, ${trim(hi)}]`);
+const trim = value => String(Number(value.toPrecision(3))).replace('-', '−');
+
+export class View {
+  title = make('span', 'ns-panel-title');
+  caption = make('span', 'ns-panel-caption');
+  pointer = null; // where it is over the canvas
+  drawn = ''; // what the canvas shows
+  frame = 0;
+  looked = null; // with what look
+
+  // `point({marked, sample})` tells the stage what is under the pointer; `enlarge(sample)` that an image was clicked.
+  constructor(panel, { point, enlarge, moved }) {
+    this.panel = panel;
+    this.painter = painter(panel.kind);
+    this.canvas = make('canvas', `ns-canvas ns-${panel.kind}`, { role: 'img' });
+    this.node = make('figure', 'ns-panel', { 'data-key': panel.key },
+      make('figcaption', '', {}, this.title, this.caption), this.canvas);
+    this.canvas.addEventListener('pointermove', event => {
+      this.pointer = [event.offsetX, event.offsetY];
+      const found = this.probe();
+      point(found && found.marked !== undefined ? found.marked : null);
+      this.say();
+    });
+    this.canvas.addEventListener('pointerleave', () => { this.pointer = null; point(null); this.say(); });
+    this.canvas.addEventListener('click', () => {
+      const found = this.probe();
+      if (found && found.sample !== undefined && panel.kind === 'images') enlarge(found.sample);
+    });
+    this.sizes = new ResizeObserver(moved);
+    this.sizes.observe(this.canvas);
+  }
+
+  probe() {
+    if (!this.pointer || !this.looked) return null;
+    const [x, y] = this.pointer.map(v => v * this.looked.scale);
+    return this.painter.probe(x, y, this.canvas.width, this.panel, this.frame, this.looked);
+  }
+
+  paint(frame, look) {
+    const { panel, canvas } = this;
+    const resized = fit(canvas);
+    const drawn = [panel.at(frame) && frame, panel.version, look.theme, look.sample, look.marked].join();
+    if (!resized && drawn === this.drawn) return false;
+    Object.assign(this, { drawn, frame, looked: look });
+    const context = canvas.getContext('2d');
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (panel.at(frame)) this.painter.paint(context, canvas.width, panel, frame, look);
+    this.say();
+    return true;
+  }
+
+  say() {
+    const { panel } = this;
+    rich(this.title, panel.title);
+    this.title.title = panel.note;
+    this.canvas.setAttribute('aria-label', `${plain(panel.title)}: ${panel.note}`);
+    const found = this.probe();
+    rich(this.caption, found ? found.text : panel.caption || range(panel.range, panel.palette));
+    this.canvas.classList.toggle('ns-grid', panel.kind === 'images' && panel.shape[0] > 1);
+  }
+
+  remove() { this.sizes.disconnect(); this.node.remove(); }
+}

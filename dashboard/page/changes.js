@@ -1,0 +1,32 @@
+// @ts-check
+// Changes of this page and the server's answers to them, which can overtake each other: each has a number.
+
+import { mostRecent } from '../stage/mount.js';
+import { onWalk, write } from './address.js';
+
+// The last change, the last one that is answered, and the one that the browser's Back or Forward has been last.
+let changes = 0, answered = 0, walked = 0;
+
+/** The number of a change that happens now, and of the last one whose answer is here. */
+export const next = () => [++changes, answered];
+
+/** What the server says of the recipe: how it stands in the address, and what there is for it. */
+function told(value) {
+  if (!value || value.number < answered) return;
+  answered = value.number;
+  // An answer to what was before a Back would put its own address over that of the Back.
+  if (answered >= walked) write({ recipe: value.query }, value.number > 0);
+  mostRecent(value.recipe);
+  document.body.dataset.has = value.has.join(' ');
+}
+
+/** The component through which the server tells. */
+export function pageState({ props, watch, restore }) {
+  document.body.dataset.has ||= props.value.has.join(' ');
+  mostRecent(props.value.recipe);
+  onWalk(() => {
+    walked = changes + 1;
+    restore(location.search);
+  });
+  watch('value', () => told(props.value));
+}

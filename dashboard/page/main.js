@@ -1,0 +1,32 @@
+// @ts-check
+// What Gradio's side of the page may call: all that is exported here is `Noisescope.…` in the scripts of components and
+// events. What comes first must be there before Gradio starts.
+
+import './line.js';
+import { onSpace } from './frame.js';
+import { dress } from '../../core/drawing/stage/look.js';
+import { stage } from '../stage/mount.js';
+import { knots } from '../sidebar/knots.js';
+import { understood } from '../sidebar/own.js';
+import { pad } from '../sidebar/pad.js';
+import { picker } from '../sidebar/picker.js';
+import { versus } from '../sidebar/variants.js';
+import { next, pageState } from './changes.js';
+import { decorate } from './shell.js';
+import { seen, stageOf, watchTabs } from './tabs.js';
+
+/**
+ * @param {object} page
+ * @param {object} page.tables colours of both themes
+ * @param {Record<string, string>} page.tips tooltips by id
+ * @param {Record<string, string>} page.titles of tabs by name
+ * @param {string} page.space "user/name" where it is a Space on Hugging Face, else ""
+ */
+export function begin({ tables, tips, titles, space }) {
+  dress(tables);
+  onSpace(space);
+  decorate(tips);
+  watchTabs(titles);
+}
+
+export { knots, next, onSpace, pad, pageState, picker, seen, stage, stageOf, understood, versus };

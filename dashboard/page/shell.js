@@ -1,0 +1,49 @@
+// @ts-check
+// What stands around the stages and is Gradio's own: tooltips, the buttons of the bar, keys on sliders.
+
+import { copy } from './frame.js';
+
+/**
+ * Gradio mounts and unmounts as it likes; what we add to its nodes is added again when they come back.
+ * Until the recipe of the address stands in the sidebar nothing there can be turned: it would be overwritten.
+ * @param {Record<string, string>} tips by the id of what they explain
+ */
+export function decorate(tips) {
+  const add = () => {
+    const waits = !document.body.classList.contains('ns-ready');
+    for (const node of document.querySelectorAll('#recipe, #tabs > .tab-wrapper')) {
+      if (node instanceof HTMLElement && node.inert !== waits) node.inert = waits;
+    }
+    for (const [name, text] of Object.entries(tips)) {
+      const node = document.getElementById(name);
+      if (node && node.title !== text) node.title = text;
+    }
+  };
+  add();
+  new MutationObserver(add).observe(document.body, { childList: true, subtree: true });
+  new MutationObserver(add).observe(document.body, { attributeFilter: ['class'] }); // ready
+}
+
+function theme() {
+  const dark = document.body.classList.toggle('dark');
+  const url = new URL(location.href);
+  url.searchParams.set('__theme', dark ? 'dark' : 'light');
+  history.replaceState(history.state, '', url);
+}
+
+document.addEventListener('click', ({ target }) => {
+  const button = target instanceof Element && /** @type {HTMLElement | null} */ (target.closest('[data-ns]'));
+  if (!button) return;
+  if (button.dataset.ns === 'theme') theme();
+  if (button.dataset.ns === 'copy') copy(button);
+  if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
+});
+
+// Gradio's sliders tell when a pointer lets go of them; keys, and Enter in the number beside one, count as well.
+let keys = false;
+document.addEventListener('keydown', () => { keys = true; }, true);
+document.addEventListener('pointerdown', () => { keys = false; }, true);
+document.addEventListener('change', ({ target }) => {
+  const row = keys && target instanceof Element && target.closest('#recipe .ns-row');
+  if (row && row.querySelector('input[type=range]')) target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+});

@@ -1,0 +1,47 @@
+// @ts-check
+// A stage in a component of Gradio: its films come from the server, and what a person does there goes to it.
+
+import { Stage, compareAll } from '../../core/drawing/stage/stage.js';
+import { linked } from '../page/address.js';
+import { known } from '../page/tabs.js';
+import { Exporter } from './exporter.js';
+
+let recipe = {}; // in words, by field
+
+/** What the recipe says now: a film of another one says so. */
+export function mostRecent(words) {
+  recipe = words || {};
+  compareAll(recipe);
+}
+
+// Of a file in the server's cache, wherever the page is served from.
+function address(path) {
+  const root = /** @type {any} */ (window).gradio_config?.root ?? '.';
+  return `${root}/gradio_api/file=${path.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+async function bring(path) {
+  const answer = await fetch(address(path));
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  return answer.arrayBuffer();
+}
+
+/** `events`: those that the server listens to. */
+export function stage(element, options, { props, trigger, watch, events }) {
+  const tell = (event, data) => { if (events.includes(event)) trigger(event, data); };
+  let exporter = null;
+  const own = new Stage(element.querySelector('.ns-root'), options, {
+    bring, tell,
+    exporter: its => (exporter = new Exporter(options.formats, its, wish => tell('export', wish))),
+    begun: its => known(element.noisescope, its.order),
+  });
+  element.noisescope = own.handle;
+  // A page opens with a film for everyone; one that a link asks something else of waits for that.
+  const load = () => own.load(props.value && props.value.greeting && linked ? null : props.value);
+  own.compare(recipe);
+  watch('value', load);
+  watch('export_state', () => exporter.state(props.export_state));
+  watch('status', () => own.tells(props.status || ''));
+  load();
+  own.tells(props.status || '');
+}
