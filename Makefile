@@ -3,13 +3,20 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test bench clean
+# What looks at the page's scripts comes from npm: `make lint` needs it, `make test` uses it where it is.
+NPM := $(shell command -v npm 2>/dev/null)
+
+.PHONY: app test lint bench clean
 
 app: $(VENV)/app
 	$(BIN)/python app.py --open
 
-test: $(VENV)/dev
+test: $(VENV)/dev $(if $(NPM),node_modules/ready)
 	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev node_modules/ready
+	$(BIN)/ruff check .
+	npm run --silent lint
 
 bench: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks
@@ -26,10 +33,13 @@ $(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@ $(VENV)/app
 
+node_modules/ready: package.json package-lock.json
+	@npm ci --silent && touch $@ || echo "npm did not bring the linters of the page's scripts: those tests are skipped" >&2
+
 .venv-bench/ready: benchmarks/requirements.txt requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-bench .pytest_cache
+	rm -rf $(VENV) .venv-bench .pytest_cache node_modules

@@ -1,9 +1,9 @@
 """What is shown, before it is drawn.
 
 A `Scene` is a film: panels that move together under one playhead, the numbers of every frame, the equation they stand
-in and the charts below. It is plain data. Two renderers draw it and must agree: `core.render` (uint8 frames for GIF,
-MP4 and PNG) and the page's stage (`dashboard/stage/stage.js`, on canvas). Whoever builds a scene decides what is true;
-whoever draws it decides nothing.
+in and the charts below. It is plain data. Two draw it, by one table of how marks look, and must agree: the renderer
+(`core/drawing/renderer.py`, uint8 frames for GIF, MP4 and PNG) and the stage (`core/drawing/stage`, on canvas). Whoever
+builds a scene decides what is true; whoever draws it decides nothing.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from core.drawing.stage import link
 from dashboard.head import head, scripts
 
 ROOT = Path(__file__).parents[1]
-NODE = shutil.which("node")
+#: What can run modules that import JSON.
+NODE, OLDEST = shutil.which("node"), (20, 10)
 TOOLS = ROOT / "node_modules" / ".bin"
 
 
@@ -45,7 +46,8 @@ def test_linked_modules_do_what_they_do_as_modules(tmp_path):
     (tmp_path / "numbers.json").write_text('{"seven": 7}')
     main = modules(
         tmp_path,
-        a="export const order = ['a'];\nexport function twice(x) {\n  return 2 * x;\n}\nfunction own() { return 'a'; }\nown();\n",
+        a="export const order = ['a'];\nexport function twice(x) {\n  return 2 * x;\n}\n"
+          "function own() { return 'a'; }\nown();\n",
         b="// a comment: import x from 'y'\nimport { order, twice as double } from './a.js';\norder.push('b');\n"
           "function own() { return 'b'; }\nexport class Four { value = double(2); name = own(); }\n",
         main="import './b.js';\nimport numbers from './numbers.json' with { type: 'json' };\n"
@@ -61,7 +63,8 @@ def test_linked_modules_do_what_they_do_as_modules(tmp_path):
 @pytest.mark.parametrize(("text", "says"), [
     ("import { main } from './main.js';\nexport const a = 1;", "import each other.*main.js → a.js → main.js"),
     ("export let count = 0;", "not linked: export let"), ("export default 1;", "not linked: export default"),
-    ("export * from './main.js';", "not linked: export"), ("const late = () => import('./b.js');", r"not linked: import\("),
+    ("export * from './main.js';", "not linked: export"),
+    ("const late = () => import('./b.js');", r"not linked: import\("),
 ])  # fmt: skip
 def test_what_cannot_be_linked_is_refused_in_words(tmp_path, text, says):
     main = modules(tmp_path, main="import './a.js';\nexport const main = 1;\n", a=text)
@@ -86,8 +89,8 @@ def test_every_script_of_the_page_is_reached_from_its_beginning_and_stands_in_it
 
 
 def test_the_scripts_pass_their_own_tests():
-    if NODE is None:
-        without("node")
+    if NODE is None or tuple(map(int, answer("console.log(process.versions.node)").split(".")))[:2] < OLDEST:
+        without("node {}.{} or newer".format(*OLDEST))
     ran(NODE, "--test", *sorted((ROOT / "tests" / "scripts").glob("*.test.mjs")))
 
 
