@@ -64,10 +64,12 @@ def test_linked_modules_do_what_they_do_as_modules(tmp_path):
     ("import { main } from './main.js';\nexport const a = 1;", "import each other.*main.js → a.js → main.js"),
     ("export let count = 0;", "not linked: export let"), ("export default 1;", "not linked: export default"),
     ("export * from './main.js';", "not linked: export"),
+    ("import { second } from './two.js';", "a.js imports second, which ./two.js does not export"),
     ("const late = () => import('./b.js');", r"not linked: import\("),
 ])  # fmt: skip
 def test_what_cannot_be_linked_is_refused_in_words(tmp_path, text, says):
-    main = modules(tmp_path, main="import './a.js';\nexport const main = 1;\n", a=text)
+    two = "export const first = 1, second = 2;"
+    main = modules(tmp_path, main="import './a.js';\nexport const main = 1;\n", a=text, two=two)
     with pytest.raises(ValueError, match=says):
         link(main, "N")
 

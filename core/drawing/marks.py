@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 MARKS: dict[str, Any] = json.loads(Path(__file__).with_name("marks.json").read_text("utf-8"))
 
 
@@ -34,3 +36,9 @@ def trail_width(count: int, side: float) -> float:
     """The width in pixels of one of `count` trails: finer where there are many."""
     rule = MARKS["trail"]
     return within(rule["width"], side) * min(1.0, (rule["crowd"]["from"] / count) ** rule["crowd"]["width"])
+
+
+def trail_strength(age: np.ndarray, frames: int) -> np.ndarray:
+    """How much of a trail is seen `age` frames after its point came by, in a film of so many frames."""
+    rule = MARKS["trail"]
+    return np.maximum(rule["trace"], rule["fresh"] * np.exp(-age * rule["fades"] / max(frames, rule["fades"])))

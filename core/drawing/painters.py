@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..scene import Panel, Scene
-from .marks import MARKS, dot, trail_width, within
+from .marks import MARKS, dot, trail_strength, trail_width, within
 from .palettes import Theme, oklab, ramp, table
 from .raster import Dots, arrows, strokes, to_pixels
 
@@ -203,23 +203,22 @@ class PointPainter(MarkPainter):
 class PathPainter(MarkPainter):
     """paths: the way each point came, fading to a faint trace, and the point at its head.
 
-    A trail loses 1 − e^(−1/τ) of its coverage a frame, τ a fifth of the film, and never falls below its trace.
-    Frames follow one another: going back draws the ways again from the first frame.
+    A pixel fades from the frame in which a point first came by. Frames follow one another: going back draws the ways
+    again from the first frame.
     """
 
     def __init__(self, panel: Panel, box: Box, colours: Colours):
         super().__init__(panel, box, colours)
         self.dots = Dots(self.side, *dot("paths", panel.data.shape[1], self.side))
         self.levels = colours.levels(self.ramp, self.dots.coverage)
-        self.rule = MARKS["trail"]
-        self.keep = np.exp(-self.rule["fades"] / max(panel.frames, self.rule["fades"]))
         self.width = trail_width(panel.data.shape[1], self.side)
+        self.strength = trail_strength(np.arange(panel.frames), panel.frames).astype(np.float32)
         self._restart()
 
     def _restart(self) -> None:
         self.at = 0
-        self.trail = np.zeros((self.side, self.side), np.float32)
-        self.seen = np.zeros_like(self.trail)
+        self.cover = np.zeros((self.side, self.side), np.float32)
+        self.birth = np.full((self.side, self.side), -1, np.int32)
 
     def draw(self, k: int, out: np.ndarray) -> None:
         k = min(k, self.panel.frames - 1)
@@ -228,10 +227,10 @@ class PathPainter(MarkPainter):
         while self.at < k:
             cover = strokes(self.pixels(self.at), self.pixels(self.at + 1), self.side, self.width)
             self.at += 1
-            self.trail *= self.keep
-            np.maximum(self.trail, cover * self.rule["fresh"], out=self.trail)
-            np.maximum(self.seen, cover * self.rule["trace"], out=self.seen)
-        drawn = np.maximum(self.ground, self.colours.levels(self.ramp, np.maximum(self.trail, self.seen)))
+            self.birth[(self.birth < 0) & (cover > 0)] = self.at
+            np.maximum(self.cover, cover, out=self.cover)
+        trail = self.cover * self.strength[k - self.birth.clip(0)]
+        drawn = np.maximum(self.ground, self.colours.levels(self.ramp, trail))
         picture, pad = np.pad(drawn, self.dots.pad), self.dots.pad
         self.dots.draw(self.pixels(k), self.levels, picture)
         out[:] = picture[pad:-pad, pad:-pad]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from core.drawing import stage as stage_room
-from core.drawing.palettes import table
+from core.drawing.palettes import table, theme_of
+from core.drawing.renderer import Renderer
 from core.drawing.stage import frames, link, pack
 from core.scene import Chart, Panel, Scene, Series
 from dashboard import theme
@@ -391,6 +392,30 @@ def test_marks_are_painted_where_they_are(stage):
     assert 0 < colours(page, "paths", [tuple(map(float, behind))], "marks")[0][3] < 250
     shown = np.array(colours(page, "h", [((j + 0.5) / 9, (i + 0.5) / 9) for i in range(9) for j in range(9)], "marks"))
     assert off(shown[:, :3], table("magnitude"), MARKS.panel("h").data[16].ravel()) <= 1
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_marks_look_as_in_a_film_that_was_exported(stage, mode):
+    page, js = stage("marks", "Marks", theme=mode)
+    js("stage.seek(12)")
+    settled(page, "marks")
+    ground = theme_of(mode).rgb("bg").astype(int)
+    for key in ("p", "paths", "f"):
+        side, shown = page.evaluate("""key => {
+            const canvas = document.querySelector(`#marks figure[data-key="${key}"] canvas`);
+            const flat = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d');
+            flat.fillStyle = getComputedStyle(canvas).backgroundColor;
+            flat.fillRect(0, 0, canvas.width, canvas.height);
+            flat.drawImage(canvas, 0, 0);
+            return [canvas.width, [...flat.getImageData(0, 0, canvas.width, canvas.height).data]];
+        }""", key)
+        pixels = np.array(shown, np.uint8).reshape(side, side, 4)[..., :3]
+        film = Renderer(MARKS.only([key]), size=side, theme=mode, captions=False)
+        *_, drawn = film.frames(range(13))
+        drawn = film.palette[drawn]
+        ink, inked = (np.abs(picture.astype(int) - ground).sum() for picture in (pixels, drawn))
+        assert 0.8 < ink / inked < 1.25, key  # another radius, width or fade by a fifth is seen
+        assert np.abs(pixels.astype(int) - drawn).sum() < 0.4 * inked, key
 
 
 def test_a_map_lies_faintly_where_it_should_behind_the_marks(stage):

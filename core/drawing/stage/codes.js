@@ -3,7 +3,9 @@
 
 import { word } from './buffer.js';
 
-export const NONE = -32768, VIEW = 8192, CELL = 4096;
+export const NONE = -32768;
+export const VIEW = 8192;
+export const CELL = 4096;
 
 // Code 1…255 of a frame's own range → colour in the panel's range; code 0 is not a number and stays clear.
 export function lookup(frame, panel, table) {

@@ -17,58 +17,74 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 _IMPORT = re.compile(
     r"^import\s+(?:\{([^}]*)\}\s*from\s*|(\w+)\s+from\s*)?'([^']+)'(?:\s+with\s*\{[^}]*\})?;[ ]*$", re.M)
-_AS = re.compile(r"([\w$]+)\s+as\s+([\w$]+)")
 _LIST = re.compile(r"^export\s*\{([^}]*)\};[ ]*$", re.M)
 _DECLARED = re.compile(r"^export\s+((?:async\s+function\*?|function\*?|class|const)\s+([\w$]+))", re.M)
 _COMMENT = re.compile(r"^[ ]*(?://.*|/\*\*(?:(?!\*/)[\s\S])*\*/[ ]*)\n", re.M)
 _LEFT = re.compile(r"^(?:import|export)\b.*$|\bimport\s*\(|\bimport\.meta\b", re.M)
 
 
+@dataclass(frozen=True)
+class _Module:
+    label: str
+    code: str
+    exports: frozenset[str]
+
+
 def link(entry: Path, name: str) -> str:
     """The script that `entry` and all that it imports make, as `var name`. ValueError for what cannot be linked."""
-    modules: dict[Path, str] = {}
-    _add(entry.resolve(), modules, ())
-    *parts, last = modules.items()
-    script = "".join(f"const {_label(modules, path)} = {code};\n" for path, code in parts)
-    script = f"var {name} = (() => {{\n'use strict';\n{script}return {last[1]};\n}})();\n"
+    modules: dict[Path, _Module] = {}
+    last = _add(entry.resolve(), modules, ())
+    script = "".join(f"const {module.label} = {module.code};\n" for module in modules.values() if module is not last)
+    script = f"var {name} = (() => {{\n'use strict';\n{script}return {last.code};\n}})();\n"
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def _label(modules: dict[Path, str], path: Path) -> str:
-    return f"module{list(modules).index(path)}"
-
-
-def _add(path: Path, modules: dict[Path, str], above: tuple[Path, ...]) -> None:
-    """Put a module behind those that it imports."""
+def _add(path: Path, modules: dict[Path, _Module], above: tuple[Path, ...]) -> _Module:
+    """The module of a file, put behind those that it imports."""
     if path in above:
         circle = " → ".join(p.name for p in (*above[above.index(path):], path))
         raise ValueError(f"modules that import each other cannot be linked: {circle}")
-    if path in modules:
-        return
-    text = path.read_text("utf-8")
-    if path.suffix == ".json":
-        modules[path] = json.dumps(json.loads(text), separators=(",", ":"))
-        return
-    text = _COMMENT.sub("", text)
-    for _, _, where in _IMPORT.findall(text):
-        _add((path.parent / where).resolve(), modules, (*above, path))
+    if path not in modules:
+        text = path.read_text("utf-8")
+        code, exports = _data(text) if path.suffix == ".json" else _function(path, text, modules, (*above, path))
+        modules[path] = _Module(f"module{len(modules)}", code, frozenset(exports))
+    return modules[path]
+
+
+def _data(text: str) -> tuple[str, list[str]]:
+    return json.dumps(json.loads(text), separators=(",", ":")), []
+
+
+def _function(path: Path, text: str, modules: dict[Path, _Module],
+              above: tuple[Path, ...]) -> tuple[str, list[str]]:  # fmt: skip
+    """(a module as a function that is called, what it exports)."""
 
     def imported(found: re.Match) -> str:
         names, whole, where = found.groups()
-        label = _label(modules, (path.parent / where).resolve())
+        module = _add((path.parent / where).resolve(), modules, above)
         if whole:
-            return f"const {whole} = {label};"
-        renamed = _AS.sub(r"\1: \2", names or "")
-        return f"const {{{renamed}}} = {label};" if names else ""
+            return f"const {whole} = {module.label};"
+        pairs = _pairs(names)
+        if lacks := {theirs for theirs, _ in pairs} - module.exports:
+            raise ValueError(f"{path.name} imports {', '.join(sorted(lacks))}, which {where} does not export")
+        return f"const {{ {', '.join(f'{theirs}: {ours}' for theirs, ours in pairs)} }} = {module.label};"
 
-    exports = [name for _, name in _DECLARED.findall(text)]
-    for names in _LIST.findall(text):
-        exports += [_AS.sub(r"\2: \1", name.strip()) for name in names.split(",")]
-    text = _DECLARED.sub(r"\1", _LIST.sub("", _IMPORT.sub(imported, text)))
+    text = _IMPORT.sub(imported, _COMMENT.sub("", text))
+    exports = {name: name for _, name in _DECLARED.findall(text)}
+    exports |= {theirs: ours for names in _LIST.findall(text) for ours, theirs in _pairs(names)}
+    text = _DECLARED.sub(r"\1", _LIST.sub("", text))
     if left := _LEFT.search(text):
         raise ValueError(f"{path.name} has a form of import or export that is not linked: {left[0].strip()}")
-    modules[path] = f"(() => {{\n{text.strip()}\nreturn {{ {', '.join(filter(None, exports))} }};\n}})()"
+    returned = ", ".join(f"{theirs}: {ours}" for theirs, ours in exports.items())
+    return f"(() => {{\n{text.strip()}\nreturn {{ {returned} }};\n}})()", [*exports]
+
+
+def _pairs(names: str | None) -> list[tuple[str, str]]:
+    """From "a, b as c": [("a", "a"), ("b", "c")]"""
+    words = [name.split() for name in (names or "").split(",") if name.strip()]
+    return [(word[0], word[-1]) for word in words]
