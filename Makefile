@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What looks at the page's scripts comes from npm: `make lint` needs it, `make test` uses it where it is.
 NPM := $(shell command -v npm 2>/dev/null)
 
-.PHONY: app test lint bench clean
+.PHONY: app test sweep lint bench clean
 
 app: $(VENV)/app
 	$(BIN)/python app.py --open
@@ -17,6 +17,14 @@ test: $(VENV)/dev $(if $(NPM),node_modules/ready)
 lint: $(VENV)/dev node_modules/ready
 	$(BIN)/ruff check .
 	npm run --silent lint
+
+# The same tests as other machines see them: with other instructions and threads, and a slow browser on a busy machine.
+sweep: $(VENV)/dev
+	for capability in default avx2; do for threads in 1 2 4; do \
+	  ATEN_CPU_CAPABILITY=$$capability OMP_NUM_THREADS=$$threads $(BIN)/python -m pytest -q --ignore=tests/browser || exit 1; \
+	done; done
+	(while :; do :; done) & one=$$!; (while :; do :; done) & two=$$!; trap "kill $$one $$two" EXIT; \
+	for turn in 1 2 3; do NOISESCOPE_THROTTLE=6 $(BIN)/python -m pytest -q tests/browser || exit 1; done
 
 bench: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks

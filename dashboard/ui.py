@@ -53,7 +53,7 @@ BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</
 class PageState(gr.HTML):
     """Value: what the page is to know of the recipe. {"query": as it stands in the address, "has": its `facts`,
     "recipe": it in `words`, "number": which change of the page it answers, counted from 1}. An answer to an earlier
-    one than the last is late.
+    one than the last is late. Of a change that cannot be: {"refused": the field that is to blame, "number"}.
 
     The page watches the value itself. An event that waits for the handler which gave it can be overtaken by the next
     change, and the address would then miss that one.
@@ -142,17 +142,22 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
         """
         number, heard = counted(number)
         visitor = app.visitor(token, session)
-        with app.turns.change(session, number) as fresh:
-            stood = dict(zip(controls.fields, values))
-            meant, coming = app.answers.merged(session, heard, stood)
-            recipe, settings = plan(visitor, list(meant.values()))
-            if recipe is None or not fresh:
-                yield {current: gr.skip()}
-                return
-            again = {controls.fields[name]: value for name, value in meant.items() if controls.fields[name] in sets}
-            settings = controls.news({**again, **settings}, coming)
-            app.answers.give(session, number, stood, controls.named(settings))
-            recipe = app.recipes[session] = without_hidden(recipe, visitor)
+        try:
+            with app.turns.change(session, number) as fresh:
+                stood = dict(zip(controls.fields, values))
+                meant, coming = app.answers.merged(session, heard, stood)
+                recipe, settings = plan(visitor, list(meant.values()))
+                if recipe is None or not fresh:
+                    yield {current: gr.skip()}
+                    return
+                again = {controls.fields[name]: value for name, value in meant.items() if controls.fields[name] in sets}
+                settings = controls.news({**again, **settings}, coming)
+                app.answers.give(session, number, stood, controls.named(settings))
+                recipe = app.recipes[session] = without_hidden(recipe, visitor)
+        except gr.Error as error:
+            if refused := getattr(error, "field", ""):
+                yield {told: {"refused": refused, "number": number}}
+            raise
         yield {**settings, current: tab, told: tell(recipe, visitor, number)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
             for value in show(app, tab, LOOKS[tab].growing, recipe, visitor, session):

@@ -15,8 +15,8 @@ from core.schedules import SCHEDULES, make_schedule
 # No test keeps anything in the folder of whoever runs it.
 os.environ["NOISESCOPE_KEEP"] = ""
 
-# Tests are small: threads would only wait for each other, and sums would differ from machine to machine.
-torch.set_num_threads(1)
+# Tests are small: threads would only wait for each other. `make sweep` takes more, as a machine might.
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
 
 
 def pytest_collection_modifyitems(items):

@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from dashboard.server.jobs import Pool
 from dashboard.server.storage import LOCK, PREFIX, Storage
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 LIGHT = """
 import sys, time
 import app
+from dashboard.server.jobs import Pool
 from dashboard.server.storage import Storage
 app.PATIENCE = 0.2
 app.end_when_asked()
@@ -87,6 +91,24 @@ def test_the_app_ends_with_0_while_it_trains(started, tmp_path):
             process.terminate()
             assert process.wait(60) == 0, process.stderr.read()
     assert process.stderr.read() == "" and not list(tmp_path.glob(f"{PREFIX}*"))
+
+
+def test_where_a_thread_has_crashed_the_app_ends_with_1_and_says_so(monkeypatch):
+    import app
+    from dashboard.server import serve
+
+    @contextmanager
+    def served(**_):
+        with Pool(workers=1) as pool:
+            yield serve.Address("http://127.0.0.1:1/", lambda: pool.lives)
+
+    monkeypatch.setattr(app, "end_when_asked", lambda: None)  # the signals are pytest's
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    monkeypatch.setattr(Pool, "turn", lambda self, block: 1 / 0)
+    monkeypatch.setattr(serve, "serve", served)
+    with pytest.raises(SystemExit) as ended:
+        app.main([])
+    assert "a thread of the server has ended by itself" in ended.value.code  # Python prints it, and ends with 1
 
 
 def test_a_port_that_is_taken_is_told_and_leaves_nothing_behind(tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ def test_a_trained_model_comes_back_with_its_card(tmp_path, monkeypatch):
     train = ["train", "--data", "gaussians8", "--steps", "3", "--set", "width=8", "--save", "m.safetensors"]
     assert main(train) == 0
     assert main(["sample", "--model", "m.safetensors", "--n", "5", "--steps", "2", "--out", "a.npz"]) == 0
-    with pytest.raises(ValueError, match="holds no recipe: it is no trace but weights. A model is used with its card"):
+    with pytest.raises(ValueError, match="holds no recipe: it is no trace but weights. The page takes no models"):
         recipe_in("m.safetensors")
     with pytest.raises(ValueError, match="it holds no recipe but a model's card"):
         recipe_in("m.json")

@@ -167,10 +167,14 @@ def test_a_damaged_file_is_told_once_and_goes(kept):
     assert kept.load(again) is None and not file.exists()
 
 
-def test_a_gan_beside_it_is_not_saved_so_neither_is_the_training(kept):
+def test_a_gan_beside_it_is_not_saved_so_neither_is_the_training_and_the_page_says_so(kept):
     visitor = comes(kept)
-    trains(kept, visitor, RECIPE.with_(train_steps=2), kind=BaselineTraining)
+    training, _ = trains(kept, visitor, RECIPE.with_(train_steps=2), kind=BaselineTraining)
     assert not kept.knows(visitor.token)
+    with Pool(workers=0) as pool:
+        job = pool.submit(lambda: iter(()), total=3)
+        assert "not saved: with a GAN beside it" in status_of(job, training)
+        assert "not saved" not in status_of(job, Training(RECIPE, visitor))
 
 
 def test_the_oldest_go_beyond_a_day_a_number_or_bytes_and_so_do_pieces(kept):

@@ -114,7 +114,7 @@ class Exact:
         return means
 
     def _spread(self, x: Tensor, alpha: Tensor, variance: Tensor, cond: Tensor | None, v: Tensor) -> Tensor:
-        """The derivative of m along v (B, D): alpha/variance·Σ_i w_i·y_i·(y_i − m)ᵀv, a covariance times v."""
+        """The derivative of m along v (B, D), there or back: alpha/variance·Σ_i w_i·y_i·(y_i − m)ᵀv, a covariance."""
         change = torch.empty_like(x)
         for part, logits in self._chunks(x, alpha, variance, cond):
             weights = torch.softmax(logits, 1, out=logits)
@@ -124,11 +124,10 @@ class Exact:
                 torch.mm(along, self._flat, out=change[part])
         return change * (alpha / variance)
 
-    @torch.no_grad()
     def __call__(self, x_t: Tensor, t: Tensor, cond: Tensor | None = None) -> Prediction:
         """x_t (B, ...), t () or (B,), cond (B,) or (B, K) or None: only points so called count, a null label is any.
 
-        ValueError for labels that no point has.
+        Differentiable in x_t. ValueError for labels that no point has.
         """
         x, alpha, variance = self._relative(x_t, t)
         m = _Mean.apply(x, alpha, variance, cond, self)
@@ -160,11 +159,11 @@ class Exact:
             raise ValueError(f"condition {condition}; the data have {len(self._nulls)}, counted from 0")
         return _LogPosterior.apply(*self._relative(x_t, t), condition, self)
 
-    @torch.no_grad()
     def posterior_slope(self, x_t: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """∇ log p(cond | x_t) with respect to x_t, of its shape: alpha/(alpha²h² + sigma²)·(m_cond − m).
 
-        m is the mean above of all points, m_cond that of those so called. ValueError for labels that no point has.
+        m is the mean above of all points, m_cond that of those so called. Differentiable in x_t.
+        ValueError for labels that no point has.
         """
         x, alpha, variance = self._relative(x_t, t)
         apart = _Mean.apply(x, alpha, variance, cond, self) - _Mean.apply(x, alpha, variance, None, self)
@@ -181,7 +180,7 @@ def _log_sum_exp(logits: Tensor) -> Tensor:
 
 
 class _Mean(torch.autograd.Function):
-    """`Exact._means`, which can be differentiated along a direction (forward mode)."""
+    """`Exact._means`, which can be differentiated in x."""
 
     @staticmethod
     def forward(x, alpha, variance, cond, exact):
@@ -190,11 +189,13 @@ class _Mean(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output):
         *tensors, ctx.exact = inputs
-        ctx.save_for_forward(*tensors)
+        ctx.save_for_backward(*tensors)
 
     @staticmethod
-    def jvp(ctx, along, *_):
-        return ctx.exact._spread(*ctx.saved_tensors, along)
+    @once_differentiable
+    def backward(ctx, gradient):
+        # A covariance is symmetric: back along the gradient is forth along it.
+        return ctx.exact._spread(*ctx.saved_tensors, gradient), None, None, None, None
 
 
 class _LogPosterior(torch.autograd.Function):

@@ -21,6 +21,9 @@ from .values import Invalid, shown
 
 #: What can hold a recipe, by suffix: films, a recipe or its file as JSON, a trace.
 HANDED_OUT = (*(f".{suffix}" for suffix in FORMATS), ".json", ".safetensors")
+#: The page takes no models: it would have to take two files that belong together, and to believe one of the other.
+USE_MODEL = ("The page takes no models of yours but those it trains; with weights and card side by side the command "
+             "line does: python -m core sample --model FILE")
 
 
 def recipe_in(path: Path | str) -> tuple[Recipe, list[str]]:
@@ -47,10 +50,11 @@ def recipe_of(about: Any) -> tuple[Recipe, list[str]]:
     """The recipe that JSON says, and what of it could not be used. ValueError if it says none."""
     if isinstance(about, Mapping) and isinstance(about.get("recipe"), Mapping):
         about = about["recipe"]  # as it stands in a film, with what it was made with
-    is_card = isinstance(about, Mapping) and "architecture" in about
-    if is_card or not isinstance(about, Mapping) or not named_now(about).keys() & SPECS.keys():
-        what = "a model's card" if is_card else "JSON of something else"
-        raise ValueError(f"it holds no recipe but {what}; a recipe has fields such as data, model and sampler")
+    if isinstance(about, Mapping) and "architecture" in about:
+        raise ValueError(f"it holds no recipe but a model's card. {USE_MODEL}")
+    if not isinstance(about, Mapping) or not named_now(about).keys() & SPECS.keys():
+        raise ValueError("it holds no recipe but JSON of something else; a recipe has fields such as data, model and "
+                         "sampler")
     values, complaints = {}, []
     for name, value in named_now(about).items():
         if name == "command":  # how the command line made it
@@ -78,6 +82,5 @@ def recipe_of(about: Any) -> tuple[Recipe, list[str]]:
 def _about_of_trace(path: Path) -> Any:
     about = read_metadata(path).get("about")
     if about is None:
-        raise ValueError(f"{path.name} holds no recipe: it is no trace but weights. A model is used with its card by "
-                         "python -m core sample --model FILE")
+        raise ValueError(f"{path.name} holds no recipe: it is no trace but weights. {USE_MODEL}")
     return parse_json(about, "what the trace is about")

@@ -10,9 +10,28 @@ let changes = 0, answered = 0, walked = 0;
 /** The number of a change that happens now, and of the last one whose answer is here. */
 export const next = () => [++changes, answered];
 
+/**
+ * A value that was refused is marked in its box, until another stands there or all that stands there is taken.
+ * @param {string | undefined} refused the field that was to blame; none where all was taken
+ */
+function mark(refused) {
+  /** @type {NodeListOf<HTMLInputElement>} */
+  const marked = document.querySelectorAll('#recipe input[aria-invalid]');
+  for (const box of marked) {
+    if (!refused || box.value !== box.dataset.refused) box.removeAttribute('aria-invalid');
+  }
+  /** @type {HTMLInputElement | null} */
+  const box = refused ? document.querySelector(`#field-${refused} input`) : null;
+  if (!box) return;
+  box.setAttribute('aria-invalid', 'true');
+  box.dataset.refused = box.value;
+}
+
 /** What the server says of the recipe: how it stands in the address, and what there is for it. */
 function told(value) {
   if (!value || value.number < answered) return;
+  mark(value.refused);
+  if (value.refused) return;
   answered = value.number;
   // An answer to what was before a Back would put its own address over that of the Back.
   if (answered >= walked) write({ recipe: value.query }, value.number > 0);

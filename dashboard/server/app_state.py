@@ -120,11 +120,16 @@ class AppState:
 
 
 def user_error(error: Exception) -> gr.Error:
-    """An exception as what a visitor reads: our own words as they are, anything else without its insides."""
+    """An exception as what a visitor reads: our own words as they are, anything else without its insides.
+
+    Its `field` is that of an Invalid.
+    """
     if isinstance(error, gr.Error):
         return error
     if isinstance(error, PLAIN) or isinstance(error, ValueError) and _in_our_words(error):
-        return gr.Error(str(error), print_exception=False)
+        told = gr.Error(str(error), print_exception=False)
+        told.field = getattr(error, "field", "")
+        return told
     if isinstance(error, NotWritten):
         return gr.Error(f"{error.why[0].upper()}{error.why[1:]}. What you had is still there; try again in a while.",
                         print_exception=False)

@@ -184,6 +184,7 @@ def status_of(job: Job, training: Training, not_saved: str = "") -> str:
     words = {"waiting": "waiting for its turn", "running": f"{job.rate:,.0f}/s", "paused": "paused",
              "stopped": "stopped", "finished": f"done in {job.seconds:.1f} s", "failed": "failed"}[job.state]
     left = f" · {job.eta:,.0f} s left" if job.state == "running" and job.eta is not None else ""
+    not_saved = not_saved if training.can_be_saved else "with a GAN beside it a training is not kept"
     left += f" · not saved: {html.escape(not_saved)}" if not_saved else ""
     title = html.escape(training.dataset.title)
     return (f'<div class="ns-training">{title}: step <b>{steps:,}</b> of {total:,} · {words}{left}'

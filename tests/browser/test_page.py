@@ -28,6 +28,15 @@ TOASTS = """
 """
 
 
+#: Adds up how much the page moves by itself (web.dev/cls): a share of the window, times how far.
+SHIFTS = """
+    window.shifts = 0;
+    new PerformanceObserver(list => list.getEntries().forEach(({ value, hadRecentInput }) => {
+        if (!hadRecentInput) shifts += value;
+    })).observe({ type: 'layout-shift', buffered: true });
+"""
+
+
 def stage(page, tab: str) -> dict:
     return page.evaluate(f"(() => {{ const s = {STAGE.format(tab)}; "
                          "return { frame: s.frame, frames: s.frames, total: s.total, playing: s.playing, keys: s.keys, "
@@ -90,9 +99,11 @@ def asks(page, words: str) -> None:
     page.wait_for_function("words => location.search.includes(words)", arg=words)
 
 
-def test_the_page_greets_with_a_pretrained_trace_that_already_plays(open_page, url):
-    page = open_page(url)
+def test_the_page_greets_with_a_pretrained_trace_that_already_plays_and_stands_still_around_it(open_page, url):
+    page = open_page(url, before=SHIFTS)
     wait(page, "denoise", "s.playing && s.frame > 2")
+    page.wait_for_selector("body.ns-ready")
+    assert page.evaluate("shifts") < 0.05
     assert stage(page, "denoise")["keys"] == ["x_t", "x0", "field", "paths"]
     assert page.query_selector("[data-testid=toast-body]") is None
     says(page, "#stage-denoise .ns-sentence", "1,000 points")
@@ -222,12 +233,17 @@ def test_knots_are_added_removed_and_moved_by_keys_and_never_pass_their_neighbou
     page.wait_for_selector(".ns-knots-plot", state="hidden")
 
 
-def test_no_steps_are_refused_in_words_and_the_film_stays(open_page, url):
+def test_no_steps_are_refused_in_words_and_marked_until_they_are_right_and_the_film_stays(open_page, url):
     page = open_page(url)
     before = whole(page, "denoise")["film"]
     number(page, "steps", 0)
     assert "steps is 0; it can be 1…1000" in toast(page)
     assert stage(page, "denoise")["film"] == before
+    page.wait_for_selector("#field-steps input[aria-invalid=true]")
+    number(page, "seed", 5)  # all is refused as long as one value is
+    number(page, "steps", 10)
+    asks(page, "steps=10&seed=5")
+    page.wait_for_selector("#recipe [aria-invalid]", state="detached")
 
 
 def test_each_tab_answers_its_question_at_once(open_page, url):
