@@ -8,14 +8,14 @@ step and gives back the one to go on with.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from .prediction import Denoise, Prediction
-from .samplers import Update
+from .samplers import Coefficients, Rule, Update
 from .schedules import Schedule
 
 
@@ -31,6 +31,7 @@ class Step:
     mean: Tensor  #: (B, ...): of x_s
     std: Tensor  #: ()
     noise: Tensor  #: (B, ...), standard normal
+    coefficients: Coefficients = field(default_factory=dict)  #: what the rule made mean and std with, by its symbols
 
     @cached_property  # the walk, the trace and the hooks all ask for it
     def x_s(self) -> Tensor:
@@ -53,6 +54,16 @@ def start_noise(schedule: Schedule, shape: tuple[int, ...], t: Tensor, generator
     return schedule(t)[1].to(like) * normal(shape, generator, like)
 
 
+def take(update: Update, denoise: Denoise, x: Tensor, prediction: Prediction, t: Tensor,
+         s: Tensor) -> tuple[Tensor, Tensor, Coefficients]:
+    """(mean, std, coefficients) of a step; a plain function tells none but its std."""
+    if isinstance(update, Rule):
+        mean, used = update.take(denoise, x, prediction, t, s)
+        return mean, x.new_full((), used["std"]), used
+    mean, std = update(denoise, x, prediction, t, s)
+    return mean, std, {"std": float(std)}
+
+
 @torch.no_grad()  # on the function, not around a yield: torch then sets the mode anew whenever the generator goes on
 def walk(denoise: Denoise, update: Update, x: Tensor, times: Tensor, generator: torch.Generator,
          edit: Edit | None = None) -> Iterator[Step]:
@@ -65,8 +76,8 @@ def walk(denoise: Denoise, update: Update, x: Tensor, times: Tensor, generator: 
         raise ValueError(f"times must descend strictly within [0, 1], at least 2 of them; given {times.tolist()[:6]} …")
     for index, (t, s) in enumerate(zip(times[:-1], times[1:])):
         prediction = denoise(x, t)
-        mean, std = update(denoise, x, prediction, t, s)
-        step = Step(index, t, s, x, prediction, mean, std, normal(x.shape, generator, x))
+        mean, std, used = take(update, denoise, x, prediction, t, s)
+        step = Step(index, t, s, x, prediction, mean, std, normal(x.shape, generator, x), used)
         if edit is not None:
             step = edit(step)
         yield step

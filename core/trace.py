@@ -30,12 +30,14 @@ _READ = {
     "noise": lambda step: step.noise,
 }
 FORMAT = "noisescope-trace-1"
+COEFFICIENT = "coefficient."  #: begins the names of the coefficients in a file
 
 
 @dataclass
 class Trace:
     """K recorded steps. `trace["x0"]` is (K, B, ...); `trace.t`, `trace.s` and `trace.std` are (K,); `trace.final` is
-    where the walk arrived, (B, ...). `about` says what it was made from, as plain JSON.
+    where the walk arrived, (B, ...). `about` says what it was made from, as plain JSON. `coefficients` are those that
+    each step was made with, by their symbols, (K,) each; {} in traces of before they were kept.
 
     It grows with `add`, so that a page can show a walk while it runs.
     """
@@ -54,6 +56,7 @@ class Trace:
         self._t: list[float] = []
         self._s: list[float] = []
         self._std: list[float] = []
+        self._coefficients: dict[str, list[float]] = {}
         self._kept: dict[str, list[Tensor]] = {name: [] for name in self.keep}
         self._shelf = Shelf()
         self.final: Tensor | None = None
@@ -98,6 +101,8 @@ class Trace:
         self._t.append(float(step.t))
         self._s.append(float(step.s))
         self._std.append(float(step.std))
+        for name, value in step.coefficients.items():
+            self._coefficients.setdefault(name, []).append(value)
 
     def __len__(self) -> int:
         return len(self._t)
@@ -118,6 +123,10 @@ class Trace:
     @property
     def std(self) -> Tensor:
         return torch.tensor(self._std, dtype=torch.float64)
+
+    @property
+    def coefficients(self) -> dict[str, Tensor]:
+        return {name: torch.tensor(values, dtype=torch.float64) for name, values in self._coefficients.items()}
 
     def __getitem__(self, name: str) -> Tensor:
         """One quantity at every kept step, (K, B, ...). KeyError naming what was kept."""
@@ -141,6 +150,7 @@ class Trace:
         path = Path(path)
         tensors = {name: self[name].contiguous() for name in self.keep}
         tensors |= {"t": self.t, "s": self.s, "std": self.std, "final": self.final.contiguous()}
+        tensors |= {COEFFICIENT + name: values for name, values in self.coefficients.items()}
         header = {"format": FORMAT, "every": str(self.every), "end": repr(self.end), "about": json.dumps(self.about)}
         with atomic_write(path) as part:
             save_file(tensors, part, metadata=header)
@@ -159,12 +169,14 @@ class Trace:
         keep = tuple(name for name in QUANTITIES if name in tensors)
         times: dict[str, Tensor] = {name: tensors[name] for name in ("t", "s", "std") if name in tensors}
         lengths = [value.shape for value in times.values()]
+        used = {name: value for name, value in tensors.items() if name.startswith(COEFFICIENT)}
         whole = keep and len(times) == 3 and "final" in tensors and len({*lengths}) == 1 and len(lengths[0]) == 1
-        if not whole or any(tensors[name].shape != (*lengths[0], *tensors["final"].shape) for name in keep):
+        if not whole or any(tensors[name].shape != (*lengths[0], *tensors["final"].shape) for name in keep) or any(
+                value.shape != lengths[0] for value in used.values()):
             held = some([f"{one_line(name)} {tuple(value.shape)}" for name, value in sorted(tensors.items())])
             raise ValueError(f"{path} is not a whole trace; it holds {held or 'nothing'}")
         try:
-            check_numbers(times)
+            check_numbers(times | used)
             check_numbers({name: tensors[name] for name in (*keep, "final")}, finite=False)  # a walk may explode
             every, end = int(header["every"]), float(header["end"])
             about = parse_json(header["about"], "what it is about")
@@ -176,6 +188,7 @@ class Trace:
             raise ValueError(f"{path} is no Noisescope trace: in its header, {one_line(repr(error), 200)}") from error
         trace = cls(keep, every, None, about)
         trace._t, trace._s, trace._std = (tensors[name].tolist() for name in ("t", "s", "std"))
+        trace._coefficients = {name.removeprefix(COEFFICIENT): value.tolist() for name, value in used.items()}
         trace._kept = {name: list(tensors[name]) for name in keep}
         trace.final, trace.end = tensors["final"], end
         return trace

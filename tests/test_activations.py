@@ -191,7 +191,7 @@ def test_layers_of_points_and_of_any_network_can_be_recorded(mlp):
 def film_of(denoiser: Denoiser, denoise, data, n: int, steps: int = 4) -> TraceView:
     schedule, g = denoiser.schedule, torch.Generator().manual_seed(0)
     times, trace = schedule.times(steps, "trailing", 1.0), Trace()
-    film = TraceView(trace, times, data, schedule, denoise)
+    film = TraceView(trace, times, data, schedule, denoise, ddim(schedule))
     for step in walk(denoise, ddim(schedule), start_noise(schedule, (n, *data.shape), times[0], g), times, g):
         trace.add(step)
     film.finish()

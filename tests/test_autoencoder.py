@@ -49,7 +49,7 @@ def walked(name: str, count: int, steps: int = 12) -> TraceView:
     data, schedule = load(name), make_schedule("cosine")
     exact, times, generator = Exact(data.x0, schedule, data.bandwidth), schedule.times(steps), torch.Generator()
     trace = Trace()
-    film = TraceView(trace, times, data, schedule, exact)
+    film = TraceView(trace, times, data, schedule, exact, make_sampler("ddim", schedule))
     x = start_noise(schedule, (count, *data.shape), times[0], generator.manual_seed(1))
     for step in walk(exact, make_sampler("ddim", schedule, 0.0, generator), x, times, generator):
         trace.add(step)

@@ -31,7 +31,7 @@ from core.data.datasets import load, names
 from core.denoisers.wrappers import THRESHOLDINGS
 from core.drawing.export import FORMATS, PACINGS, read_recipe
 from core.prediction import PREDICTION_TYPES
-from core.samplers import SAMPLERS
+from core.samplers import SAMPLERS, ddim
 from core.schedules import SCHEDULES, SPACINGS, make_schedule
 from core.trace import Trace
 from core.training.consistency import BOUND
@@ -91,7 +91,7 @@ def test_help_names_what_core_has(capsys):
     assert all(name in told["gif"] for name in (*PACINGS, *(f".{suffix}" for suffix in FORMATS)))
     for kind, data in (("points", "moons"), ("images", "digits8")):
         schedule = make_schedule("cosine")
-        film = TraceView(Trace(), schedule.times(5), load(data), schedule, None)
+        film = TraceView(Trace(), schedule.times(5), load(data), schedule, None, ddim(schedule))
         line = next(line for line in told["gif"].splitlines() if line.strip().startswith(kind + "  "))
         assert line.split(maxsplit=1)[1].split(", ") == list(film.offers)
 

@@ -39,7 +39,7 @@ def guided(kind="points", scale=3.0, between=(1.0, 0.0), schedule="cosine", ever
     denoise, times = classifier_free(exact, ASKED, scale, between), schedule.times(10)
     x = start_noise(schedule, (5, *data.shape), times[0], generator)
     trace = Trace.record(walk(denoise, ddim(schedule), x, times, generator), every=every)
-    film = TraceView(trace, times, data, schedule, denoise)
+    film = TraceView(trace, times, data, schedule, denoise, ddim(schedule))
     film.more_charts = []
     if finished:
         film.finish()

@@ -123,7 +123,7 @@ def test_re_noising_is_the_forward_process_from_the_jump(schedule, gaussian, gen
     assert_close(mean, torch.zeros_like(mean), atol=1e-9, rtol=0)
     assert float(std) == pytest.approx(schedule.at(0.3)[1])
     alpha, sigma = schedule.at(0.3)
-    assert multistep_consistency(schedule).numbers(0.8, 0.3) == {"alpha_s": alpha, "std": sigma}
+    assert multistep_consistency(schedule).coefficients(0.8, 0.3) == {"x0": alpha, "std": sigma}
 
 
 def test_one_step_is_the_jump(small_denoiser):

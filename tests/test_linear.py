@@ -19,7 +19,7 @@ from core.forward import noised
 from core.guidance.classifier_free import classifier_free, condition
 from core.metrics.distances import agreement
 from core.reverse import start_noise, walk
-from core.samplers import heun
+from core.samplers import ddim, heun
 from core.schedules import make_schedule
 from core.trace import Trace
 from core.views import TraceView
@@ -286,7 +286,8 @@ def film_of(denoiser, data, label=None, schedule=COSINE, steps=12):
     generator, times = torch.Generator().manual_seed(0), schedule.times(steps)
     cond = None if label is None else torch.full((2,), label)
     trace = Trace()
-    film = TraceView(trace, times, data, schedule, reschedule(condition(denoiser, cond), denoiser.schedule, schedule))
+    asked = reschedule(condition(denoiser, cond), denoiser.schedule, schedule)
+    film = TraceView(trace, times, data, schedule, asked, ddim(schedule))
     film.more_charts = []
     offer_weights(film, denoiser, label)
     x = start_noise(schedule, (2, *data.shape), times[0], generator)

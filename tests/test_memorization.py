@@ -176,7 +176,7 @@ def test_without_held_out_data_there_is_nothing_to_hold_a_model_against():
 def film_of(data: Dataset, denoise=None, n: int = 6, steps: int = 12) -> TraceView:
     schedule, g = make_schedule("cosine"), torch.Generator().manual_seed(0)
     times, trace = schedule.times(steps, "log_snr"), Trace()
-    film = TraceView(trace, times, data, schedule, denoise or Exact(data.x0, schedule, data.bandwidth))
+    film = TraceView(trace, times, data, schedule, denoise or Exact(data.x0, schedule, data.bandwidth), ddim(schedule))
     start = start_noise(schedule, (n, *data.shape), times[0], g)
     for step in walk(film.denoise, ddim(schedule), start, times, g):
         trace.add(step)

@@ -35,7 +35,7 @@ def filmed(sampler: str, schedule: str, start: float = 1.0, eta: float = 0.6, st
     x = start_noise(schedule, (7, 2), times[0], generator, like=torch.zeros((), dtype=torch.float64))
     rule = make_sampler(sampler, schedule, eta, generator)
     trace = Trace.record(walk(exact, rule, x, times, generator, edit), every=every)
-    film = TraceView(trace, times, data, schedule, exact, sampler, eta)
+    film = TraceView(trace, times, data, schedule, exact, rule)
     film.finish()
     return film
 
@@ -68,9 +68,9 @@ def remake(sampler: str, numbers: list[float], film: TraceView, k: int, within: 
         y = alpha * x0 + sigma * eps
         return y + half * (film.denoise(y, s).eps - eps) if half else y
     if sampler == "dpmpp_2m":
-        keep, gain, now, then = numbers
+        from_x, data, now, then = numbers
         before = trace["x0"][k - 1] if k else x0
-        return keep * x + gain * (now * x0 - then * before)
+        return from_x * x + data * (now * x0 - then * before)
     if sampler == "multistep_consistency":
         alpha, std = numbers
         return alpha * x0 + std * z

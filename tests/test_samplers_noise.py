@@ -104,7 +104,7 @@ def test_with_beta_as_variance_unit_gaussian_data_are_exact_with_any_steps(steps
 def test_the_two_variances_of_ddpm_bound_the_right_one(schedule):
     # Ho et al. 2020, section 3.2: β̃ is right for a point, β for data as wide as the noise; these lie between.
     for t, s in ((1.0, 0.9), (0.5, 0.4), (0.3, 0.1)):
-        small, large = (float(rule(schedule).numbers(t, s)["std"]) for rule in (ddpm, ddpm_beta))
+        small, large = (float(rule(schedule).coefficients(t, s)["std"]) for rule in (ddpm, ddpm_beta))
         alpha, sigma = schedule.at(t)
         of_x0 = sigma**2 * C**2 / (alpha**2 * C**2 + sigma**2)  # Var(x0 | x_t)
         weight = (schedule.at(s)[0] - alpha * (schedule.at(s)[1] / sigma) ** 2 * alpha / schedule.at(s)[0]) ** 2
@@ -167,8 +167,8 @@ def test_a_corrected_prediction_comes_to_the_marginals_but_for_the_correctors_fa
     rule, left = predictor_corrector(schedule, torch.Generator(), size), []
 
     def hidden(t, s):
-        n, (_, v) = rule.numbers(t, s), marginal(schedule, s)
-        return (1 - n["pull"] * schedule.at(s)[1] / v) ** 2 * n["inner_std"] ** 2
+        n, (_, v) = rule.coefficients(t, s), marginal(schedule, s)
+        return (1 - n["eps_y"] * schedule.at(s)[1] / v) ** 2 * n["inner_std"] ** 2
 
     for steps in (1000, 4000):
         rows = moments(schedule, rule, even(schedule, steps), hidden)

@@ -11,8 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from core.doors.tensors import read_tensors
+from core.edits import drop_noise
 from core.reverse import walk
-from core.samplers import ddim
+from core.samplers import ddim, make_sampler
 from core.schedules import make_schedule
 from core.trace import FORMAT, QUANTITIES, Trace
 
@@ -269,3 +271,27 @@ def test_a_thinned_trace_knows_where_it_arrived_and_shows_that_in_a_notebook(ste
     assert scene.numbers["t"].tolist() == [float(walked[0].t), float(walked[3].t), trace.end]
     torch.testing.assert_close(torch.from_numpy(scene.panel("x_t").data[-1]), trace.final.float())
     assert gif(trace, size=32)[:6] == b"GIF89a"
+
+
+@pytest.mark.parametrize("name", ["ddpm", "dpmpp_2m", "langevin"])
+@pytest.mark.parametrize("every", [1, 2])
+def test_each_step_tells_what_the_rule_made_it_with_and_the_file_keeps_it(name, every, small_denoiser, tmp_path):
+    schedule, generator = make_schedule("cosine"), torch.Generator().manual_seed(2)
+    rule, times = make_sampler(name, schedule, generator=generator), schedule.times(7, start=0.9)
+    walked = list(walk(small_denoiser(schedule, "v"), rule, torch.ones(3, 2).double(), times, generator, drop_noise))
+    plan = rule.plan(times)  # the same, known from the times alone
+    assert all(step.coefficients == {key: float(values[k]) for key, values in plan.items()}
+               for k, step in enumerate(walked))
+    trace = Trace.record(walked, every=every)
+    back = Trace.load(trace.save(tmp_path / "trace.safetensors"))
+    for made in (trace.coefficients, back.coefficients):
+        assert made.keys() == plan.keys() and all(torch.equal(made[key], plan[key][::every]) for key in plan)
+    assert (trace.std == 0).all() and (name == "dpmpp_2m" or (plan["std"] > 0).any())  # an edit changes the step alone
+
+
+def test_a_trace_of_before_coefficients_were_kept_opens(steps, tmp_path):
+    trace = Trace.record(steps())
+    path = trace.save(tmp_path / "trace.safetensors")
+    header, tensors = read_tensors(path)
+    save_file({key: value for key, value in tensors.items() if not key.startswith("coefficient.")}, path, header)
+    assert same(Trace.load(path), trace) and Trace.load(path).coefficients == {}

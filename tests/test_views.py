@@ -56,8 +56,9 @@ def walked(dataset, sampler="ddim", eta=0.0, steps=12, every=1, edit=None, denoi
     denoise = denoise(exact) if denoise else exact
     times = schedule.times(steps)
     x = start_noise(schedule, (count, *dataset.shape), times[0], generator)
-    trace = Trace.record(walk(denoise, make_sampler(sampler, schedule, eta), x, times, generator, edit), every=every)
-    film = TraceView(trace, times, dataset, schedule, denoise, sampler, eta, push=push, about={"seed": seed})
+    rule = make_sampler(sampler, schedule, eta)
+    trace = Trace.record(walk(denoise, rule, x, times, generator, edit), every=every)
+    film = TraceView(trace, times, dataset, schedule, denoise, rule, push=push, about={"seed": seed})
     if finished:
         film.finish()
     return film
@@ -381,7 +382,7 @@ def test_where_noise_is_dropped_the_equation_says_so():
     after = torch.cat([film.trace["x_t"][1:], film.trace.final[None]])
     numbers = scene.numbers
     for k in range(len(film.trace)):  # the weight of the predicted noise is still the rule's
-        made = numbers["alpha_s"][k] * film.trace["x0"][k] + numbers["direction"][k] * film.trace["eps"][k]
+        made = numbers["x0"][k] * film.trace["x0"][k] + numbers["eps"][k] * film.trace["eps"][k]
         made = made + numbers["std"][k] * film.trace["noise"][k]
         torch.testing.assert_close(made, after[k], rtol=1e-5, atol=1e-5, check_dtype=False)
 

@@ -69,11 +69,11 @@ def denoise(recipe: Recipe, brought: Brought | None = None, every: int = 1,
     trace = Trace(every=max(every, Trace.fit(shape, recipe.steps, budget or TRACE_BUDGET)), about=recipe.to_dict())
     x = start_noise(schedule, shape, times[0], generator)
     shown = plane if dataset.kind == "points" else resolved
-    film = TraceView(trace, times, dataset, schedule, shown.denoise, recipe.sampler, recipe.eta,
-                     push=recipe.nudge / recipe.steps, about=recipe.to_dict())
+    rule = make_sampler(recipe.sampler, schedule, recipe.eta, generator)
+    film = TraceView(trace, times, dataset, schedule, shown.denoise, rule, push=recipe.nudge / recipe.steps,
+                     about=recipe.to_dict())
     look_closer(film, plain, recipe, shape[0])
-    update = make_sampler(recipe.sampler, schedule, recipe.eta, generator)
-    for step in walk(resolved.denoise, update, x, times, generator, edit_of(recipe)):
+    for step in walk(resolved.denoise, rule, x, times, generator, edit_of(recipe)):
         trace.add(step)
         yield film
     film.finish()

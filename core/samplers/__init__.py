@@ -27,20 +27,20 @@ import torch
 from ..prediction import Denoise
 from ..registry import discover
 from ..schedules import Schedule
-from .rule import SAMPLERS, Equation, Rule, Sampler, Update, sampler
+from .rule import SAMPLERS, Coefficients, Equation, Rule, Sampler, Update, sampler
 
 # In the order of a menu.
 from .ancestral import ddim, ddpm, ddpm_beta, posterior_std, step_std
-from .ode import euler, heun, heun_edm
+from .ode import heun, heun_edm
 from .multistep import dpmpp_2m
 from .sde import euler_maruyama, langevin, predictor_corrector
 from .jumping import multistep_consistency
 from .failing import ascent, ascent_adam
 
-__all__ = ["FAILING", "SAMPLERS", "Denoise", "Equation", "Rule", "Sampler", "Update", "ascent", "ascent_adam", "ddim",
-           "ddpm", "ddpm_beta", "derived_generator", "dpmpp_2m", "euler", "euler_maruyama", "heun", "heun_edm",
-           "langevin", "make_sampler", "multistep_consistency", "posterior_std", "predictor_corrector", "sampler",
-           "step_std"]
+__all__ = ["FAILING", "SAMPLERS", "Coefficients", "Denoise", "Equation", "Rule", "Sampler", "Update", "ascent",
+           "ascent_adam", "ddim", "ddpm", "ddpm_beta", "derived_generator", "dpmpp_2m", "euler_maruyama", "heun",
+           "heun_edm", "langevin", "make_sampler", "multistep_consistency", "posterior_std", "predictor_corrector",
+           "sampler", "step_std"]
 
 discover(__name__)
 #: Those that make no samples of the data, on purpose.

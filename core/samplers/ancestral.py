@@ -35,23 +35,23 @@ def posterior_std(schedule: Schedule, t: Tensor | float, s: Tensor | float) -> f
 def _rule(schedule: Schedule, kept, added) -> Rule:
     """mean = alpha_s·x0 + √(sigma_s² − kept²)·eps, std = added; both of (t, s)."""
 
-    def numbers(t, s, before=None):
+    def coefficients(t, s, before=None):
         alpha_s, sigma_s = schedule.at(s)
         # What is left of the noise once `kept` of it is drawn afresh: the total stays sigma_s.
         direction = math.sqrt(max(0.0, sigma_s**2 - kept(t, s) ** 2))
-        return {"alpha_s": alpha_s, "direction": direction, "std": added(t, s)}
+        return {"x0": alpha_s, "eps": direction, "std": added(t, s)}
 
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
-        mean = torch.add(n["alpha_s"] * prediction.x0, prediction.eps, alpha=n["direction"])  # a pass fewer
-        return mean, x_t.new_full((), n["std"])
+    def take(denoise, x_t, prediction, t, s):
+        n = coefficients(t, s)
+        mean = torch.add(n["x0"] * prediction.x0, prediction.eps, alpha=n["eps"])  # a pass fewer
+        return mean, n
 
-    return Rule(update, numbers)
+    return Rule(take, coefficients)
 
 
 _POSTERIOR: dict[str, Any] = dict(
     formula="x_{s} = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std\u00a0·\u00a0z",
-    figures="xₛ = {alpha_s:.3f} · x̂₀ + {direction:.3f} · ε̂ + {std:.3f} · z")
+    figures="xₛ = {x0:.3f} · x̂₀ + {eps:.3f} · ε̂ + {std:.3f} · z")
 
 
 @sampler(

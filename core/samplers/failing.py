@@ -15,7 +15,7 @@ from .rule import Rule, sampler
 
 
 @sampler(
-    "fails: ascent", formula="x ← x − ½ δ σ_{s} ε̂(x, s)", figures="x ← x − {pull:.3f} · ε̂(x, s), {inner:.0f} times",
+    "fails: ascent", formula="x ← x − ½ δ σ_{s} ε̂(x, s)", figures="x ← x − {eps:.3f} · ε̂(x, s), {inner:.0f} times",
     note="fails on purpose: no noise, so all climb to the modes; the last step takes x̂₀",
     line="x ← x − ½·size·sigma_s·eps(x, s)", fails=True)
 def ascent(schedule: Schedule, inner: int = 5, size: float = 0.2) -> Rule:
@@ -25,18 +25,18 @@ def ascent(schedule: Schedule, inner: int = 5, size: float = 0.2) -> Rule:
     1 + inner evaluations of the network a step, one at the last.
     """
 
-    def numbers(t, s, before=None):
+    def coefficients(t, s, before=None):
         sigma = schedule.at(s)[1]
-        return {"pull": size / 2 * sigma, "inner": inner if sigma > 0 else 0, "std": 0.0}
+        return {"eps": size / 2 * sigma, "inner": inner if sigma > 0 else 0, "std": 0.0}
 
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
+    def take(denoise, x_t, prediction, t, s):
+        n = coefficients(t, s)
         x = x_t if n["inner"] else prediction.x0
         for _ in range(n["inner"]):
-            x = x - n["pull"] * denoise(x, s).eps
-        return x, x_t.new_full((), 0.0)
+            x = x - n["eps"] * denoise(x, s).eps
+        return x, n
 
-    return Rule(update, numbers)
+    return Rule(take, coefficients)
 
 
 @sampler(
@@ -57,15 +57,15 @@ def ascent_adam(schedule: Schedule, inner: int = 5, size: float = 0.2,
     """
     state: dict[str, Tensor | float | int] = {}
 
-    def numbers(t, s, before=None):
+    def coefficients(t, s, before=None):
         sigma = schedule.at(s)[1]
         return {"rate": size / 2 * sigma, "inner": inner if sigma > 0 else 0, "std": 0.0}
 
-    def update(denoise, x_t, prediction, t, s):
+    def take(denoise, x_t, prediction, t, s):
         if state.get("s") != float(t) or state["m"].shape != x_t.shape:
             state.update(m=torch.zeros_like(x_t), v=torch.zeros_like(x_t), count=0)
         state["s"] = float(s)
-        n, sigma = numbers(t, s), schedule.at(s)[1]
+        n, sigma = coefficients(t, s), schedule.at(s)[1]
         x = x_t if n["inner"] else prediction.x0
         for _ in range(n["inner"]):
             g = denoise(x, s).eps / sigma
@@ -74,6 +74,6 @@ def ascent_adam(schedule: Schedule, inner: int = 5, size: float = 0.2,
             v = state["v"] = torch.lerp(g**2, state["v"], betas[1])
             m, v = m / (1 - betas[0] ** state["count"]), v / (1 - betas[1] ** state["count"])
             x = x - n["rate"] * m / (v.sqrt() + 1e-8)
-        return x, x_t.new_full((), 0.0)
+        return x, n
 
-    return Rule(update, numbers)
+    return Rule(take, coefficients)

@@ -7,7 +7,7 @@ from .rule import Rule, sampler
 
 
 @sampler(
-    "consistency", formula="x_{s} = α_{s} x̂_{0} + σ_{s} z", figures="xₛ = {alpha_s:.3f} · x̂₀ + {std:.3f} · z",
+    "consistency", formula="x_{s} = α_{s} x̂_{0} + σ_{s} z", figures="xₛ = {x0:.3f} · x̂₀ + {std:.3f} · z",
     note="multistep consistency sampling: a one-step model's x̂₀ is a jump to the data; any other's x̂₀ is a mean, and "
     "this is no sampler",
     line="x_s = alpha_s·x0 + sigma_s·noise")
@@ -18,12 +18,12 @@ def multistep_consistency(schedule: Schedule) -> Rule:
     One step, from t = 1 to 0, is the jump itself. With a usual denoiser it is no sampler: x0 is a mean there.
     """
 
-    def numbers(t, s, before=None):
+    def coefficients(t, s, before=None):
         alpha_s, sigma_s = schedule.at(s)
-        return {"alpha_s": alpha_s, "std": sigma_s}
+        return {"x0": alpha_s, "std": sigma_s}
 
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
-        return n["alpha_s"] * prediction.x0, x_t.new_full((), n["std"])
+    def take(denoise, x_t, prediction, t, s):
+        n = coefficients(t, s)
+        return n["x0"] * prediction.x0, n
 
-    return Rule(update, numbers)
+    return Rule(take, coefficients)

@@ -11,24 +11,6 @@ from ..schedules import Schedule
 from .rule import Rule, sampler
 
 
-def euler(schedule: Schedule) -> Rule:
-    """Euler's method in EDM's coordinate: x_s = alpha_s·[ x_t/alpha_t + (sigma_s/alpha_s − sigma_t/alpha_t)·eps ].
-
-    It equals `ddim(schedule)` to rounding, since x_t/alpha_t − (sigma_t/alpha_t)·eps = x0, and `ddim` also works where
-    alpha_t = 0; hence it is on no menu. ZeroDivisionError where alpha_t = 0.
-    """
-
-    def numbers(t, s, before=None):
-        (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule.at(t), schedule.at(s)
-        return {"scale_t": 1 / alpha_t, "scale_s": alpha_s, "dr": sigma_s / alpha_s - sigma_t / alpha_t, "std": 0.0}
-
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
-        return n["scale_s"] * (n["scale_t"] * x_t + n["dr"] * prediction.eps), x_t.new_full((), 0.0)
-
-    return Rule(update, numbers)
-
-
 @sampler(
     "Heun", formula="x_{s} = (α_{s}+σ_{s}) [ x_{t}/(α_{t}+σ_{t}) + Δr · ½(u_{t} + u_{s}) ]",
     figures="xₛ = {scale_s:.3f} [ {scale_t:.3f} · xₜ + ({dr:+.4f}) · ½(uₜ + uₛ) ]",
@@ -45,26 +27,26 @@ def heun(schedule: Schedule) -> Rule:
     all the others.
     """
 
-    def numbers(t, s, before=None):
+    def coefficients(t, s, before=None):
         (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule.at(t), schedule.at(s)
         scale_t, scale_s = alpha_t + sigma_t, alpha_s + sigma_s
         return {"scale_t": 1 / scale_t, "scale_s": scale_s, "dr": sigma_s / scale_s - sigma_t / scale_t, "std": 0.0}
 
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
+    def take(denoise, x_t, prediction, t, s):
+        n = coefficients(t, s)
         scale_s, dr = n["scale_s"], n["dr"]
         z, slope = x_t * n["scale_t"], prediction.velocity
         if schedule.at(s)[1] > 0:
             euler = scale_s * (z + dr * slope)
             slope = (slope + denoise(euler, s).velocity) / 2
-        return scale_s * (z + dr * slope), x_t.new_full((), 0.0)
+        return scale_s * (z + dr * slope), n
 
-    return Rule(update, numbers)
+    return Rule(take, coefficients)
 
 
 @sampler(
     "Heun in σ/α", formula="x_{s} = α_{s} x̂_{0} + σ_{s} ε̂ + ½ α_{s} (σ_{s}/α_{s} − σ_{t}/α_{t}) (ε̂_{s} − ε̂)",
-    figures="xₛ = {alpha_s:.3f} · x̂₀ + {sigma_s:.3f} · ε̂ + ({half:+.4f}) · (ε̂ₛ − ε̂)",
+    figures="xₛ = {x0:.3f} · x̂₀ + {eps:.3f} · ε̂ + ({eps_s:+.4f}) · (ε̂ₛ − ε̂)",
     note="ε̂ₛ is asked for where the first two terms arrive",
     line="x_s = alpha_s·x0 + sigma_s·eps + half·(eps_s − eps)")
 def heun_edm(schedule: Schedule) -> Rule:
@@ -76,16 +58,16 @@ def heun_edm(schedule: Schedule) -> Rule:
     serves it badly: "trailing" times of the cosine schedule, whose first step goes from 20,000 to 60, do not suit it.
     """
 
-    def numbers(t, s, before=None):
+    def coefficients(t, s, before=None):
         (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule.at(t), schedule.at(s)
         half = (sigma_s - alpha_s * sigma_t / alpha_t) / 2 if alpha_t * sigma_s > 0 else 0.0
-        return {"alpha_s": alpha_s, "sigma_s": sigma_s, "half": half, "std": 0.0}
+        return {"x0": alpha_s, "eps": sigma_s, "eps_s": half, "std": 0.0}
 
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
-        mean = n["alpha_s"] * prediction.x0 + n["sigma_s"] * prediction.eps
-        if n["half"]:
-            mean = mean + n["half"] * (denoise(mean, s).eps - prediction.eps)
-        return mean, x_t.new_full((), 0.0)
+    def take(denoise, x_t, prediction, t, s):
+        n = coefficients(t, s)
+        mean = n["x0"] * prediction.x0 + n["eps"] * prediction.eps
+        if n["eps_s"]:
+            mean = mean + n["eps_s"] * (denoise(mean, s).eps - prediction.eps)
+        return mean, n
 
-    return Rule(update, numbers)
+    return Rule(take, coefficients)

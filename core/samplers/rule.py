@@ -1,46 +1,59 @@
-"""What a sampler is: an update rule, the numbers that it takes a step with, and the equation that they stand in."""
+"""What a sampler is: an update rule, the coefficients that it takes a step with, and the equation they stand in."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import TypeVar, cast
 
+import torch
 from torch import Tensor
 
 from ..prediction import Denoise, Prediction
 
 Update = Callable[[Denoise, Tensor, Prediction, Tensor, Tensor], tuple[Tensor, Tensor]]
 
-#: (t, s, before) → name: number. `before` is the time at which the step before this one began, None at the first.
-Numbers = Callable[[float, float, float | None], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """An `Update` that tells its numbers, so that an equation on screen shows those that the step was made of.
-
-    update      (denoise, x_t, prediction, t, s) → (mean (B, ...), std ()) of x_s, for a step from t down to s < t
-    numbers     the step's coefficients, from times alone; always among them: "std", of the noise that the walk adds
-    """
-
-    update: Update
-    numbers: Numbers
-
-    def __call__(self, denoise: Denoise, x_t: Tensor, prediction: Prediction, t: Tensor,
-                 s: Tensor) -> tuple[Tensor, Tensor]:
-        return self.update(denoise, x_t, prediction, t, s)
+#: The numbers of one step, each by the symbol that it stands before: {"x0": 0.8, "eps": 0.6, "std": 0.0}.
+Coefficients = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Equation:
-    """What stands under a walk. `figures` is filled with the rule's own numbers, and with the std really added."""
+    """What stands under a walk. `figures` is filled with a step's coefficients, and with the std really added."""
 
     formula: str
     figures: str
     note: str
     source: str  #: the file and the line in it that says the formula
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An `Update` that tells what it takes a step with, so that who shows the step need not work it out again.
+
+    take            (denoise, x_t, prediction, t, s) → (mean (B, ...) of x_s, the coefficients it was made with), for a
+                    step from t down to s < t; always among them: "std", of the noise that the walk adds
+    coefficients    (t, s, before) → the same, from times alone; before is the time at which the step before this one
+                    began, None at the first
+    equation        what they stand in; None for a rule that was made without one
+    """
+
+    take: Callable[[Denoise, Tensor, Prediction, Tensor, Tensor], tuple[Tensor, Coefficients]]
+    coefficients: Callable[..., Coefficients]
+    equation: Equation | None = None
+
+    def __call__(self, denoise: Denoise, x_t: Tensor, prediction: Prediction, t: Tensor,
+                 s: Tensor) -> tuple[Tensor, Tensor]:
+        """(mean, std ()) of x_s."""
+        mean, used = self.take(denoise, x_t, prediction, t, s)
+        return mean, x_t.new_full((), used["std"])
+
+    def plan(self, times: Tensor) -> dict[str, Tensor]:
+        """The coefficients of every step down a grid (K+1,): name → (K,), float64."""
+        steps = [self.coefficients(*step) for step in zip(times[:-1], times[1:], [None, *times[:-2]])]
+        return {name: torch.tensor([step[name] for step in steps], dtype=torch.float64) for name in steps[0]}
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ def sampler(title: str, formula: str, figures: str, note: str, line: str,
 
     title     what people read
     formula   x_{s} = …; what stands in {} is written lower
-    figures   the same with the numbers of the rule in it, as {std:.3f}
+    figures   the same with the coefficients in it, as {std:.3f}
     note      one line about it
     line      of the function's own text, which says the formula
     fails     it makes no samples of the data, on purpose
@@ -78,7 +91,12 @@ def sampler(title: str, formula: str, figures: str, note: str, line: str,
             raise ValueError(f"there is a sampler {name!r} already; name this one otherwise")
         hears = frozenset(inspect.signature(make).parameters) & {"eta", "generator"}
         equation = Equation(formula, figures, note, f"core/samplers/{file}.py · {line}")
-        SAMPLERS[name] = Sampler(make, title, equation, hears, fails)
-        return make
+
+        @wraps(make)
+        def known(*args, **options) -> Rule:
+            return replace(make(*args, **options), equation=equation)
+
+        SAMPLERS[name] = Sampler(known, title, equation, hears, fails)
+        return cast(Make, known)
 
     return register

@@ -18,7 +18,7 @@ from .rule import Rule, sampler
 
 @sampler(
     "reverse SDE", formula="x_{s} = (2 − a) x_{t} − b²/σ_{t} ε̂ + b z",
-    figures="xₛ = {keep:.3f} · xₜ − {pull:.3f} · ε̂ + {std:.3f} · z",
+    figures="xₛ = {x_t:.3f} · xₜ − {eps:.3f} · ε̂ + {std:.3f} · z",
     note="the forward step is xₜ = a xₛ + b z",
     line="x_s = (2 − a)·x_t − (b²/sigma_t)·eps + b·z")
 def euler_maruyama(schedule: Schedule) -> Rule:
@@ -30,16 +30,16 @@ def euler_maruyama(schedule: Schedule) -> Rule:
     adds no noise.
     """
 
-    def numbers(t, s, before=None):
+    def coefficients(t, s, before=None):
         (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule.at(t), schedule.at(s)
         b = step_std(schedule, t, s)
-        return {"keep": 2 - alpha_t / alpha_s, "pull": b**2 / sigma_t, "std": b if sigma_s > 0 else 0.0}
+        return {"x_t": 2 - alpha_t / alpha_s, "eps": b**2 / sigma_t, "std": b if sigma_s > 0 else 0.0}
 
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
-        return n["keep"] * x_t - n["pull"] * prediction.eps, x_t.new_full((), n["std"])
+    def take(denoise, x_t, prediction, t, s):
+        n = coefficients(t, s)
+        return n["x_t"] * x_t - n["eps"] * prediction.eps, n
 
-    return Rule(update, numbers)
+    return Rule(take, coefficients)
 
 
 def _normal(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -48,7 +48,7 @@ def _normal(x: Tensor, generator: torch.Generator) -> Tensor:
 
 @sampler(
     "Langevin", formula="x ← x − ½ δ σ_{s} ε̂(x, s) + √δ σ_{s} z",
-    figures="x ← x − {pull:.3f} · ε̂(x, s) + {inner_std:.3f} · z, {inner:.0f} times, the last with {std:.3f} · z",
+    figures="x ← x − {eps:.3f} · ε̂(x, s) + {inner_std:.3f} · z, {inner:.0f} times, the last with {std:.3f} · z",
     note="from xₜ to xₛ; the last step, to 0, takes x̂₀",
     line="x ← x − ½·size·sigma_s·eps(x, s) + √size·sigma_s·z")
 def langevin(schedule: Schedule, generator: torch.Generator, inner: int = 5, size: float = 0.2) -> Rule:
@@ -61,27 +61,27 @@ def langevin(schedule: Schedule, generator: torch.Generator, inner: int = 5, siz
     1 + inner evaluations of the network a step: the prediction at t is shown, and used in the last step alone.
     """
 
-    def numbers(t, s, before=None):
+    def coefficients(t, s, before=None):
         sigma = schedule.at(s)[1]
         std = math.sqrt(size) * sigma
-        return {"pull": size / 2 * sigma, "inner_std": std, "inner": inner if sigma > 0 else 0, "std": std}
+        return {"eps": size / 2 * sigma, "inner_std": std, "inner": inner if sigma > 0 else 0, "std": std}
 
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
+    def take(denoise, x_t, prediction, t, s):
+        n = coefficients(t, s)
         mean = x_t if n["inner"] else prediction.x0
         for k in range(n["inner"]):
             x = mean + n["inner_std"] * _normal(mean, generator) if k else mean
-            mean = x - n["pull"] * denoise(x, s).eps
-        return mean, x_t.new_full((), n["std"])
+            mean = x - n["eps"] * denoise(x, s).eps
+        return mean, n
 
-    return Rule(update, numbers)
+    return Rule(take, coefficients)
 
 
 @sampler(
     "PC sampler",
     formula="y = α_{s} x̂_{0} + √(σ_{s}² − std²) ε̂ + std · z′,  x_{s} = y − ½ δ σ_{s} ε̂(y, s) + √δ σ_{s} z",
-    figures="y = {alpha_s:.3f} · x̂₀ + {direction:.3f} · ε̂ + {inner_std:.3f} · z′,  "
-    "xₛ = y − {pull:.3f} · ε̂(y, s) + {std:.3f} · z",
+    figures="y = {x0:.3f} · x̂₀ + {eps:.3f} · ε̂ + {inner_std:.3f} · z′,  "
+    "xₛ = y − {eps_y:.3f} · ε̂(y, s) + {std:.3f} · z",
     note="z′ and z are fresh noise, std the posterior's",
     line="x_s = y − ½·size·sigma_s·eps(y, s) + √size·sigma_s·z")
 def predictor_corrector(schedule: Schedule, generator: torch.Generator, size: float = 0.1) -> Rule:
@@ -94,18 +94,18 @@ def predictor_corrector(schedule: Schedule, generator: torch.Generator, size: fl
     their r = 0.16 is 0.1. Two evaluations of the network a step, and one at the last, which corrects nothing.
     """
 
-    def numbers(t, s, before=None):
+    def coefficients(t, s, before=None):
         alpha_s, sigma_s = schedule.at(s)
         inner = posterior_std(schedule, t, s)
-        return {"alpha_s": alpha_s, "direction": math.sqrt(max(0.0, sigma_s**2 - inner**2)), "inner_std": inner,
-                "pull": size / 2 * sigma_s, "std": math.sqrt(size) * sigma_s}
+        return {"x0": alpha_s, "eps": math.sqrt(max(0.0, sigma_s**2 - inner**2)), "inner_std": inner,
+                "eps_y": size / 2 * sigma_s, "std": math.sqrt(size) * sigma_s}
 
-    def update(denoise, x_t, prediction, t, s):
-        n = numbers(t, s)
-        mean = n["alpha_s"] * prediction.x0 + n["direction"] * prediction.eps
+    def take(denoise, x_t, prediction, t, s):
+        n = coefficients(t, s)
+        mean = n["x0"] * prediction.x0 + n["eps"] * prediction.eps
         if n["std"]:
             y = mean + n["inner_std"] * _normal(x_t, generator)
-            mean = y - n["pull"] * denoise(y, s).eps
-        return mean, x_t.new_full((), n["std"])
+            mean = y - n["eps_y"] * denoise(y, s).eps
+        return mean, n
 
-    return Rule(update, numbers)
+    return Rule(take, coefficients)

@@ -10,7 +10,7 @@ import torch
 from ..denoisers.exact import Exact
 from ..metrics.likelihood import density_grid
 from ..prediction import Denoise
-from ..samplers import SAMPLERS, make_sampler
+from ..samplers import Equation, Rule
 from ..scene import Chart, Scene, Series
 from ..trace import Trace
 from .base import (
@@ -27,30 +27,28 @@ PEAK = 0.995
 class TraceView(View):
     """The trace may still be growing: steps of `times` that are not there yet are not among `frames`.
 
-    times: the grid of the walk, (K+1,); denoise: asked for fields (not for what is in the trace); sampler, eta and push
-    (what an edit added to each mean): for the equation. When the walk is over, `finish` adds the last frame, at
-    t = times[-1], whose panels that show a prediction hold the last one made.
+    times: the grid of the walk, (K+1,); denoise: asked for fields (not for what is in the trace); rule: the one that
+    walks, and push (what an edit added to each mean): for the equation. When the walk is over, `finish` adds the last
+    frame, at t = times[-1], whose panels that show a prediction hold the last one made.
     """
 
-    def __init__(self, trace: Trace, times: torch.Tensor, dataset, schedule, denoise: Denoise, sampler: str = "ddim",
-                 eta: float = 0.0, push: float = 0.0, about: dict | None = None):
+    def __init__(self, trace: Trace, times: torch.Tensor, dataset, schedule, denoise: Denoise, rule: Rule,
+                 push: float = 0.0, about: dict | None = None):
         self.trace, self.times, self.dataset, self.schedule, self.denoise = trace, times, dataset, schedule, denoise
-        self.sampler, self.push, self.about = sampler, push, about or {}
+        self.equation = rule.equation or Equation("", "", "", "")
+        self.push, self.about = push, about or {}
         self.finished = False
         self.remark = ""  #: what else is to be said of this walk, after its sentence
         #: makers of charts beside the film's own; each gives () while it has nothing to show
         self.more_charts: list[Callable[[], tuple[Chart, ...]]] = []
         self.more_bytes: list[Callable[[], int]] = []  #: of what else is kept of frames that were looked at
         self.kept = times[:-1][:: trace.every]
-        rule = make_sampler(sampler, schedule, eta)
-        steps = [rule.numbers(*step) for step in zip(times[:-1], times[1:], [None, *times[:-2]])]
-        #: the rule's numbers, name → one a step
-        self.rule = {name: torch.tensor([step[name] for step in steps], dtype=torch.float64) for name in steps[0]}
+        self._plan = plan = rule.plan(times)
         (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(times[:-1]), schedule(times[1:])
-        std = self.rule["std"]
+        std = plan["std"]
         moves = (alpha_s - alpha_t).abs() + 3 * (sigma_t - (sigma_s**2 - std**2).clamp(min=0).sqrt()).abs()
-        inner = self.rule.get("inner", torch.ones_like(std))  # what a rule does within a step, it takes away too
-        moves = moves + 3 * inner.sqrt() * self.rule.get("inner_std", 0) + 3 * inner * self.rule.get("rate", 0)
+        inner = plan.get("inner", torch.ones_like(std))  # what a rule does within a step, it takes away too
+        moves = moves + 3 * inner.sqrt() * plan.get("inner_std", 0) + 3 * inner * plan.get("rate", 0)
         size = state_scale(schedule, times[:-1])
         self._added_view, self._removed_view = (max(float((x / size).max()), 1e-3) for x in (3 * std, moves))
         #: what states are divided by to be shown, one a frame
@@ -216,12 +214,12 @@ class TraceView(View):
         numbers = dict(t=t, s=s, step=torch.cat([at, torch.tensor([steps])]), steps=torch.full_like(t, steps),
                        alpha_t=alpha, sigma_t=sigma, log_snr=self.schedule.log_snr(t),
                        left=100 * sigma**2 / (alpha**2 * square / d + sigma**2))
-        # The last frame stands at the data, where there is no step any more: it keeps the last one's numbers.
-        numbers |= {name: torch.cat([values[at], values[-1:]]) for name, values in self.rule.items()}
-        # What the rule weighs the prediction with is its own; what was really added, after edits, the trace says.
-        numbers["std"] = torch.cat([self.trace.std, numbers["std"][len(self.trace):]])
-        equation = SAMPLERS[self.sampler].equation
-        push = f" {self.push:+.4f}" if self.push else ""
+        # What each step was made with, and what was really added, after edits. The last frame stands at the data, where
+        # there is no step any more: it keeps the last one's numbers, and adds what the rule would.
+        used, last = self.trace.coefficients, self._plan["std"][-1:]
+        numbers |= {name: torch.cat([values, values[-1:]]) for name, values in used.items()}
+        numbers["std"] = torch.cat([self.trace.std, last])
+        equation, push = self.equation, f" {self.push:+.4f}" if self.push else ""
         figures = (equation.figures + push, f"{SPAN}; {equation.note}")
         count, what = len(self._any()), "points" if self.dataset.kind == "points" else "pictures"
         return Scene(
