@@ -9,6 +9,7 @@ import torch
 from core.baselines.gan import GAN, GANConfig
 from core.data.datasets import load
 from core.drawing.renderer import Renderer as Drawn
+from core.drawing.stage import pack
 from core.metrics.coverage import Modes
 from core.recipe.recipe import Recipe
 from core.runs.baseline import STEPS, BaselineTraining
@@ -18,7 +19,6 @@ from core.views.base import DATA_VIEW, DENSITY_CELLS
 from core.views.baseline import REAL
 from dashboard.server.jobs import STOPPED, Pool
 from dashboard.server.visitors import Visitors
-from dashboard.stage import pack
 
 SHORT = Recipe(data="gaussians8", train_steps=8, batch=32, seed=1)
 PANELS = ("samples", "gan", "opinion", "guess", "field", "data")

@@ -11,6 +11,7 @@ import torch
 
 from core.data.datasets import Dataset, load
 from core.drawing.export import read_recipe
+from core.drawing.stage import pack
 from core.edits import drop_noise, during
 from core.metrics.distances import BLOCKS, Estimate, estimated, nearest, sliced_wasserstein
 from core.prediction import Prediction
@@ -28,7 +29,6 @@ from core.views import CompareView
 from core.views.compare import MOST_FRAMES, PARTED, Run, common_grid, displacement, latest
 from dashboard.server.exports import export_stream
 from dashboard.server.visitors import Visitors
-from dashboard.stage import pack
 from dashboard.stage.stream import SceneStream, play
 
 ROOT = Path(__file__).parents[1]

@@ -14,6 +14,7 @@ import torch
 from core.data.datasets import Dataset
 from core.denoisers.exact import Exact
 from core.denoisers.wrappers import scale_eps
+from core.drawing.stage import pack
 from core.edits import drop_noise, during, nudge
 from core.metrics.likelihood import density_grid
 from core.prediction import Prediction
@@ -29,7 +30,6 @@ from core.views.base import (
 )
 from core.views.trace import PEAK
 from core.views.training import Preview, Progress, smooth, thin
-from dashboard.stage import pack
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -49,13 +50,9 @@ def url():
         yield address
 
 
-@pytest.fixture
-def open_page(browser):
-    """(url, width, height, theme, query, before, **context options) → a page in a context of its own.
-
-    `before` is a script that runs ahead of the page's own. Errors of the page's scripts fail the test. The environment
-    variable NOISESCOPE_THROTTLE slows the page down by that factor.
-    """
+@contextmanager
+def opening(browser):
+    """A function that opens pages, as `open_page` says, until the block ends."""
     contexts, errors = [], []
 
     def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
@@ -77,3 +74,28 @@ def open_page(browser):
     for context in contexts:
         context.close()
     assert not errors, f"the page's scripts failed: {errors}"
+
+
+@pytest.fixture
+def open_page(browser):
+    """(url, width, height, theme, query, before, **context options) → a page in a context of its own.
+
+    `before` is a script that runs ahead of the page's own. Errors of the page's scripts fail the test. The environment
+    variable NOISESCOPE_THROTTLE slows the page down by that factor.
+    """
+    with opening(browser) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def open_shared(browser):
+    """As `open_page`, but all tests of a file that ask for the same have the same page: opening one takes seconds."""
+    pages = {}
+    with opening(browser) as opened:
+        def shared(url: str, **options):
+            key = (url, *sorted(options.items()))
+            if key not in pages:
+                pages[key] = opened(url, **options)
+            return pages[key]
+
+        yield shared

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import threading
 import time
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.drawing import stage as stage_room
 from core.drawing.palettes import table, theme_of
@@ -139,16 +142,23 @@ def url(heard, pace):
 
 
 @pytest.fixture
-def stage(url, open_page):
-    """(name of the stage, options of the page) → (page, function that evaluates JavaScript on `stage`)."""
+def stage(url, open_page, open_shared):
+    """(name of the stage, options of the page) → (page, function that evaluates JavaScript on `stage`).
 
-    def opened(name="pictures", tab=None, **options):
-        page = open_page(url, **options)
-        if tab:
-            page.wait_for_selector(f"button[role=tab]:visible:has-text('{tab}')").click()
-        page.wait_for_selector(f"#{name} .ns-stage")
+    The page is shared, its playhead at the first frame and at rest, unless the test wants a `fresh` one.
+    """
+
+    def opened(name="pictures", tab="Pictures", fresh=False, **options):
+        page = (open_page if fresh else open_shared)(url, **options)
+        page.wait_for_selector(f"button[role=tab]:visible:has-text('{tab}')").click()
+        page.wait_for_selector(f"#{name} .ns-stage:visible")
         if name in ("pictures", "marks"):
             page.wait_for_function(f"{STAGE.format(name)}.painted !== null")
+            if not fresh:
+                page.evaluate(f"(() => {{ const stage = {STAGE.format(name)}; stage.pause(); stage.seek(0); }})()")
+                page.evaluate("document.activeElement.blur()")
+                page.mouse.move(0, 0)
+                settled(page, name)
         return page, lambda script: page.evaluate(f"() => {{ const stage = {STAGE.format(name)}; return {script}; }}")
 
     return opened
@@ -203,7 +213,7 @@ def test_a_signed_zero_is_the_background_of_the_panel(stage):
 
 
 def test_changing_the_theme_repaints(stage):
-    page, js = stage()
+    page, js = stage(fresh=True)
     before = colours(page, "eps", cells()[:1])
     paints = js("stage.paints")
     page.evaluate("document.body.classList.add('dark')")
@@ -212,7 +222,7 @@ def test_changing_the_theme_repaints(stage):
 
 
 def test_a_drag_asks_nothing_of_the_server_and_is_told_once_at_its_end(stage, heard):
-    page, js = stage()
+    page, js = stage(fresh=True)
     heard.clear()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
@@ -263,7 +273,7 @@ def test_keys_typed_into_a_field_move_nothing(stage):
 
 
 def test_chips_choose_the_panels_and_the_last_one_stays(stage):
-    page, js = stage()
+    page, js = stage(fresh=True)
     page.click("#pictures .ns-chip[data-key=p]")
     assert js("stage.keys") == ["x_t", "eps", "p"]
     for key in ("x_t", "eps", "p"):
@@ -274,7 +284,7 @@ def test_chips_choose_the_panels_and_the_last_one_stays(stage):
 
 
 def test_frames_that_stream_in_are_appended_and_wanted_panels_are_fetched(stage, heard, pace):
-    page, js = stage("streams", "Streams")
+    page, js = stage("streams", "Streams", fresh=True)
     assert page.inner_text("#streams .ns-empty") == "Press Go."
     heard.clear()
     with pace.held() as go:
@@ -297,7 +307,7 @@ def test_frames_that_stream_in_are_appended_and_wanted_panels_are_fetched(stage,
 
 
 def test_the_playhead_survives_a_new_film_of_the_same_shape(stage):
-    page, js = stage("streams", "Streams")
+    page, js = stage("streams", "Streams", fresh=True)
     page.click("#go")
     page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
     js("stage.seek(11)")
@@ -309,7 +319,7 @@ def test_the_playhead_survives_a_new_film_of_the_same_shape(stage):
 
 
 def test_the_playhead_follows_a_growing_film_until_a_hand_takes_it(stage, pace):
-    page, js = stage("growing", "Streams")
+    page, js = stage("growing", "Streams", fresh=True)
     with pace.held() as go:
         page.click("#grow")
         for ready in (5, 10):
@@ -323,10 +333,10 @@ def test_the_playhead_follows_a_growing_film_until_a_hand_takes_it(stage, pace):
 
 
 def test_a_film_plays_by_itself_unless_reduced_motion_is_asked_for(stage):
-    page, js = stage("streams", "Streams")
+    page, js = stage("streams", "Streams", fresh=True)
     page.click("#go")
     page.wait_for_function(f"{STAGE.format('streams')}.frame > 3")
-    page, js = stage("streams", "Streams", reduced_motion="reduce")
+    page, js = stage("streams", "Streams", fresh=True, reduced_motion="reduce")
     page.click("#go")
     page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
     settled(page, "streams")
@@ -401,15 +411,18 @@ def test_marks_look_as_in_a_film_that_was_exported(stage, mode):
     settled(page, "marks")
     ground = theme_of(mode).rgb("bg").astype(int)
     for key in ("p", "paths", "f"):
-        side, shown = page.evaluate("""key => {
+        picture = page.evaluate("""key => {
             const canvas = document.querySelector(`#marks figure[data-key="${key}"] canvas`);
-            const flat = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d');
-            flat.fillStyle = getComputedStyle(canvas).backgroundColor;
-            flat.fillRect(0, 0, canvas.width, canvas.height);
-            flat.drawImage(canvas, 0, 0);
-            return [canvas.width, [...flat.getImageData(0, 0, canvas.width, canvas.height).data]];
+            const flat = document.createElement('canvas');
+            [flat.width, flat.height] = [canvas.width, canvas.height];
+            const context = flat.getContext('2d');
+            context.fillStyle = getComputedStyle(canvas).backgroundColor;
+            context.fillRect(0, 0, canvas.width, canvas.height);
+            context.drawImage(canvas, 0, 0);
+            return flat.toDataURL('image/png').split(',')[1];
         }""", key)
-        pixels = np.array(shown, np.uint8).reshape(side, side, 4)[..., :3]
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB"))
+        side = len(pixels)
         film = Renderer(MARKS.only([key]), size=side, theme=mode, captions=False)
         *_, drawn = film.frames(range(13))
         drawn = film.palette[drawn]
@@ -456,20 +469,20 @@ def test_hovering_a_point_names_it_and_rings_it_in_every_panel(stage):
     assert page.evaluate(count) > before
 
 
-@pytest.mark.parametrize("name", ["pictures", "streams"])
-def test_nothing_is_wider_than_a_phone(stage, name):
-    page, _ = stage(name, None if name == "pictures" else "Streams", width=390, height=844)
-    if name == "streams":
-        page.click("#go")
-        page.wait_for_function(f"{STAGE.format('streams')}.frames > 0")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    for part in ("ns-screen", "ns-below", "ns-transport"):
-        box = page.locator(f"#{name} .{part}").bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+def test_nothing_is_wider_than_a_phone(stage):
+    for name, tab in (("pictures", "Pictures"), ("streams", "Streams")):
+        page, _ = stage(name, tab, width=390, height=844)
+        if name == "streams":
+            page.click("#go")
+            page.wait_for_function(f"{STAGE.format('streams')}.frames > 0")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        for part in ("ns-screen", "ns-below", "ns-transport"):
+            box = page.locator(f"#{name} .{part}").bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= 390
 
 
 def test_export_hands_the_wish_to_the_server_and_shows_its_answer(stage, heard):
-    page, _ = stage()
+    page, _ = stage(fresh=True)
     heard.clear()
     page.click("#pictures .ns-export > button")
     page.select_option("#pictures .ns-popover select >> nth=0", "webp")
@@ -482,14 +495,14 @@ def test_export_hands_the_wish_to_the_server_and_shows_its_answer(stage, heard):
     assert page.is_enabled("#pictures .ns-popover .ns-primary")
 
 
-@pytest.mark.parametrize("spec", ", .3f, +.2f, ,.0f, .0%, .1e, .3g, g, 8.2f, <8.1f, 06.1f".split(", "))
-def test_templates_read_as_python_reads_them(stage, spec):
+def test_templates_read_as_python_reads_them(stage):
     page, _ = stage()
     page.add_script_tag(content=link(SCRIPTS / "format.js", "Numbers"))
     values = [0.0, 1.0, -1.0, 0.5, 437.0, 1234567.0, -0.0625, 1e-7, 3.14159e12, 99.95, 1e16]
-    template = "{{t}} = {t:" + spec + "}"
-    shown = page.evaluate("([text, values]) => values.map(v => Numbers.fill(text, () => v))", [template, values])
-    assert shown == [template.format(t=value) for value in values]
+    for spec in ", .3f, +.2f, ,.0f, .0%, .1e, .3g, g, 8.2f, <8.1f, 06.1f".split(", "):
+        template = "{{t}} = {t:" + spec + "}"
+        shown = page.evaluate("([text, values]) => values.map(v => Numbers.fill(text, () => v))", [template, values])
+        assert shown == [template.format(t=value) for value in values], spec
 
 
 def test_controls_have_names_for_those_who_cannot_see(stage):
