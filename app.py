@@ -23,6 +23,8 @@ def make_parser(program: str) -> argparse.ArgumentParser:
                         help="address to listen on (default: this machine alone; 0.0.0.0 for all)")
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's relay")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument("--trace", default=None, metavar="FILE",
+                        help="a trace that run.save wrote, to open in the Debug tab")
     parser.add_argument("--threads", type=int, default=1,
                         help="threads a network may use (default 1: with any neighbour on the machine more is slower)")
     return parser
@@ -76,7 +78,8 @@ def main(argv: list[str] | None = None, program: str = "app.py") -> None:
 
     torch.set_num_threads(chosen.threads)
     try:
-        with serve(port=chosen.port, host=chosen.host, share=chosen.share, inbrowser=chosen.open) as url:
+        with serve(port=chosen.port, host=chosen.host, share=chosen.share, inbrowser=chosen.open,
+                   trace=chosen.trace) as url:
             print(f"Noisescope is at {url}  (Ctrl-C ends it)", flush=True)
             while url.lives():
                 time.sleep(0.5)

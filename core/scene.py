@@ -58,7 +58,7 @@ class Series:
     x: np.ndarray
     y: np.ndarray
     style: Literal["line", "dashed", "faint", "dots", "band"] = "line"
-    palette: Literal["ink", "accent"] = "accent"
+    palette: Literal["ink", "accent", "wrong"] = "accent"
     low: np.ndarray | None = None
 
 

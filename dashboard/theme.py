@@ -11,10 +11,10 @@ from core.drawing.palettes import DARK, LIGHT, Theme
 SANS = ("system-ui", "-apple-system", "Segoe UI", "DejaVu Sans", "Helvetica Neue", "Arial", "sans-serif")
 MONO = ("ui-monospace", "DejaVu Sans Mono", "Menlo", "Consolas", "monospace")
 
-#: Tokens of the page alone: quiet fills, the slider's track, and what went wrong.
+#: Tokens of the page alone: quiet fills, the slider's track, and what is unusual.
 EXTRA = {
-    "light": {"quiet": "#f1f1ee", "track": "#e0e0dc", "wrong": "#b42318"},
-    "dark": {"quiet": "#1f2327", "track": "#343a40", "wrong": "#f97066"},
+    "light": {"quiet": "#f1f1ee", "track": "#e0e0dc", "unusual": "#a16207"},
+    "dark": {"quiet": "#1f2327", "track": "#343a40", "unusual": "#e3b341"},
 }
 
 
@@ -73,7 +73,8 @@ def css() -> str:
 
 
 def _tokens(selector: str, theme: Theme) -> str:
-    tokens = {name: getattr(theme, name) for name in ("bg", "panel", "ink", "sub", "line", "accent", "accent_weak")}
+    tokens = {name: getattr(theme, name) for name in ("bg", "panel", "ink", "sub", "line", "accent", "accent_weak",
+                                                     "wrong")}
     tokens |= EXTRA[theme.name]
     declared = "; ".join(f"--ns-{name.replace('_', '-')}: {value}" for name, value in tokens.items())
     return f"{selector} {{ {declared}; color-scheme: {theme.name} }}"

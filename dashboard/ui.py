@@ -30,12 +30,13 @@ from dashboard.sidebar.picker import items_with
 from dashboard.sidebar.words import uses, words
 from dashboard.stage import Stage
 from dashboard.stage.stream import SceneStream
-from dashboard.tabs import compare, denoise, forward, lens, train
-from dashboard.tabs.stages import QUIET, recipe_from, show, wire_stage
+from dashboard.tabs import compare, debug, denoise, forward, lens, train
+from dashboard.tabs.stages import QUIET, recipe_from, wire_stage
 
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
-LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare}
-TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare"}
+LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare, "debug": debug}
+TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare",
+          "debug": "Debug"}
 #: Every change gets a number where it happens: the first input of what answers it, with the number of the last answer
 #: that the page has heard. Answers can overtake each other.
 NUMBERED = "(_, ...rest) => [Noisescope.next(), ...rest]"
@@ -160,7 +161,7 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
             raise
         yield {**settings, current: tab, told: tell(recipe, visitor, number)}
         if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
-            for value in show(app, tab, LOOKS[tab].growing, recipe, visitor, session):
+            for value in debug.shown_by(app, tab, LOOKS[tab], recipe, visitor, session):
                 yield {stages[tab]: value}
 
     def on_change(number: int, tab: str, token: str, request: gr.Request, *values) -> Iterator[dict]:
@@ -207,6 +208,7 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
     sidebar = Sidebar(controls, [number, current, token], outputs, follow)
     _wire_data(sidebar, own)
     _wire_settings(sidebar)
+    debug.wire(app, controls, stages["debug"], sidebar, tabs, token)
 
     def on_open(tab: str, view: dict, token: str, request: gr.Request, *values) -> Iterator[dict]:
         view = dict(view)
@@ -231,7 +233,8 @@ def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
     """Whether this page's stage already shows just that, made by the very same model from the very same data."""
     stream = visitor.trace(f"{tab}/{session}")
     models = [recipe.model, *(change.fields.get("model") for change in recipe.changes.values() if tab == "compare")]
-    if stream is None or "mine" in models or recipe.data == OWN:
+    theirs = recipe.data == OWN or tab == "debug" and recipe.bug in ("trace", "training")
+    if stream is None or "mine" in models or theirs:
         return False
     shown = Recipe.from_dict(stream.film.about)
     return all(getattr(shown, name) == getattr(recipe, name) for name in uses(tab))

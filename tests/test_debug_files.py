@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from core.cli.parser import main
 from core.debug import Place, Run
-from core.debug.files import FORMAT
+from core.debug.files import FORMAT, load
 
 T = 50
 BETAS = np.linspace(0.002, 0.4, T)
@@ -154,3 +154,28 @@ def test_what_is_no_trace_is_refused_by_the_command_line_too(tmp_path, capsys):
         Run.load(path)
     with pytest.raises(FileNotFoundError):
         Run.load(tmp_path / "none.trace")
+
+
+def test_a_header_is_looked_at_before_it_is_parsed(tmp_path):
+    path = tmp_path / "run.trace"
+    for header, says in ((b"[" * 100_000, "nested"), (b"{}" + b" " * 5_000, "more than 0 MB"), (b"{", "safetensors")):
+        path.write_bytes(len(header).to_bytes(8, "little") + header)
+        with pytest.raises(ValueError, match=says):
+            load(path, largest_header=4_000 if b" " in header else 200_000)
+    path.write_bytes((1 << 40).to_bytes(8, "little") + b"{}")
+    with pytest.raises(ValueError, match="no whole safetensors file"):
+        load(path)
+
+
+def test_a_stranger_is_not_told_where_a_file_lies(tmp_path):
+    path = tmp_path / "run.trace"
+    path.write_bytes(b"PK not a trace")
+    with pytest.raises(ValueError) as refused:
+        load(path, called="mine.trace")
+    assert "mine.trace" in str(refused.value) and str(tmp_path) not in str(refused.value)
+
+
+def test_a_file_of_more_calls_than_anybody_looks_at_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("core.debug.files.MOST_CALLS", 70)
+    with pytest.raises(ValueError, match="80 calls of networks; at most 70"):
+        Run.load(write(tmp_path / "run.trace", arrays()))

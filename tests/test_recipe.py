@@ -107,7 +107,7 @@ def test_the_longest_link_fits_into_what_is_read():
         guidance_scale=1.2345678901234567e-300, guidance_interval=(0.12345678901234567, 1.2345678901234567e-300),
         layer="abcdefghij.abcdefghijklmno.abcdefghijklmno.abcdefghijklmno", forward="heat",
         variants=("spacing:log_snr+schedule:sigmoid+thresholding:dynamic+model:pretrained",) * 3,
-        panels=tuple(c * 24 for c in "abcdef"), frame=99999,
+        bug="uniform-fresh-noise", against="before", panels=tuple(c * 24 for c in "abcdef"), frame=99999,
     )  # fmt: skip
     assert all(getattr(longest, f.name) != f.default for f in fields(Recipe))
     assert len(longest.to_query()) < MAX_QUERY * 0.7

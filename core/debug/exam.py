@@ -13,6 +13,12 @@ from .record import Run, Walk
 from .report import Cause
 
 
+def walk_of(run: Run) -> Walk | None:
+    """The walk that is examined: of the last two the longer."""
+    walks = [w for w in run.walks if len(w.calls) > 1] or run.walks
+    return max(walks[-2:], key=lambda w: len(w.calls)) if walks else None
+
+
 class Exam:
     """Collects findings. Tests of samples are held to LEVEL each, so that all of them together rarely cry wolf."""
 
@@ -29,8 +35,7 @@ class Exam:
         self.tests = 0
         self.identified: dict[str, Any] = {"sentences": []}
         self.learning = [c for c in run.trains if c.facts.get("gradient")]
-        walks = [w for w in run.walks if len(w.calls) > 1] or run.walks
-        self.walk: Walk | None = max(walks[-2:], key=lambda w: len(w.calls)) if walks else None
+        self.walk: Walk | None = walk_of(run)
         self.landings: list = []
 
     def found(self, place: Place, says: str, *, unusual: bool = False, weight: float = 0.0, **more) -> Cause:

@@ -16,12 +16,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ..doors.jsons import look
 from ..files import atomic_write
 from .record import Arrival, Call, Run, Term, Train, Walk
 
 FORMAT = "noisescope-run-1"
-#: Bytes of a file that will be opened, and of the JSON in its header.
-LARGEST, LARGEST_HEADER = 2 << 30, 64 << 20
+#: Bytes of a file that will be opened, and of the JSON in its header; calls of networks that it may hold.
+LARGEST, LARGEST_HEADER, MOST_CALLS = 2 << 30, 64 << 20, 50_000
 ROW_FIELDS = ("alpha", "sigma", "u", "v", "left", "error", "power")
 TRAIN_ARRAYS = ("x_t", "t", "output", "target", "x0", "noise")
 WALK_ARRAYS = ("x_t", "t", "output", "x_s", "noise")
@@ -68,6 +69,10 @@ def save(run: Run, path: str | os.PathLike) -> Path:
                 "ends": [asdict(e) for e in walk.ends],
             }
         )
+    if run.data is not None:
+        put("data", run.data, "sample")
+    if run.swapped is not None:
+        put("swapped", run.swapped, "step", "sample")
     header = {"format": FORMAT, "axes": json.dumps(axes), "record": json.dumps(record, default=_jsonable)}
     with atomic_write(path) as part:
         save_file(tensors, part, metadata=header)
@@ -92,17 +97,18 @@ def _jsonable(value: Any) -> Any:
     )
 
 
-def load(path: str | os.PathLike) -> Run:
-    """Read a run. FileNotFoundError if there is none; ValueError says what is wrong with the file."""
+def load(
+    path: str | os.PathLike, *, largest: int = LARGEST, largest_header: int = LARGEST_HEADER, called: str | None = None
+) -> Run:
+    """Read a run. FileNotFoundError if there is none; ValueError says what is wrong with the file.
+
+    Size and header are looked at before anything is parsed. called: the name that errors give it; its path if None.
+    """
     path = Path(path)
+    name = called or str(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise ValueError(
-            f"{path} has {size / 1e9:.1f} GB; a trace that can be opened has at most {LARGEST / 1e9:.1f}. "
-            "Record fewer samples or steps"
-        )
+        raise FileNotFoundError(f"there is no file {name}")
+    _look_first(path, name, largest, largest_header)
     try:
         with safe_open(path, "np") as file:
             header = file.metadata() or {}
@@ -112,31 +118,56 @@ def load(path: str | os.PathLike) -> Run:
 
                 return run_of_trace(path)
             if found != FORMAT:
-                raise ValueError(f"{path} is no trace of a run: its format is {found!r}, wanted {FORMAT!r}")
-            if sum(map(len, header.values())) > LARGEST_HEADER:
-                raise ValueError(f"{path} has a header of more than {LARGEST_HEADER >> 20} MB")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+                raise ValueError(f"{name} is no trace of a run: its format is {found!r}, wanted {FORMAT!r}")
+            look(header.get("record", "").encode(), f"the record of {name}", largest_header)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
     except SafetensorError as error:
-        raise ValueError(f"{path} is no whole safetensors file ({error}); a trace is what run.save wrote") from error
+        raise ValueError(f"{name} is no whole safetensors file ({error}); a trace is what run.save wrote") from error
     except (TypeError, OSError) as error:
         raise ValueError(
-            f"{path} cannot be read ({error}); numbers in it must be float32, float64 or integers"
+            f"{name} cannot be read ({error}); numbers in it must be float32, float64 or integers"
         ) from error
-    wrong = [name for name, value in tensors.items() if value.dtype.kind not in "fiu"]
+    wrong = [key for key, value in tensors.items() if value.dtype.kind not in "fiu"]
     if wrong:
-        raise ValueError(f"{path}: {wrong[0]} holds {tensors[wrong[0]].dtype}; wanted are real numbers")
+        raise ValueError(f"{name}: {wrong[0]} holds {tensors[wrong[0]].dtype}; wanted are real numbers")
     try:
         return _record(header["record"], tensors) if "record" in header else _arrays(tensors)
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged: what it says of itself does not fit ({error!r})") from error
+        raise ValueError(f"{name} is damaged: what it says of itself does not fit ({error!r})") from error
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _look_first(path: Path, name: str, largest: int, largest_header: int) -> None:
+    """ValueError for a file or a header of more bytes than may be, or nested too deep: nothing of it is parsed."""
+    size = path.stat().st_size
+    if size > largest:
+        raise ValueError(
+            f"{name} has {size / 1e6:,.0f} MB; a trace that can be opened has at most {largest / 1e6:,.0f}. "
+            "Record fewer samples or steps"
+        )
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= size - 8:
+            raise ValueError(f"{name} is no whole safetensors file; a trace is what run.save wrote")
+        if length > largest_header:
+            raise ValueError(f"{name} has a header of more than {largest_header >> 20} MB")
+        look(file.read(length), f"the header of {name}", largest_header)
+
+
+def _check_count(calls: int) -> None:
+    if calls > MOST_CALLS:
+        raise ValueError(f"it holds {calls:,} calls of networks; at most {MOST_CALLS:,} are looked at")
 
 
 def _record(text: str, tensors: dict[str, np.ndarray]) -> Run:
     told = json.loads(text)
     run = Run()
     run.facts, run.networks = dict(told["facts"]), [dict(n) for n in told["networks"]]
+    _check_count(len(told["train"]) + sum(len(walk["calls"]) for walk in told["walks"]))
+    if "data" in tensors:
+        run.saw(tensors["data"])
+    run.swapped = tensors.get("swapped")
     if told["train"]:
         counts = tensors["train/rows"].astype(np.int64)
         bounds = np.concatenate([[0], np.cumsum(counts)])
@@ -202,6 +233,7 @@ def _arrays(tensors: dict[str, np.ndarray]) -> Run:
             raise ValueError(f"the arrays of {part} differ in length: {lengths}")
     if not train and not walk:
         raise ValueError("it holds neither train/… nor walk/…; see docs/trace-format.md")
+    _check_count(len(train.get("t", ())) + len(walk.get("t", ())))
     for k in range(len(train.get("t", ()))):
         run.train(**{n: a[k] for n, a in train.items()})
     for k in range(len(walk.get("t", ()))):

@@ -12,9 +12,11 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
+from ..prediction import Denoise
 from ..reverse import Step
 from ..schedules import Schedule
 from ..trace import Trace
+from ..training.trainer import TrainStep
 from .record import Call, Run, Term, Train, Walk, array, least_squares, moments, rows, two_factors
 
 
@@ -43,7 +45,10 @@ def run_of_trace(path: str | os.PathLike | Trace) -> Run:
 def run_of_steps(
     steps: Iterable[Step], schedule: Schedule, told: list[tuple[torch.Tensor, torch.Tensor]] | None = None
 ) -> Run:
-    """A walk of ours as it is taken. `told` is what `listen` heard: (t told, eps said) of every call of the network."""
+    """A walk of ours as it is taken. `told` is what `listen` hears: (t told, eps said) of every call of the network.
+
+    The first of a step is that at x_t; the list is emptied after each.
+    """
     run, walk = Run(), Walk(facts={"network": 0})
     grid = torch.linspace(1 / schedule.T, 1, min(schedule.T, 1000), dtype=torch.float64)
     alpha, sigma = (array(a.double()) for a in schedule(grid))
@@ -60,24 +65,34 @@ def run_of_steps(
     )
     step = None
     for step in steps:
-        t, eps = (float(step.t), step.prediction.eps) if not told else (float(told[-1][0]), told[-1][1])
-        _step(walk, t, array(step.x_t), array(eps), array(step.mean), float(step.std), array(step.noise))
+        t, eps = told[0] if told else (step.t, step.prediction.eps)
+        _step(walk, float(t), array(step.x_t), array(eps), array(step.mean), float(step.std), array(step.noise))
+        if told:
+            told.clear()
     if step is not None:
         walk.final, walk.facts["final"] = rows(array(step.x_s)), moments(array(step.x_s))
     _finish(run, walk)
     return run
 
 
-def listen(denoise):
-    """(denoise, told): the same denoiser, and a list that holds what its last call was told and said."""
+def listen(denoise: Denoise) -> tuple[Denoise, list[tuple[torch.Tensor, torch.Tensor]]]:
+    """(denoise, told): the same denoiser, and what its calls were told and said; a rule may ask often in a step."""
     told: list = []
 
     def heard(x_t, t):
         prediction = denoise(x_t, t)
-        told[:] = [(t, prediction.eps)]
+        told.append((t, prediction.eps))
         return prediction
 
     return heard, told
+
+
+def see_training(run: Run, step: TrainStep) -> None:
+    """Add one step of a training of ours: its network's answer as eps, whatever it is taught, against the true one."""
+    noised, prediction = step.noised, step.prediction
+    with torch.no_grad():
+        run.train(x_t=noised.x_t, t=noised.t, output=prediction.eps, target=noised.eps, x0=noised.x0, noise=noised.eps)
+    run.trains[-1].facts["index"] = step.index
 
 
 def _level(run: Run, t: float, x: np.ndarray, x0: np.ndarray, eps: np.ndarray) -> None:

@@ -28,6 +28,8 @@ ROWS, NUMBERS = 256, 16_384
 TRAIN_ROWS = 256
 #: Walks that are kept: the first ones and the last.
 WALKS = 4
+#: Rows of data that are kept, for the exact denoiser of them, and numbers of them at most.
+DATA_ROWS, DATA_NUMBERS = 2048, 262_144
 
 
 @dataclass
@@ -150,6 +152,29 @@ class Run:
         self.walks: list[Walk] = []
         self.networks: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {"training_calls": 0, "sampling_calls": 0, "unseen": []}
+        self.data: np.ndarray | None = None  #: (rows, ...) of the x0 that training saw, float32
+        #: (K + 1, N, ...): the walk of a sampler of ours with the sampled network, where that could be asked
+        self.swapped: np.ndarray | None = None
+
+    def saw(self, x0: np.ndarray) -> None:
+        """Keep rows of the data that training sees, the first ones, as far as there is room for them."""
+        x0 = np.asarray(x0)
+        if x0.ndim < 2 or not x0.size or self.data is not None and self.data.shape[1:] != x0.shape[1:]:
+            return
+        most = max(1, min(DATA_ROWS, DATA_NUMBERS // int(np.prod(x0.shape[1:]))))
+        room = most - (0 if self.data is None else len(self.data))
+        if room > 0:
+            new = x0[:room].astype(np.float32)
+            self.data = new if self.data is None else np.concatenate([self.data, new])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays in it."""
+        calls = [call for walk in self.walks for call in walk.calls]
+        arrays = [self.data, self.swapped, *(walk.final for walk in self.walks)]
+        arrays += [value for call in calls for value in (call.x, call.out)]
+        arrays += [value for train in self.trains for value in vars(train).values()]
+        return sum(value.nbytes for value in arrays if isinstance(value, np.ndarray))
 
     @property
     def seen(self) -> bool:
@@ -187,6 +212,7 @@ class Run:
                 call.power = (target.reshape(B, -1).astype(np.float64) ** 2).mean(1)[kept]
         if x0 is not None and noise is not None:
             facts |= {"x0": moments(x0), "noise": moments(noise)}
+            self.saw(x0)
             call.alpha, call.sigma, _ = (a[kept] for a in two_factors(x_t, x0, noise))
             if target is not None and target.shape == x_t.shape:
                 call.u, call.v, call.left = (a[kept] for a in two_factors(target, x0, noise))

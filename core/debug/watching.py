@@ -397,6 +397,7 @@ class Watch:
             call.alpha, call.sigma = alpha.numpy()[keep].copy(), sigma.numpy()[keep].copy()
             facts["x0"], facts["noise"] = moments(array(x0.value)), moments(array(eps.value)) | _about_draw(eps)
             facts["noise"]["key"] = _key(eps.value)
+            self.run.saw(array(x0.value).reshape(x.shape))
             a, b = (array(n.value).reshape(-1).astype(np.float64) for n in (x0, eps))
             if a.std() > 0 and b.std() > 0:
                 facts["correlation"] = float(np.corrcoef(a, b)[0, 1])
@@ -830,9 +831,10 @@ class Watch:
         }
 
     def _probe(self) -> None:
-        from .probe import probe
+        from .probe import probe, swapped
 
         self.run.facts["probes"] = probe(self.modules, self._probes)
+        self.run.swapped = swapped(self.run, self.modules, self._probes)
 
 
 # --- small helpers ------------------------------------------------------------------------------------------

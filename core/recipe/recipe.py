@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from ..baselines.gan import GANS
 from ..data.datasets import names
+from ..debug.cases import CASES, SOUND
 from ..denoisers.wrappers import THRESHOLDINGS
 from ..former import field_now, named_now, value_now
 from ..prediction import PREDICTION_TYPES
@@ -27,11 +28,17 @@ from .values import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Wei
 from .variants import LETTERS, Variant, Variants
 
 OWN = "own"  #: the data set that a visitor brought; it lives with the visitor, not in the link
-TABS = ("forward", "train", "denoise", "lens", "compare")
+TABS = ("forward", "train", "denoise", "lens", "compare", "debug")
 MOST_IMAGES = 64  #: images side by side; points can be more
 MAX_QUERY = 2000  #: characters of a link that are read
 MAX_COMPLAINTS = 8
 
+
+#: What can be examined: the name in a link → what people read. Of a case of the museum that is the symptom alone.
+BUGS = {"walk": "this recipe's walk", "training": "your training", "trace": "the opened trace",
+        "surprise": "a surprise",
+        **{case.name: f"{k}. {case.symptom}" for k, case in enumerate(CASES, 1)},
+        **{case.name: f"{k}. an odd script" for k, case in enumerate(SOUND, len(CASES) + 1)}}
 
 Spec = Choice | Whole | Real | Times | Keys | Weights | Label | Layer | Variants
 
@@ -180,6 +187,14 @@ class Recipe:
     variants: tuple[str, ...] = field(
         ("sampler:ddpm",), Variants(lambda: FIELDS),
         "The same noise, but: what the runs B, C and D do differently from A", "B, C, D")
+    bug: str = field(
+        "walk", Choice(tuple(BUGS)),
+        "What the Doctor looks at: this recipe's walk, your training, a trace, or a script of the museum",
+        "examine", words=BUGS)
+    against: str = field(
+        "nothing", Choice(("nothing", "fixed", "before")),
+        "A second run beside it: the same without its fault, or the trace that was open before",
+        "beside it", words={"fixed": "the same, mended", "before": "the trace before"})
     tab: str = field("denoise", Choice(TABS), "The tab in front")
     panels: tuple[str, ...] = field((), Keys(6, widest=64), "The panels on the stage, in order")
     frame: int = field(0, Whole(0, 100_000), "Where the playhead stands, counted in frames")

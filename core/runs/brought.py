@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..data.datasets import Dataset
+from ..debug.record import Run
 from ..denoisers.base import Denoiser
 from ..guidance.classifier import LogPosterior
 from ..recipe.recipe import MOST_IMAGES, Recipe
@@ -16,6 +17,7 @@ class Brought:
     data            the data set they brought
     denoiser, card  the model they trained, and what is to be known about it
     training        the training it came from, with the weights that were kept on the way
+    watched         traces that they opened, the newest first
     classifier      what guides, on the recipe's schedule, in place of the data's own
     most_images     how many pictures they may ask for at once; None for as many as they like
     """
@@ -28,6 +30,10 @@ class Brought:
     @property
     def training(self) -> Any:
         return None
+
+    @property
+    def watched(self) -> tuple[Run, ...]:
+        return ()
 
     @property
     def wants_training(self) -> bool:

@@ -13,6 +13,8 @@ import torch
 
 from ..checkpoints.models import load_training, save_training, seen_of
 from ..data.datasets import Dataset
+from ..debug.ours import see_training
+from ..debug.record import Run
 from ..denoisers.base import Denoiser
 from ..denoisers.exact import Exact
 from ..doors.jsons import parse_json
@@ -26,7 +28,7 @@ from ..schedules import make_schedule
 from ..trace import Trace
 from ..training.devices import best_device
 from ..training.presets import TrainingConfig, preset as training_recipe
-from ..training.trainer import BUCKETS, Trainer, draw_times, drop_labels
+from ..training.trainer import BUCKETS, Trainer, TrainStep, draw_times, drop_labels
 from ..views import ClocksView, TrainingView
 from ..views.base import FIELD_CELLS, STATE_VIEW, field_points
 from ..views.decoded import offer_decoded
@@ -35,6 +37,7 @@ from .brought import Brought
 from .resolve import dataset_of
 
 PREVIEWS = 40  #: moments of a training at which a preview is taken
+WATCH_ONE_IN = 16  #: of n steps, after the first ones, n/16 apart are kept for the Doctor
 CLOCKS = 6  #: moments at which the weights are kept, to denoise with afterwards
 PREVIEW_STEPS = 20
 PREVIEW_POINTS, PREVIEW_PICTURES = 600, 16
@@ -121,6 +124,7 @@ class Training:
         self.keep_at = set(moments(self.config.steps, CLOCKS))
         self.kept: dict[int, Denoiser] = {}
         self.trainer: Trainer | None = None
+        self.seen, self._watch_at = Run(), 0
         floor = floor_by_bucket(self.dataset, self.config)
         self.film = TrainingView(self.dataset, self.config, self.moments, floor, about=recipe.to_dict())
         if self.dataset.decode is not None:
@@ -146,6 +150,7 @@ class Training:
         try:
             yield
             for step in trainer.run():
+                self._watch(step)
                 self._look(step.index + 1)
                 yield
         except GeneratorExit:
@@ -191,6 +196,12 @@ class Training:
         if any(part is None or part.shape != shapes[name] for name, part in parts.items()):
             raise ValueError(f"the preview of step {step} is missing or of another training")
         return Preview(step, **{"field": None, **parts})
+
+    def _watch(self, step: TrainStep) -> None:
+        """Keep some steps for the Doctor: the first ones, and then one in ever more."""
+        if step.index >= self._watch_at:
+            self._watch_at = step.index + max(1, step.index // WATCH_ONE_IN)
+            see_training(self.seen, step)
 
     def _look(self, step: int) -> None:
         if step in self.keep_at:

@@ -122,8 +122,9 @@ def _known(values: dict[str, Any]) -> None:
             raise ValueError(f"a training has no setting {name!r}; there are {', '.join(fields)}")
 
 
-#: Layers draw their first weights from torch's one global generator; two threads that build must take turns.
-_BUILDING = threading.Lock()
+#: Layers draw their first weights from the one generator that all threads share, and so do scripts of the museum:
+#: whoever draws from it holds this, and puts it back as it was.
+GLOBAL_GENERATOR = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def make_network(architecture: dict[str, Any], seed: int = 0,
         raise ValueError(f"network {kind!r}; it can be {', '.join(kinds)}")
     for name, value in options.items():
         _check_option(name, value)
-    with _BUILDING, torch.random.fork_rng(devices=[]):
+    with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             return kinds[kind](**options)

@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..buffers import scratch
-from ..scene import Panel, Scene
+from ..scene import Chart, Panel, Scene
 
 #: Half-width of the views of 2-D points: the state is noise of unit size, the guess and the data lie in [-1, 1].
 STATE_VIEW, DATA_VIEW, NOISE_VIEW = 1.9, 1.2, 3.2
@@ -37,6 +37,8 @@ class View:
 
     offers: dict[str, PanelSpec]
     default: tuple[str, ...]  #: what is shown at first
+    findings: dict | None = None  #: what is said beside the film, as plain JSON; see `core.debug.showing`
+    finding_charts: tuple[Chart, ...] = ()  #: the charts that it refers to by their number
 
     @property
     def frames(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from core.debug.record import Run
 from core.files import NotWritten
 from core.recipe.recipe import Recipe
 from core.recipe.values import Invalid
@@ -19,6 +20,7 @@ from dashboard.server.door import Door, Limits
 from dashboard.server.foreground import Foreground
 from dashboard.server.jobs import Full, Pool
 from dashboard.server.kept import KeptTrainings
+from dashboard.server.museum import Museum
 from dashboard.server.visitors import Busy, Gone, Visitor, Visitors
 from dashboard.sidebar.answers import Answers
 from dashboard.stage.stream import RunTokens, SceneStream
@@ -45,7 +47,8 @@ class AppState:
         self.pool = Pool(most=limits.trainings, most_each=limits.address_trainings, yields_to=self.foreground)
         self.greeting: SceneStream | None = None  #: what every page opens with; shared, so read only
         self._door = threading.Lock()
-        self.answers = Answers()
+        self.answers, self.museum = Answers(), Museum()
+        self.opened: Run | None = None  #: the trace that the server was started with: every visitor's to look at
         self.recipes: dict[str, Recipe] = {}  #: page → what it shows now
         self._tokens: dict[str, str] = {}  # page → visitor, to know who has gone when a page closes
         self._pages: set[str] = set()  # those whose heartbeat is open
@@ -71,6 +74,9 @@ class AppState:
                     self._tokens = {name: token for name, token in self._tokens.items() if token in self.visitors}
                     self.recipes = {name: recipe for name, recipe in self.recipes.items() if name in self._tokens}
                 self._tokens[session] = self.visitors.enter(known, self.door.address_of(session))
+                visitor = self.visitors.of(self._tokens[session])
+                if self.opened is not None and not visitor.watched:
+                    visitor.open_trace(self.opened)
                 if self.door.has_page(session):
                     self._open_page(session)
             return self._tokens[session]

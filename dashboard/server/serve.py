@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import gradio as gr
 from starlette.middleware import Middleware
 
+from core.debug.record import Run
 from dashboard.server.app_state import AppState
 from dashboard.server.blocks import FairQueue
 from dashboard.server.door import Guard, Limits
@@ -34,18 +36,24 @@ class Address(str):
 
 @contextmanager
 def serve(port: int | None = None, host: str | None = None, share: bool = False,
-          inbrowser: bool = False, limits: Limits | None = None) -> Iterator[Address]:
+          inbrowser: bool = False, limits: Limits | None = None, trace: str | None = None) -> Iterator[Address]:
     """Serve the dashboard while the block lasts; gives its address. OSError if the port is taken.
 
     limits: what a client may have; by default as the environment says. ValueError if it says what cannot be.
+    trace: a file that `run.save` wrote, for the Debug tab; the address leads there. Raises as `Run.load` does.
     """
+    opened = None if trace is None else Run.load(trace)
     with Storage() as storage:
         app = AppState(limits or Limits.of(os.environ), KeptTrainings.of(os.environ))
+        app.opened = opened
         storage.sweep_too(app.kept.sweep)
         page = build(app)
         storage.keep(chunk["path"] for chunk in app.greeting.chunks)
-        with _launched(app, page, server_name=host, server_port=port, share=share, inbrowser=inbrowser):
-            yield Address(page.local_url, lambda: page.server.thread.is_alive() and app.pool.lives)
+        with _launched(app, page, server_name=host, server_port=port, share=share):
+            url = page.local_url + ("?tab=debug&bug=trace" if opened is not None else "")
+            if inbrowser:
+                webbrowser.open(url)
+            yield Address(url, lambda: page.server.thread.is_alive() and app.pool.lives)
 
 
 @contextmanager

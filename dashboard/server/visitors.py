@@ -25,6 +25,7 @@ from dashboard.server.heap import release
 from dashboard.server.jobs import RUNNING, WAITING, Job
 
 MB = 1_000_000
+WATCHED = ("watched", "watched before")  #: under these names a visitor's opened traces are kept
 
 
 class Busy(RuntimeError):
@@ -125,6 +126,18 @@ class Visitor(Brought):
     def training(self) -> Any:
         """Their training, under way or over, as long as it is kept."""
         return self.trace("training")
+
+    @property
+    def watched(self) -> tuple[Any, ...]:
+        """The traces that they opened, the newest first."""
+        return tuple(run for run in map(self.trace, WATCHED) if run is not None)
+
+    def open_trace(self, run: Any) -> None:
+        """Keep a trace; the one that was open before stays beside it."""
+        before = self.trace(WATCHED[0])
+        if before is not None:
+            self.keep(WATCHED[1], before)
+        self.keep(WATCHED[0], run)
 
     @property
     def wants_training(self) -> bool:

@@ -75,6 +75,8 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
         "mine": recipe.model == "mine",
         "noised": recipe.forward == "data" or dataset.kind != "points",  # heat in a room asks for no schedule
         "network": recipe.model in SHIPPED or recipe.model == "mine",
+        "walked": recipe.bug in ("walk", "training"),  # examined is what the recipe says
+        "opened": recipe.bug == "trace",
     }
     return [fact for fact, holds in true.items() if holds]
 

@@ -22,6 +22,10 @@ PRESET_SETS = {name: {"prediction_type": "auto", "schedule": schedule}
 #: Tooltips of buttons, by their id.
 BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the data become noise once more",
            "branch": "Change something in the recipe, then go on from this step: parent and branch are compared",
+           "examine": "Let the Doctor look at this very walk, line by line",
+           "examine-training": "Let the Doctor look at this training, and at a walk with what it has learned",
+           "surprise": "A script with a fault in it, or none: find the line", "own-trace":
+           "What run.save wrote, in your own program; it is yours alone, and nothing in it can run",
            "look": "Hold predicted against true noise once more", "compare": "Walk all runs once more"}
 #: Fields that are written as text in their control.
 AS_TEXT = ("drop_noise", "guidance_interval", "variants")
@@ -49,6 +53,7 @@ class Controls:
     buttons: dict[str, gr.Button] = field(default_factory=dict)
     groups: dict[str, gr.Column] = field(default_factory=dict)
     examples: gr.Dropdown | None = None
+    trace: gr.UploadButton | None = None  #: by which a trace is brought
     status: gr.HTML | None = None  #: where a training stands, above its buttons
 
     @property
@@ -155,15 +160,21 @@ def needs(*facts: str) -> list[str]:
 def build_controls() -> Controls:
     """The whole sidebar, inside the block that is open. Groups that belong to one tab carry the class ns-for-<tab>."""
     c = Controls()
-    with gr.Column(elem_classes=["ns-group"], min_width=0):
+    with gr.Column(elem_classes=["ns-group", "ns-for-debug"], min_width=0):
+        gr.HTML("<h3>Examine</h3>", padding=False)
+        c.add("bug")
+        c.add("against")
+        c.trace = gr.UploadButton("Open a trace …", size="sm", elem_id="own-trace",
+                                  file_types=[".trace", ".safetensors"])
+    with gr.Column(elem_classes=["ns-group", *needs("walked")], min_width=0):
         gr.HTML("<h3>Data</h3>", padding=False)
         c.fields["data"] = Picker(DEFAULTS["data"], elem_id="field-data")
         with gr.Column(elem_classes=needs("rows"), min_width=0):
             c.add("train_size")
         c.groups["own"] = gr.Accordion("your own data", open=False, elem_classes=["ns-own"])
-    with gr.Column(elem_classes=["ns-group"], min_width=0):
+    with gr.Column(elem_classes=["ns-group", *needs("walked")], min_width=0):
         gr.HTML("<h3>Model</h3>", padding=False)
-        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-lens", "ns-for-compare"], min_width=0):
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-lens", "ns-for-compare", "ns-for-debug"], min_width=0):
             c.add("model")
             with gr.Column(elem_classes=needs("mine"), min_width=0):
                 c.add("weights")
@@ -191,7 +202,8 @@ def build_controls() -> Controls:
         c.examples = gr.Dropdown(["your own", *EXAMPLES], value="your own", label="example", filterable=False,
                                  elem_id="field-example", elem_classes=["ns-row"])
         c.fields["variants"] = VariantRows(SPECS["variants"].text(DEFAULTS["variants"]), elem_id="field-variants")
-    asking = ["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory", *needs("labels")]
+    asking = ["ns-group", "ns-for-denoise", "ns-for-compare", "ns-for-debug", "ns-unless-memory",
+              *needs("labels", "walked")]
     with gr.Column(elem_classes=asking, min_width=0):
         gr.HTML("<h3>Guidance</h3>", padding=False)
         c.add("label")
@@ -201,7 +213,8 @@ def build_controls() -> Controls:
             c.add("guidance_scale")
             c.add("guidance_method")
             c.add("guidance_interval")
-    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare", "ns-unless-memory"], min_width=0):
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare", "ns-for-debug", "ns-unless-memory",
+                                 *needs("walked")], min_width=0):
         gr.HTML("<h3>Sampling</h3>", padding=False)
         c.add("sampler")
         c.add("steps")
@@ -215,10 +228,10 @@ def build_controls() -> Controls:
             c.add("lens_samples")
         c.add("seed")
         c.buttons["dice"] = gr.Button("another seed", size="sm", elem_classes=["ns-dice"])
-    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens", "ns-for-compare", "ns-unless-memory"],
-                   min_width=0):
+    with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens", "ns-for-compare", "ns-for-debug",
+                                 "ns-unless-memory", *needs("walked")], min_width=0):
         gr.HTML("<h3>Interventions</h3>", padding=False)
-        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-compare"], min_width=0):
+        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-compare", "ns-for-debug"], min_width=0):
             c.add("drop_noise")
             c.add("nudge")
         c.add("time_shift")
@@ -229,6 +242,10 @@ def build_controls() -> Controls:
     with gr.Row(elem_classes=["ns-actions", "ns-for-denoise"]):
         c.buttons["denoise"] = gr.Button("Denoise", variant="primary", elem_id="denoise")
         c.buttons["branch"] = gr.Button("Branch here", elem_id="branch", elem_classes=["ns-unless-memory"])
+        c.buttons["examine"] = gr.Button("Examine", elem_id="examine", elem_classes=["ns-unless-memory"])
+    with gr.Row(elem_classes=["ns-actions", "ns-for-debug"]):
+        c.buttons["surprise"] = gr.Button("Surprise me", variant="primary", elem_id="surprise")
+        c.buttons["debug"] = gr.Button("Examine again", elem_id="debug")
     with gr.Row(elem_classes=["ns-actions", "ns-for-compare"]):
         c.buttons["compare"] = gr.Button("Compare", variant="primary", elem_id="compare")
     with gr.Row(elem_classes=["ns-actions", "ns-for-forward"]):
@@ -243,4 +260,5 @@ def build_controls() -> Controls:
             c.buttons["resume"] = gr.Button("Resume", variant="primary", elem_id="resume", visible=False)
             c.buttons["stop"] = gr.Button("Stop", elem_id="stop", visible=False)
             c.buttons["reset"] = gr.Button("Reset", elem_id="reset", visible=False)
+            c.buttons["examine_training"] = gr.Button("Examine", elem_id="examine-training", visible=False)
     return c

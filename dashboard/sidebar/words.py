@@ -10,6 +10,8 @@ from core.recipe.recipe import FIELDS, OWN, SPECS
 
 #: What the next training is made from, and nothing else.
 TRAINING = ("preset", "prediction_type", "weighting", "time_sampling", "labels", "baseline", "train_steps", "batch")
+#: What is examined.
+DEBUG = ("bug", "against")
 #: What says how a film is looked at, not what it is made from.
 VIEW = ("tab", "panels", "frame")
 
@@ -18,7 +20,7 @@ def uses(tab: str) -> tuple[str, ...]:
     """The fields that what this tab shows is made from."""
     if tab in ("train", "clocks"):
         return ("data", "train_size", "schedule", "T", "seed", *TRAINING)
-    others = (*TRAINING, *VIEW, *(() if tab == "compare" else ("variants",)))
+    others = (*TRAINING, *VIEW, *(() if tab == "compare" else ("variants",)), *(() if tab == "debug" else DEBUG))
     return tuple(name for name in SPECS if name not in others)
 
 

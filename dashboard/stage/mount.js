@@ -31,7 +31,7 @@ export function stage(element, options, { props, trigger, watch, events }) {
   const tell = (event, data) => { if (events.includes(event)) trigger(event, data); };
   let exporter = null;
   const own = new Stage(element.querySelector('.ns-root'), options, {
-    bring, tell,
+    bring, tell, asked: true,
     exporter: its => (exporter = new Exporter(options.formats, its, wish => tell('export', wish))),
     begun: its => known(element.noisescope, its.order),
   });

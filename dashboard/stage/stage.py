@@ -14,6 +14,7 @@ film again with one more chunk. Events, as `event: gr.EventData`:
 | seek   | frame                            | a hand has moved the playhead and come to rest |
 | export | format, size, fps, every, pacing, panels, frame, sample | answer with `export_state(…)` |
 | stop   |                                  | the visitor has seen enough of a film that is still being made |
+| ask    | field, value                     | what stands beside the film asks for another: a field of the recipe |
 """
 
 from __future__ import annotations
@@ -70,13 +71,15 @@ def film(
     shown: Sequence[str] | None = None,
     follow: bool = False,
     made: Mapping[str, str] | None = None,
+    findings: dict | None = None,
 ) -> dict:
     """A stage's value. Keep `name` while chunks are added: another name is another film; by default a new one.
 
     `total` is the number of frames expected, `available` the panels that can be wanted but have not been sent, as
     {"key", "title", "note"}. `frame` and `shown` put playhead and chips where a link says; without them they stay where
     the visitor has left them. `follow` keeps the playhead on the newest frame until a hand takes it. `made` says what
-    the film was made from, in words by the recipe's field.
+    the film was made from, in words by the recipe's field. `findings` is the file (`chunk(pack_findings(…))`) of what
+    is said beside it.
     """
     value = {"film": name or secrets.token_hex(8), "chunks": list(chunks), "done": done, "total": total}
     value |= {"available": list(available), "follow": follow, "made": dict(made or {})}
@@ -84,6 +87,8 @@ def film(
         value["frame"] = frame
     if shown is not None:
         value["shown"] = list(shown)
+    if findings is not None:
+        value["findings"] = findings
     return value
 
 
@@ -128,7 +133,7 @@ class Stage(gr.HTML):
                           renew=renew, formats=list(formats))
         # An event exists for Gradio if its name stands quoted in the script.
         script = f"""
-            const events = ['want', 'shown', 'seek', 'export', 'stop'];
+            const events = ['want', 'shown', 'seek', 'export', 'stop', 'ask'];
             Noisescope.stage(element, {given}, {{ props, trigger, watch, events }});
         """
         super().__init__(value, html_template=TEMPLATE, js_on_load=script, apply_default_css=False, elem_id=elem_id,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from copy import copy
 
 from core.drawing.stage import pack
+from core.drawing.stage.pack import pack_findings
 from core.scene import Scene
 from core.views import View
 from dashboard.sidebar.words import words
@@ -38,6 +39,7 @@ class SceneStream:
         self.latest: list[dict] = []  # charts that a later look replaces
         self.sent = 0
         self.done = False  #: whether no more frames will come
+        self.findings = None if film.findings is None else chunk(pack_findings(film.findings, film.finding_charts))
         self._lock = threading.RLock()  # a panel may be wanted while the film streams
 
     def copy(self) -> SceneStream:
@@ -62,7 +64,8 @@ class SceneStream:
                 self.chunks.append(self._pack(tuple(self.keys), self.sent, end))
                 self.sent, self.latest = end, []
             return stage_value(self.chunks + self.latest, name=self.name, done=self.done, total=self.film.total,
-                               available=offers, frame=self.frame, shown=self.shown, follow=self.follow, made=self.made)
+                               available=offers, frame=self.frame, shown=self.shown, follow=self.follow, made=self.made,
+                               findings=self.findings)
 
     def refreshed(self, done: bool) -> dict:
         """The same, with the charts as they are now even if no frame has come: the last frame is sent again."""

@@ -37,7 +37,8 @@ class TrainTab:
 
     @property
     def outputs(self) -> list:
-        buttons = [self.controls.buttons[name] for name in ("train", "pause", "resume", "stop", "reset")]
+        buttons = [self.controls.buttons[name]
+                   for name in ("train", "pause", "resume", "stop", "reset", "examine_training")]
         settings = [self.controls.fields[name] for name in ("model", "sampler", "steps")]
         return [self.stage, self.clocks, self.controls.status, *settings, *buttons]
 
@@ -168,13 +169,14 @@ async def follow(app: AppState, visitor: Visitor, session: str) -> AsyncIterator
     if training.kept:
         clocks = SceneStream(await asyncio.to_thread(app.foreground.run, training.clocks))
         visitor.keep(f"clocks/{session}", clocks)
-        yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), *KEPT, *[gr.skip()] * 5]
+        yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), *KEPT, *[gr.skip()] * 6]
 
 
 def buttons_for(job: Job | None) -> list:
-    """Which of Train, Pause, Go on, Stop, Reset can be pressed."""
+    """Which of Train, Pause, Go on, Stop, Reset, Examine can be pressed."""
     idle, paused = job is None or job.state in ENDED, job is not None and job.state == PAUSED
-    visible = (idle, not idle and not paused, paused, not idle, job is not None and idle)
+    over = job is not None and idle
+    visible = (idle, not idle and not paused, paused, not idle, over, over)
     return [gr.update(visible=v) for v in visible]
 
 

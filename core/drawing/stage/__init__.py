@@ -24,7 +24,8 @@ __all__ = ["frames", "link", "pack", "style", "tables"]
 def style() -> str:
     """The style of every stage; the colours are `--ns-…` variables, which the page gives."""
     lengths = "; ".join(f"--ns-panel-{name}: {value}px" for name, value in MARKS["panels"].items())
-    return f".ns-root {{ {lengths} }}\n" + (HERE / "stage.css").read_text("utf-8")
+    sheets = [(HERE / name).read_text("utf-8") for name in ("stage.css", "doctor.css")]
+    return "\n".join([f".ns-root {{ {lengths} }}", *sheets])
 
 
 @cache

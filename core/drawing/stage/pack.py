@@ -73,6 +73,12 @@ def pack(scene: Scene, first: int = 0, total: int | None = None, keys: Sequence[
     return arrays.behind(header)
 
 
+def pack_findings(findings: dict, charts: Sequence[Chart]) -> bytes:
+    """What is said beside a film, as plain JSON, with the charts that it refers to by their number."""
+    arrays = _Arrays()
+    return arrays.behind({"findings": findings, "charts": [_chart(chart, arrays) for chart in charts]})
+
+
 def frames(scene: Scene, first: int, stop: int | None = None) -> Scene:
     """Frames [first, stop) of a scene, for `pack(frames(scene, first, stop), first)`; curves stay whole."""
     part = slice(first, stop)

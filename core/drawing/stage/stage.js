@@ -2,6 +2,7 @@
 // The stage: panels in step under one playhead, with the equation of this step and the charts that share its cursor.
 
 import { arrangeCards, chartCard } from './chart.js';
+import { Doctor } from './doctor.js';
 import { make } from './dom.js';
 import { subject } from './format.js';
 import { Loader } from './loader.js';
@@ -75,11 +76,12 @@ export class Stage {
    * @param {{question: string, shown: string[], empty: string, autoplay: boolean, uses: string[], renew: string}} options
    * @param {object} world
    * @param {(path: string) => Promise<ArrayBuffer>} world.bring where chunks come from
-   * @param {(event: string, data: object) => void} world.tell hears what a person does: want, shown, seek, stop
+   * @param {(event: string, data: object) => void} world.tell hears what a person does: want, shown, seek, stop, ask
+   * @param {boolean} [world.asked] whether anybody answers to ask
    * @param {(stage: Stage) => {node: Element, allow: (there: boolean) => void, remove: () => void} | null} [world.exporter]
    * @param {(stage: Stage) => void} [world.begun] hears that the first frames of a film are there
    */
-  constructor(root, options, { bring, tell, exporter = () => null, begun = () => {} }) {
+  constructor(root, options, { bring, tell, asked = false, exporter = () => null, begun = () => {} }) {
     this.options = options;
     this.trigger = tell;
     this.begun = begun;
@@ -90,6 +92,8 @@ export class Stage {
     this.transport.startOfJump = () => this.number(this.transport.frame);
     this.transport.jumpTo = value => this.nearest(value);
     this.exporter = exporter(this);
+    const ask = asked ? (field, value) => this.trigger('ask', { field, value }) : null;
+    this.doctor = new Doctor({ bring, ask });
     this.loader = new Loader({ bring, arrived: () => this.arrived(), failed: error => this.complain(error) });
     this.build(root);
     this.stop = onTheme(() => this.soon());
@@ -112,7 +116,7 @@ export class Stage {
       make('header', 'ns-head', {}, this.question, this.sentence), this.chips,
       make('section', 'ns-card ns-screen', {},
         make('div', 'ns-view', {}, this.panels, this.empty, this.made), this.transport.node, this.note),
-      this.below);
+      this.doctor.node, this.below);
     this.question.textContent = this.options.question;
     this.empty.append(make('span', '', {}, this.options.empty));
     root.replaceChildren(this.node);
@@ -124,6 +128,7 @@ export class Stage {
   load(value) {
     if (!value || !value.film) {
       this.film = this.loader.film = null;
+      this.doctor.load(null);
       this.compare();
       this.arrange();
       this.transport.pause();
@@ -131,6 +136,7 @@ export class Stage {
       return;
     }
     this.value = value;
+    this.doctor.load(value.findings);
     const before = this.film;
     this.film = this.loader.load(value);
     if (before !== this.film) this.begin(before);
@@ -413,6 +419,7 @@ export class Stage {
     this.stop();
     this.sight.disconnect();
     if (this.exporter) this.exporter.remove();
+    this.doctor.remove();
     this.transport.pause();
     for (const view of this.views.values()) view.remove();
     for (const card of this.cards) card.remove();

@@ -1,0 +1,148 @@
+"""Oracle swap: one half of a program is put in the place of its counterpart that is known to be right.
+
+Its own sampler, as it was identified, with the exact denoiser of the data that training saw; and what its network said,
+with a step that lands where it should. Whichever brings the samples to the data clears the half that was kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .identify import Levels, endings
+from .record import Arrival, Run, Walk
+
+#: Samples of a replay, rows of data, and pairs of them over all steps at most.
+SAMPLES, ROWS, PAIRS = 128, 1024, 150_000_000
+#: Rows of either side that a distance is worked out from.
+COMPARED = 400
+#: Samples are far from the data if they are so much of the data's own size away, and more than chance explains.
+FAR, CHANCE = 0.35, 2.0
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A walk that was not taken: its states (K + 1, N, ...), or why it cannot be."""
+
+    states: np.ndarray | None
+    why: str = ""
+
+
+def posterior_mean(data: np.ndarray, x: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
+    """E[x0 | x_t = x] for data that are just these rows: Σ_i softmax_i(−|x − alpha·y_i|²/(2·sigma²))·y_i.
+
+    data (R, ...), x (N, ...) → (N, ...).
+    """
+    rows, flat = data.reshape(len(data), -1), x.reshape(len(x), -1)
+    logits = alpha * (flat @ rows.T) - 0.5 * alpha**2 * (rows**2).sum(1)
+    logits = logits / max(sigma**2, 1e-6)
+    weights = np.exp(logits - logits.max(1, keepdims=True))
+    return ((weights / weights.sum(1, keepdims=True)) @ rows).reshape(x.shape)
+
+
+def with_exact_denoiser(run: Run, walk: Walk, levels: Levels | None) -> Replay:
+    """The program's sampler as it was identified, from its own start, told by the exact denoiser what the output is."""
+    if run.data is None:
+        return Replay(None, "no data were seen: train inside the block, or give x0 to run.train")
+    if levels is None or levels.kind in (None, "none", "other"):
+        return Replay(None, "it is not known what the output means")
+    if walk.calls[0].x is None or run.data.shape[1:] != walk.calls[0].x.shape[1:]:
+        return Replay(None, "the states are not of the shape of the data")
+    arrivals = [call.arrival for call in walk.calls[1:]] + [end_of(walk, levels)]
+    if any(a is None or not a.terms or a.source not in ("arithmetic", "least squares") for a in arrivals):
+        return Replay(None, "the coefficients of some steps were not seen")
+    table = levels.many(np.array([call.t for call in walk.calls]))
+    if not np.isfinite(table[:, :4]).all():
+        return Replay(None, "some steps are at a t that training never had")
+    rng = np.random.default_rng(0)
+    x = walk.calls[0].x[:SAMPLES].astype(np.float64)
+    most = max(64, min(ROWS, PAIRS // (len(x) * len(walk.calls))))
+    data = run.data[rng.permutation(len(run.data))[:most]].astype(np.float64)
+    states, outputs = [x], []
+    for (alpha, sigma, u, v, _), arrival in zip(table, arrivals):
+        x0 = posterior_mean(data, states[-1], alpha, sigma)
+        eps = (states[-1] - alpha * x0) / sigma if sigma > 1e-4 else 0 * x0
+        outputs.append(u * x0 + v * eps)
+        with np.errstate(all="ignore"):
+            states.append(_arrive(arrival, states, outputs, rng))
+    return Replay(np.stack(states).astype(np.float32))
+
+
+def _arrive(arrival: Arrival, states: list[np.ndarray], outputs: list[np.ndarray], rng) -> np.ndarray:
+    """The sum that a state is made of; what was drawn is drawn anew, with the mean and spread that it had."""
+    x, draws = np.zeros_like(states[0]), {}
+    for term in arrival.terms:
+        if term.kind == "z":
+            if term.call not in draws:
+                about = arrival.draws[term.call] if term.call < len(arrival.draws) else {}
+                shape = (1, *x.shape[1:]) if about.get("alike") or about.get("shape", [0])[:1] == [1] else x.shape
+                scale = (about.get("mean", 0.0), about.get("std", 1.0)) if not about.get("modulated") else (0.0, 1.0)
+                draws[term.call] = scale[0] + scale[1] * rng.standard_normal(shape)
+            x = x + term.factor * draws[term.call]
+        else:
+            x = x + term.factor * (states if term.kind == "x" else outputs)[term.call]
+    return x
+
+
+def end_of(walk: Walk, levels: Levels | None) -> Arrival | None:
+    """The sum that the last step was: of all that the last output went into, what is nearest to data at t = 0."""
+    if not walk.ends:
+        return None
+    if levels is None:
+        return walk.ends[-1]
+    found = endings(walk, levels)
+    off = [abs(x.A - 1) + abs(x.E) if np.isfinite([x.A, x.E]).all() else np.inf for x in found]
+    return walk.ends[int(np.argmin(off))] if np.isfinite(off).any() else walk.ends[-1]
+
+
+def energy_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """√(2·E|a − b| − E|a − a'| − E|b − b'|), 0 for one distribution (Székely & Rizzo 2013)."""
+    a, b = (x.reshape(len(x), -1).astype(np.float64)[:COMPARED] for x in (a, b))
+
+    def apart(p, q, same):
+        square = (p**2).sum(1)[:, None] + (q**2).sum(1) - 2 * p @ q.T
+        total = np.sqrt(np.maximum(square, 0)).sum()
+        return total / (len(p) * (len(q) - same))
+
+    return float(np.sqrt(max(0.0, 2 * apart(a, b, 0) - apart(a, a, 1) - apart(b, b, 1))))
+
+
+def halves(run: Run, ends: dict[str, np.ndarray]) -> dict | None:
+    """How far the ends of some walks are from the data, beside other data; None where no data were seen.
+
+    {"rows": [{"name", "distance", "far"}, …], "says": one sentence, "size": a distance that would be large}
+    """
+    data = run.data
+    if data is None or len(data) < 32:
+        return None
+    mixed = data[np.random.default_rng(0).permutation(len(data))]
+    half = min(COMPARED, len(mixed) // 2)
+    first = mixed[:half]
+    size = float(np.sqrt(2 * np.var(first.reshape(half, -1), axis=0).sum()))  # of one row from another, about
+    rows = []
+    for name, end in ends.items():
+        if end.shape[1:] != data.shape[1:] or len(end) < 4:
+            continue
+        distance = energy_distance(np.clip(end, -1e6, 1e6), first) if np.isfinite(end).all() else None
+        far = distance is None or distance**2 > max(FAR**2 * size, CHANCE * size * (1 / len(end) + 1 / half))
+        rows.append({"name": name, "distance": distance, "far": bool(far)})
+    return {"rows": rows, "says": _conclusion([row["far"] for row in rows]), "size": FAR * size**0.5}
+
+
+def _conclusion(far: list[bool]) -> str:
+    """What follows from which are far of: the walk, its sampler with the exact denoiser, its network with ours."""
+    if len(far) < 3:
+        return ""
+    if not far[0]:
+        return "Your samples look like the data that training saw."
+    return {
+        (True, False): "Your sampler misses the data even with the exact denoiser, and your network reaches them with "
+                       "a sampler of ours: the fault is in the sampler.",
+        (False, True): "Your sampler reaches the data with the exact denoiser, and your network misses them with a "
+                       "sampler of ours: the fault is in the network or in its training.",
+        (True, True): "Both halves miss the data, each with a sound counterpart: look at what they share, the noise "
+                      "levels, the time and the data; or both are at fault.",
+        (False, False): "Each half reaches the data with a sound counterpart: the fault is small, or in how the two "
+                        "fit together.",
+    }[far[1], far[2]]

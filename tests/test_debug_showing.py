@@ -1,0 +1,188 @@
+"""What is shown of a watched run: its walk as a film, its lines beside the closed form, and either half's oracle."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from core.debug import Run
+from core.debug.cases import museum
+from core.debug.cases.live import turns
+from core.debug.oracle import energy_distance, posterior_mean
+from core.debug.showing import EXACT, OTHER, show
+from core.recipe.recipe import Recipe
+from core.runs.examine import SURPRISE, TRACE, case_of, examine
+from core.runs.resolve import CannotShow
+
+T = 50
+BETAS = np.linspace(0.002, 0.4, T)
+ALPHA_BAR = np.cumprod(1 - BETAS)
+
+
+def guess(x, i):
+    """E[x0 | x_t] of data of two points, ±1 in every coordinate by itself."""
+    return np.tanh(x * np.sqrt(ALPHA_BAR[i]) / (1 - ALPHA_BAR[i]))
+
+
+def told(std=np.sqrt) -> Run:
+    """A DDPM in NumPy with the best network there is, fed in by hand; `std` makes a step's std of beta."""
+    rng, run = np.random.default_rng(0), Run()
+
+    def net(x, i):
+        b = ALPHA_BAR[i]
+        return (x - np.sqrt(b) * guess(x, i)) / np.sqrt(1 - b)
+
+    for t in rng.permutation(np.tile(np.arange(T), 12)).reshape(-1, 40):
+        x0, eps = rng.choice([-1.0, 1.0], (40, 2)), rng.normal(size=(40, 2))
+        a = ALPHA_BAR[t][:, None]
+        x_t = np.sqrt(a) * x0 + np.sqrt(1 - a) * eps
+        run.train(x_t=x_t, t=t, output=np.stack([net(x, i) for x, i in zip(x_t, t)]), target=eps, x0=x0, noise=eps)
+    x = rng.normal(size=(64, 2))
+    for i in reversed(range(T)):
+        e, z = net(x, i), rng.normal(size=x.shape)
+        s = (x - BETAS[i] / np.sqrt(1 - ALPHA_BAR[i]) * e) / np.sqrt(1 - BETAS[i]) + (std(BETAS[i]) * z if i else 0)
+        run.step(x_t=x, t=i, output=e, x_s=s, noise=z)
+        x = s
+    return run
+
+
+@pytest.fixture(scope="module")
+def view():
+    return show(told())
+
+
+def test_a_watched_walk_is_a_film_of_what_the_program_had(view):
+    run, scene = told(), view.scene(("x_t", "x0", "eps"))
+    assert scene.frames == T + 1 and scene.panel("x_t").data.shape == (T + 1, 64, 2)
+    assert np.array_equal(scene.panel("x_t").data[0], run.walks[0].calls[0].x)
+    assert np.array_equal(scene.panel("x_t").data[-1], run.walks[0].final)
+    x = scene.panel("x_t").data[7].astype(np.float64)
+    # of float32 states over a small alpha
+    assert np.allclose(scene.panel("x0").data[7], guess(x, T - 1 - 7), atol=1e-4)
+
+
+def test_the_numbers_of_a_step_are_those_of_the_paper(view):
+    numbers, i = view.scene(()).numbers, T - 1 - 7
+    assert numbers["t"][7] == i
+    assert numbers["a"][7] == pytest.approx(1 / np.sqrt(1 - BETAS[i]), rel=1e-5)
+    assert numbers["b"][7] == pytest.approx(-BETAS[i] / np.sqrt((1 - ALPHA_BAR[i]) * (1 - BETAS[i])), rel=1e-4)
+    assert numbers["c"][7] == pytest.approx(np.sqrt(BETAS[i]), rel=1e-4)
+
+
+def test_every_line_says_what_was_measured_and_all_of_it_is_plain_json(view):
+    found = json.loads(json.dumps(view.findings, allow_nan=False))
+    assert found["verdict"] == "healthy" and [len(part["lines"]) for part in found["algorithm"]] == [8, 9]
+    assert {"forward", "target", "step", "step_noise", "time"} <= found["charts"].keys()
+    assert all(0 <= at < len(view.finding_charts) for places in found["charts"].values() for at in places)
+
+
+def test_the_dots_of_a_sound_step_lie_on_the_curve_of_the_closed_form(view):
+    a, b, _ = (view.finding_charts[at] for at in view.findings["charts"]["step"])
+    for chart in (a, b):
+        curve, dots = chart.series
+        assert np.allclose(curve.y, dots.y, rtol=1e-3, atol=1e-4)
+
+
+def test_a_wrong_line_is_red_and_its_dots_are_off_the_curve():
+    view = show(told(std=lambda beta: beta))
+    assert view.findings["verdict"] == "wrong" and view.findings["places"]["step_noise"] == "wrong"
+    chart = view.finding_charts[view.findings["charts"]["step_noise"][0]]
+    sound, dots = (series for series in chart.series if series.label in ("√β", "step"))
+    assert np.abs(sound.y - dots.y).max() > 0.1
+    assert any(series.palette == "wrong" for chart in view.scene(()).charts for series in chart.series)
+
+
+def test_the_exact_denoiser_of_two_points_is_a_hyperbolic_tangent():
+    data, x = np.array([[-1.0], [1.0]]), np.linspace(-2, 2, 9)[:, None]
+    assert np.allclose(posterior_mean(data, x, 0.6, 0.8), np.tanh(0.6 * x / 0.64))
+
+
+def test_energy_distance_is_that_of_the_textbook_for_two_points():
+    # E|a − b| = 1, and no two of a, or of b, are apart: √2.
+    assert energy_distance(np.zeros((50, 1)), np.ones((50, 1))) == pytest.approx(np.sqrt(2))
+    same = np.random.default_rng(0).normal(size=(300, 2))
+    assert energy_distance(same[:150], same[150:]) < 0.2
+
+
+def test_a_sound_sampler_with_the_exact_denoiser_arrives_at_the_data(view):
+    end = view.scene((EXACT,)).panel(EXACT).data[-1]
+    assert np.allclose(np.abs(end), 1, atol=0.1) and abs(end.mean()) < 0.5
+
+
+def test_before_and_after_the_fix_stand_side_by_side():
+    view = show(told(std=lambda beta: beta), other=told(), other_title="mended")
+    assert view.findings["other"]["places"]["step_noise"] == "healthy"
+    assert view.scene((OTHER,)).panel(OTHER).title == "mended"
+
+
+def test_a_run_without_a_walk_says_what_would_make_one_seen():
+    run = told()
+    run.walks.clear()
+    with pytest.raises(ValueError, match="call the sampler inside the block"):
+        show(run)
+
+
+def test_the_film_of_a_saved_run_is_that_of_the_run(tmp_path):
+    run = told()
+    again = Run.load(run.save(tmp_path / "run.trace"))
+    assert np.array_equal(again.data, run.data) and again.nbytes == pytest.approx(run.nbytes, rel=0.2)
+    for mine, theirs in zip(show(run).scene().panels, show(again).scene().panels):
+        assert np.array_equal(mine.data, theirs.data)
+
+
+# --- the museum, live -------------------------------------------------------------------------------------------------
+def test_a_script_in_turns_does_what_it_does_at_once_and_leaves_everybodys_numbers_alone():
+    case = museum()["flow-backwards"]
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    *turned, last = turns(case, seed=1, steps=3, samples=16)
+    assert torch.equal(torch.rand(3), expected)
+    assert [at.doing for at in turned[:4]] == ["trains"] * 3 + ["samples"] and last.doing == "is over"
+    whole = case.run(seed=1, steps=3, samples=16)
+    assert np.array_equal(last.run.walks[-1].final, whole.walks[-1].final)
+
+
+def test_a_script_that_nobody_wants_any_more_ends_where_it_stands():
+    running = turns(museum()["flow-backwards"], seed=1, steps=3, samples=16)
+    next(running)
+    running.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "case"]
+
+
+def test_either_half_of_a_script_is_held_against_its_oracle():
+    *_, last = turns(museum()["flow-backwards"], seed=1, samples=64)
+    halves = show(last.run).findings["halves"]
+    assert [row["far"] for row in halves["rows"]] == [True, True, False] and "in the sampler" in halves["says"]
+
+
+# --- our own ----------------------------------------------------------------------------------------------------------
+def examined(**fields) -> dict:
+    *_, view = examine(Recipe(steps=20, samples=64, **fields))
+    return view.findings
+
+
+@pytest.mark.parametrize("fields", [{}, {"sampler": "ddpm"}, {"schedule": "flow"}, {"sampler": "heun"}])
+def test_our_own_walks_are_healthy(fields):
+    found = examined(**fields)
+    assert found["verdict"] == "healthy" and not found["causes"]
+
+
+@pytest.mark.parametrize(("fields", "place"), [({"sampler": "ddpm", "drop_noise": (1.0, 0.0)}, "step_noise"),
+                                               ({"time_shift": 0.05}, "time"), ({"scale_eps": 0.9}, "step")])
+def test_an_intervention_is_named(fields, place):
+    assert [cause["place"] for cause in examined(**fields)["causes"]] == [place]
+
+
+def test_a_surprise_is_what_its_seed_says():
+    cases = [case_of(Recipe(bug=SURPRISE, seed=seed)).name for seed in range(40)]
+    assert cases == [case_of(Recipe(bug=SURPRISE, seed=seed)).name for seed in range(40)] and len({*cases}) > 15
+
+
+def test_without_a_trace_it_is_said_how_to_open_one():
+    with pytest.raises(CannotShow, match="press Open a trace"):
+        next(examine(Recipe(bug=TRACE)))
