@@ -21,6 +21,7 @@ from .report import Report
 POINTS = 400
 #: Intervals of t for the loss; rows of data that its floor is worked out from, and noised ones it is a mean of.
 BUCKETS, FLOOR_ROWS, FLOOR_SAMPLES = 20, 1024, 128
+LEAST_FLOOR = 1e-6
 #: The two parts of a program, as Ho et al. 2020 call them.
 ALGORITHMS = (("Algorithm 1: training", "training"), ("Algorithm 2: sampling", "sampling"))
 #: Names of what stands beside a walk.
@@ -39,6 +40,8 @@ def show(run: Run, report: Report | None = None, *, other: Run | None = None, ot
     if other is not None and (states := Seen(other).states) is not None:
         beside[OTHER] = (other_title, f"the states of the other run ({other_title})", states)
     view = WatchedView(seen.watched, beside, seen.charts(), seen.sentence, seen.figures, seen.data_range, about)
+    if OTHER in view.offers:
+        view.default = (view.default[0], OTHER, *view.default[1:])
     view.findings = findings(run, report, seen)
     view.finding_charts = seen.place_charts()
     view.findings["charts"] = {place: [i for i, (p, _) in enumerate(view.finding_charts) if p == place]
@@ -333,7 +336,8 @@ class Seen:
                 continue
             factor = (v - u * sigma / alpha) ** 2 if alpha > 1e-6 else np.nan
             found.append(factor * _floor_at(self.run.data, alpha, sigma))
-        return np.array(found)
+        least = np.array(found)
+        return np.where(least > LEAST_FLOOR, least, np.nan)  # below it each row is known again
 
     # --- the lines of the algorithms ---------------------------------------------------------------------------------
     def place_charts(self) -> list[tuple[str, Chart]]:

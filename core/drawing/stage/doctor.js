@@ -223,10 +223,10 @@ export class Doctor {
 
   choose(line) {
     this.line = line;
-    for (const row of this.node.querySelectorAll('.ns-code')) row.setAttribute('aria-pressed', false);
+    for (const row of this.node.querySelectorAll('.ns-code')) row.setAttribute('aria-pressed', 'false');
     const parts = this.found.algorithm, at = line.number ? `script-${line.number - 1}`
       : parts.map(part => [part.title[10], part.lines.indexOf(line)]).filter(([, i]) => i >= 0).map(([k, i]) => `${k}-${i}`)[0];
-    this.node.querySelector(`[data-at="${at}"]`)?.setAttribute('aria-pressed', true);
+    this.node.querySelector(`[data-at="${at}"]`)?.setAttribute('aria-pressed', 'true');
     if (!this.revealed) this.drawHead();
     this.drawDetail();
   }
@@ -308,7 +308,7 @@ export class Doctor {
     if (!row || (event.key !== 'ArrowDown' && event.key !== 'ArrowUp')) return;
     event.preventDefault();
     event.stopPropagation();
-    const rows = [...this.node.querySelectorAll('.ns-code')], next = rows[rows.indexOf(row) + (event.key === 'ArrowDown' ? 1 : -1)];
+    const rows = /** @type {HTMLElement[]} */ ([...this.node.querySelectorAll('.ns-code')]), next = rows[rows.indexOf(row) + (event.key === 'ArrowDown' ? 1 : -1)];
     if (next) next.focus();
   }
 
