@@ -94,7 +94,8 @@ class Calls:
 
     def gif(self, recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format: str = "gif", size: int = 224,
             fps: int = 20, every: int = 1, request: gr.Request = None) -> dict:
-        """A film of the recipe as a file: film is denoise, lens, forward or compare, format gif, mp4, webp or png.
+        """A film of the recipe as a file: film is denoise, lens, forward or compare, format gif, mp4, webp, png
+        or html.
 
         Panels by their keys; of another film than denoise give "" for its own choice.
         """

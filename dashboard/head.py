@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from core.drawing.stage import link, style, tables
+from core.drawing.stage import in_script, link, style, tables
 
 HERE = Path(__file__).parent
 STYLES = ("sidebar/sidebar.css", "page/page.css")
@@ -31,7 +30,3 @@ def scripts() -> str:
     """All scripts of the page as one: `Noisescope` is what `page/main.js` exports."""
     return link(HERE / "page" / "main.js", "Noisescope")
 
-
-def in_script(**values) -> str:
-    """Values as a JavaScript expression that stands safely inside a script."""
-    return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")

@@ -6,17 +6,9 @@ import inspect
 
 import gradio as gr
 
-from core.drawing.palettes import DARK, LIGHT, Theme
+from core.drawing.stage import SANS, tokens
 
-SANS = ("system-ui", "-apple-system", "Segoe UI", "DejaVu Sans", "Helvetica Neue", "Arial", "sans-serif")
 MONO = ("ui-monospace", "DejaVu Sans Mono", "Menlo", "Consolas", "monospace")
-
-#: Tokens of the page alone: quiet fills, the slider's track, and what is unusual.
-EXTRA = {
-    "light": {"quiet": "#f1f1ee", "track": "#e0e0dc", "unusual": "#a16207"},
-    "dark": {"quiet": "#1f2327", "track": "#343a40", "unusual": "#e3b341"},
-}
-
 
 #: Which token each of Gradio's colours takes.
 COLOURS = {
@@ -69,15 +61,7 @@ def theme() -> gr.themes.Base:
 
 def css() -> str:
     """The page's style: the tokens as `--ns-…` for the stage, and Gradio's shell made quiet and dense."""
-    return f"{_tokens(':root', LIGHT)}\n{_tokens('.dark', DARK)}\n{_PAGE}"
-
-
-def _tokens(selector: str, theme: Theme) -> str:
-    tokens = {name: getattr(theme, name) for name in ("bg", "panel", "ink", "sub", "line", "accent", "accent_weak",
-                                                     "wrong")}
-    tokens |= EXTRA[theme.name]
-    declared = "; ".join(f"--ns-{name.replace('_', '-')}: {value}" for name, value in tokens.items())
-    return f"{selector} {{ {declared}; color-scheme: {theme.name} }}"
+    return f"{tokens()}\n{_PAGE}"
 
 
 _PAGE = """

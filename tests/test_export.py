@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from core.drawing.export import Stopped, estimate, export, playlist, read_recipe, to_bytes
+from core.drawing.export import FORMATS, Stopped, estimate, export, playlist, read_recipe, to_bytes
 from core.drawing.gif import GifWriter
 from core.drawing.renderer import Renderer
 from core.scene import Panel, Scene
@@ -110,7 +110,7 @@ def test_a_pacing_without_its_numbers_or_with_numbers_that_turn_back_is_refused(
 # The recipe
 
 
-@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "mp4"])
+@pytest.mark.parametrize("suffix", FORMATS)
 def test_the_recipe_with_its_seed_can_be_read_from_the_file(tmp_path, suffix):
     path = export(film_scene(), tmp_path / f"film.{suffix}", **SMALL)
     assert read_recipe(path) == {**ABOUT, "steps": 100}
@@ -127,7 +127,7 @@ def test_a_gif_of_someone_else_holds_no_recipe(tmp_path):
 
 
 def test_a_recipe_is_found_by_what_a_file_is_and_not_by_its_name(tmp_path):
-    for kind in ("gif", "webp", "png", "mp4"):
+    for kind in FORMATS:
         path = export(film_scene(), tmp_path / f"film.{kind}", **SMALL).rename(tmp_path / f"{kind}.bin")
         assert read_recipe(path)["seed"] == 7
 
@@ -147,7 +147,7 @@ def test_a_comment_is_looked_at_before_it_is_parsed(tmp_path, comment, says):
 
 
 def test_a_film_that_is_cut_short_or_made_of_noise_holds_no_recipe(tmp_path):
-    for kind in ("gif", "webp", "png", "mp4"):
+    for kind in FORMATS:
         path = export(film_scene(), tmp_path / f"film.{kind}", **SMALL)
         whole = path.read_bytes()
         for length in (0, 3, 12, 20, 40):
@@ -202,7 +202,7 @@ def test_a_gif_loops_for_ever_or_plays_once(tmp_path, loop):
         assert image.info.get("loop") == (0 if loop else None)
 
 
-@pytest.mark.parametrize("format", ["gif", "webp", "mp4", "png"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_the_expected_size_is_near_the_size(format):
     film = film_scene(60)
     assert estimate(film, format, **SMALL) == pytest.approx(len(to_bytes(film, format, **SMALL)), rel=0.3)

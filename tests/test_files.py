@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.drawing.export import export
+from core.drawing.export import FORMATS, export
 from core.files import NotWritten, atomic_write, leftovers
 from core.scene import Panel, Scene
 
@@ -80,7 +80,7 @@ def full_disk(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
-@pytest.mark.parametrize("kind", ["gif", "mp4", "webp", "png"])
+@pytest.mark.parametrize("kind", FORMATS)
 def test_a_full_disk_is_said_whatever_is_written_and_what_was_there_stays(full_disk, capfd, kind):
     panel = Panel("x", "x", "", "images", np.zeros((3, 1, 8, 8, 1), np.float32), (0.0, 1.0))
     scene = Scene((panel,), {"t": np.linspace(1, 0, 3)})

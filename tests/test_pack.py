@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 
 import numpy as np
 import pytest
 
-from core.drawing.stage.pack import NAN16, VIEW, frames, pack, quantise
+from core.drawing.stage.pack import NAN16, VIEW, differences, frames, pack, quantise
 from core.scene import Chart, Panel, Scene, Series
 
 TIMES = np.linspace(1, 0, 5)
@@ -164,3 +165,27 @@ def test_a_map_behind_pictures_or_of_several_channels_is_refused():
         pack(scene(images(map=np.zeros((2, 2)))))
     with pytest.raises(ValueError, match=r"\(2, 2, 3\)"):
         pack(scene(points(np.zeros((5, 2, 2)), map=np.zeros((2, 2, 3)))))
+
+
+@pytest.mark.parametrize("dtype", ["<i2", "u1"])
+def test_codes_written_as_differences_are_the_codes_again(dtype):
+    info = np.iinfo(dtype)
+    rng = np.random.default_rng(0)
+    codes = rng.integers(info.min, info.max, (6, 5, 2), endpoint=True).astype(dtype)
+    codes[:2] = [[[info.min, info.max]], [[info.max, info.min]]]  # the longest steps there are
+    coded = differences(codes).astype(np.int64)
+    assert coded.shape == (codes.itemsize, codes.size)
+    zigzag = sum(plane << (8 * n) for n, plane in enumerate(coded)).reshape(codes.shape)
+    assert np.array_equal(np.cumsum((zigzag >> 1) ^ -(zigzag & 1), 0).astype(dtype), codes)
+
+
+def test_differences_are_written_where_they_compress_better_and_only_there():
+    walk = np.cumsum(np.random.default_rng(0).normal(0, 0.003, (40, 200, 2)), 0)
+    times = np.linspace(1, 0, 40)
+    panel = points(walk, (-1.0, 1.0))
+    noise = images(np.random.default_rng(0).uniform(-1, 1, (40, 4, 8, 8, 1)).astype(np.float32))
+    film = Scene((panel, noise), {"t": times})
+    plain, coded = (pack(film, delta=delta) for delta in (False, True))
+    told = [panel["codes"].get("coding") for panel in unpacked(coded)[0]["panels"]]
+    assert told == ["delta", None] and "coding" not in unpacked(plain)[0]["panels"][0]["codes"]
+    assert len(zlib.compress(coded)) < 0.8 * len(zlib.compress(plain))

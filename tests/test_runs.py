@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.data.datasets import Dataset, load
 from core.denoisers.exact import Exact
-from core.drawing.export import read_recipe
+from core.drawing.export import FORMATS, read_recipe
 from core.forward import noised
 from core.probes.noise_error import loss_floor
 from core.recipe.recipe import Recipe
@@ -518,7 +518,7 @@ def stream():
     return SceneStream(finished(denoise(EXACT.with_(samples=5))))
 
 
-@pytest.mark.parametrize("kind", ["gif", "mp4", "webp", "png"])
+@pytest.mark.parametrize("kind", FORMATS)
 def test_what_stands_on_a_stage_becomes_a_file_with_its_recipe(stream, here, kind):
     told = list(export_stream(stream, {"format": kind, "size": 64, "panels": ["x_t", "x0"]}, here, "a/../b c"))
     *shares, (done, path) = told

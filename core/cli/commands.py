@@ -383,6 +383,8 @@ def gif(options: argparse.Namespace, command: str) -> None:
             checked = True
     scene = film.scene(panels)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if "{megabytes" in FORMATS[path.suffix[1:].lower()].expects:
+        print(f"{path} will have {estimate(scene, path.suffix[1:], **look) / 1e6:.2f} MB")
     with Bar(scene.frames, f"draw {path.name}", "frames") as bar:
         export(scene, path, progress=lambda drawn, _: bar(drawn), **look)
     print(f"{path}: {scene.frames} frames, {path.stat().st_size:,} bytes, seed {asked.recipe.seed}")

@@ -163,8 +163,8 @@ examples:
 
 GIF = f"""\
 Make a film of a walk from noise to data: panels side by side in step. The suffix of --out
-says as what: {suffixes()}; a PNG is a strip of stills. The file carries its
-recipe, and the command that makes it again.
+says as what: {suffixes()}. A .png is a strip of stills, an .html a page with
+the playhead in it. The file carries its recipe, and the command that makes it again.
 """
 
 GIF_EXAMPLES = """\

@@ -1,4 +1,4 @@
-"""Scene → file: GIF, MP4, animated WebP, or a PNG strip, each with the recipe it can be made again from.
+"""Scene → file: GIF, MP4, animated WebP, a PNG strip or a page, each with the recipe it can be made again from.
 
     export(scene, "trex.gif", fps=25, pacing="log_snr")
     read_recipe("trex.gif")
@@ -9,6 +9,7 @@
 | .webp  | the frames as they are drawn, lossless                              | Exif, ImageDescription     |
 | .mp4   | H.264, yuv420p, crf 18: lossy, but small where noise fills the film | the container's comment    |
 | .png   | `count` frames side by side with their times                        | tEXt chunk "Comment"       |
+| .html  | the stage itself: a playhead to take in hand, chips, charts, numbers | a script of JSON           |
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ..files import atomic_write
 from ..scene import Scene
 from .gif import GifWriter, contents
 from .renderer import Renderer, strip
+from .stage.page import page, recipe_in
 
 PACINGS = ("frame", "t", "log_snr")
 MADE_WITH = "noisescope"
@@ -58,6 +60,7 @@ class _Job:
     hold: float
     loop: bool
     recipe: str
+    side: int | None
     progress: Callable[[int, int], None] | None = None
     stop: Callable[[], bool] | None = None
 
@@ -164,7 +167,7 @@ def estimate(scene: Scene, format: str = "gif", fps: float = 25, every: int = 1,
             FORMATS[format].write(replace(job, shots=[job.shots[i] for i in chosen]), part)
             return part.stat().st_size
 
-    if format == "png" or total <= runs * length:
+    if format in ("png", "html") or total <= runs * length:
         return encoded(list(range(total)))
     heads = np.linspace(0, total - length, runs).astype(int).tolist()
     alone = encoded(heads)
@@ -221,7 +224,7 @@ def _job(scene: Scene, format: str, fps: float, every: int, hold: float, pacing:
         chosen = ticks[np.linspace(0, len(ticks) - 1, min(count, len(ticks))).round().astype(int)]
         shots = [(int(k), 1) for k in chosen]
     recipe = json.dumps({"made with": MADE_WITH, "recipe": scene.about}, default=_plain)
-    return _Job(film, shots, fps, hold, loop, recipe, progress, stop)
+    return _Job(film, shots, fps, hold, loop, recipe, size, progress, stop)
 
 
 def _plain(value):
@@ -290,6 +293,21 @@ def _mp4_comment(path: Path) -> str:
     return re.sub(r"\\(.)", r"\1", found[1]) if found else ""
 
 
+def _write_html(job: _Job, path: Path) -> None:
+    def drawn(done: int, total: int) -> None:
+        if job.stop is not None and job.stop():
+            raise Stopped(f"the export was stopped after {done} of {total} frames")
+        if job.progress is not None:
+            job.progress(done, total)
+
+    path.write_text(page(job.film.scene, job.recipe, job.shots, fps=job.fps, hold=job.hold, loop=job.loop,
+                         side=job.side, dark=job.film.theme.name == "dark", drawn=drawn), "utf-8")  # fmt: skip
+
+
+def _html_comment(path: Path) -> str:
+    return recipe_in(path, MAX_JSON)
+
+
 def _gif_comment(path: Path) -> bytes:
     with path.open("rb") as file:
         return contents(file, 0, MAX_JSON).comment
@@ -304,7 +322,7 @@ class Format:
     begins    whether a file that begins with these 12 bytes is one
     comment   the recipe in such a file, as text; nothing is decoded for it
     settings  which of size, fps, every and pacing mean something for it
-    expects   a template of what will come, of {frames} and {seconds}
+    expects   a template of what will come, of {frames}, {seconds} and, where `estimate` is quick, {megabytes}
     """
 
     label: str
@@ -322,6 +340,8 @@ FORMATS: dict[str, Format] = {
     "webp": Format("WebP", _write_webp, lambda first: first[8:12] == b"WEBP", _image_comment),
     "png": Format("PNG strip", _write_png, lambda first: first[:4] == b"\x89PNG", _image_comment,
                   expects="up to 8 pictures"),
+    "html": Format("HTML", _write_html, lambda first: first[:9].lower() == b"<!doctype", _html_comment,
+                   expects="{frames:.0f} frames, {megabytes:.2g} MB"),
 }
 
 

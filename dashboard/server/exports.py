@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core.drawing.export import export
+from core.drawing.export import estimate, export
 from core.runs.resolve import CannotShow
+from core.scene import Scene
 from core.views import TraceView
 from dashboard.stage.formats import OFFERED
 from dashboard.stage.stream import SceneStream
@@ -65,6 +66,21 @@ def export_stream(stream: SceneStream, wish: dict, folder: Path,
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def weight(stream: SceneStream, wish: dict) -> int:
+    """The bytes that the file of a wish would have. ValueError for what cannot be, and for what no film is."""
+    options = options_of(wish)
+    kind, panels = options.pop("format"), options.pop("panels")
+    scene = stream.scene(panels)
+    return estimate(scene, kind, **_paced(scene, options))
+
+
+def _paced(scene: Scene, options: dict) -> dict:
+    """Options as this film can have them: training steps have no t to be even in, and heat spreads and comes back."""
+    ways = np.sign(np.diff(scene.numbers.get(options["pacing"], ())))
+    turns = not ways.any() or ways.min() < 0 < ways.max()
+    return {**options, "pacing": "frame"} if turns else options
+
+
 def _exported(stream: SceneStream, options: dict, folder: Path, name: str) -> Iterator[tuple[float, Path | None]]:
     name = re.sub(r"[^\w-]", "-", name)
     kind, panels = options.pop("format"), options.pop("panels")
@@ -74,10 +90,7 @@ def _exported(stream: SceneStream, options: dict, folder: Path, name: str) -> It
         yield 1.0, stream.film.trace.save(folder / f"{name}.safetensors")
         return
     scene = stream.scene(panels)
-    ways = np.sign(np.diff(scene.numbers.get(options["pacing"], ())))
-    if not ways.any() or ways.min() < 0 < ways.max():
-        options["pacing"] = "frame"  # training steps have no t to be even in, and heat spreads and comes back
-    yield from _written(scene, folder / f"{name}.{kind}", options)
+    yield from _written(scene, folder / f"{name}.{kind}", _paced(scene, options))
 
 
 def _written(scene, path: Path, options: dict) -> Iterator[tuple[float, Path | None]]:

@@ -34,6 +34,8 @@ export class Exporter {
   message = make('span', 'ns-message', { role: 'status' });
   button = make('button', 'ns-pill', { type: 'button', 'aria-haspopup': 'dialog', 'aria-expanded': false }, 'export');
   pending = false; // a wish that is not answered yet
+  weighed = 0; // which question for what it will weigh was the last
+  tells = megabytes => String(megabytes);
 
   /**
    * @param {{name: string, label: string, settings: string[], expects: string}[]} formats what there is; `expects` is a
@@ -92,12 +94,19 @@ export class Exporter {
     const { format, every, fps } = this.options(), { settings, expects } = this.formats.find(f => f.name === format);
     for (const [name, row] of Object.entries(this.fields)) row.hidden = !settings.includes(name);
     const frames = Math.ceil((this.stage.film ? this.stage.film.total : 0) / (settings.includes('every') ? every : 1));
-    this.expected.textContent = fill(expects, name => ({ frames, seconds: frames / fps })[name]);
+    this.tells = megabytes => fill(expects, name => ({ frames, seconds: frames / fps, megabytes })[name]);
+    this.expected.textContent = this.tells(NaN);
+    // What it will weigh the server knows; of two answers the later one counts.
+    if (expects.includes('{megabytes')) this.ask({ ...this.options(), weigh: ++this.weighed });
   }
 
   // {progress 0…1, message, file: {url, orig_name}} from the server
   state(state) {
     if (!state) return; // Gradio's None is ""
+    if (state.weighed) {
+      if (state.weighed === this.weighed) this.expected.textContent = this.tells(state.bytes / 1e6);
+      return;
+    }
     const busy = state.progress !== undefined && state.progress < 1 && !state.file;
     this.bar.value = state.progress || 0;
     this.bar.style.visibility = busy ? 'visible' : 'hidden';

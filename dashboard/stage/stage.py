@@ -13,6 +13,7 @@ film again with one more chunk. Events, as `event: gr.EventData`:
 | shown  | keys                             | the choice of panels has changed |
 | seek   | frame                            | a hand has moved the playhead and come to rest |
 | export | format, size, fps, every, pacing, panels, frame, sample | answer with `export_state(…)` |
+| export | the same, and weigh, a number    | answer with `export_weight(…)`: what the file would weigh |
 | stop   |                                  | the visitor has seen enough of a film that is still being made |
 | ask    | field, value                     | what stands beside the film asks for another: a field of the recipe |
 """
@@ -27,8 +28,8 @@ import gradio as gr
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
+from core.drawing.stage import in_script
 from core.files import atomic_write, not_written
-from dashboard.head import in_script
 from dashboard.stage.formats import OFFERED
 
 TEMPLATE = '<div class="ns-root"></div>'
@@ -101,6 +102,11 @@ def export_state(progress: float = 0.0, message: str = "", path: str | Path | No
     if path is not None:
         state["file"] = FileData(path=str(path), orig_name=Path(path).name).model_dump()
     return gr.update(export_state=state)
+
+
+def export_weight(question: int, size: int):
+    """What an export handler answers to a wish with `weigh`: the bytes that the file would have."""
+    return gr.update(export_state={"weighed": question, "bytes": size})
 
 
 class Stage(gr.HTML):

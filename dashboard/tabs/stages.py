@@ -12,11 +12,11 @@ from core.recipe.recipe import Recipe
 from core.recipe.values import shown
 from core.views import View
 from dashboard.server.app_state import AppState, said_with, user_error, while_newest
-from dashboard.server.exports import export_stream
+from dashboard.server.exports import export_stream, weight
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.controls import Controls
 from dashboard.sidebar.words import uses
-from dashboard.stage import Stage, export_state
+from dashboard.stage import Stage, export_state, export_weight
 from dashboard.stage.stage import new_folder
 from dashboard.stage.stream import play
 
@@ -70,8 +70,13 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
         visitor = app.visitor(token, request.session_hash)
         try:
             stream = app.stream(visitor, request.session_hash, tab)
+            wish = said_with(event)
+            if isinstance(wish.get("weigh"), int):
+                with app.foreground.work():
+                    yield export_weight(wish["weigh"], weight(stream, wish))
+                return
             name = f"noisescope-{tab}-{stream.film.about.get('data', '')}"
-            for done, path in export_stream(stream, said_with(event), new_folder(), name):
+            for done, path in export_stream(stream, wish, new_folder(), name):
                 said = f"ready: {Path(path).stat().st_size / 1e6:.2f} MB" if path else f"{100 * done:.0f} %"
                 yield export_state(done, said, path)
         except Exception as error:

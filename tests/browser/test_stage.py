@@ -21,7 +21,7 @@ from core.drawing.stage import frames, link, pack
 from core.scene import Chart, Panel, Scene, Series
 from dashboard import theme
 from dashboard.head import head
-from dashboard.stage import Stage, chunk, export_state, film
+from dashboard.stage import Stage, chunk, export_state, export_weight, film
 
 #: The scripts of the stage.
 SCRIPTS = Path(stage_room.__file__).parent
@@ -117,6 +117,9 @@ def url(heard, pace):
 
     def export(event: gr.EventData):
         heard.append(("export", event._data))
+        if "weigh" in event._data:
+            yield export_weight(event._data["weigh"], 1_234_567)
+            return
         yield export_state(0.5, "half way")
         yield export_state(1.0, "no", None)
 
@@ -492,6 +495,17 @@ def test_export_hands_the_wish_to_the_server_and_shows_its_answer(stage, heard):
     assert name == "export"
     assert {k: wish[k] for k in ("format", "every", "panels", "theme")} == {
         "format": "webp", "every": 1, "panels": ["x_t", "eps"], "theme": "light"}  # fmt: skip
+    assert page.is_enabled("#pictures .ns-popover .ns-primary")
+
+
+def test_what_a_page_of_a_film_will_weigh_is_said_before_it_is_made(stage, heard):
+    page, _ = stage()
+    page.click("#pictures .ns-export > button")
+    heard.clear()
+    page.select_option("#pictures .ns-popover select >> nth=0", "html")
+    page.wait_for_function("document.querySelector('#pictures .ns-expected').textContent === '20 frames, 1.2 MB'")
+    (_, wish), = heard
+    assert wish["format"] == "html" and wish["panels"] == ["x_t", "eps"]
     assert page.is_enabled("#pictures .ns-popover .ns-primary")
 
 

@@ -5,19 +5,39 @@ Its scripts are ES modules without a build step; `link` makes them one script fo
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..marks import MARKS
-from ..palettes import THEMES
+from ..palettes import DARK, LIGHT, THEMES, Theme
 from ..palettes import tables as tables_of
 from .link import link
 from .pack import frames, pack
 
 HERE = Path(__file__).parent
 
-__all__ = ["frames", "link", "pack", "style", "tables"]
+SANS = ("system-ui", "-apple-system", "Segoe UI", "DejaVu Sans", "Helvetica Neue", "Arial", "sans-serif")
+#: Tokens of pages alone: quiet fills, the slider's track, and what is unusual.
+EXTRA = {
+    "light": {"quiet": "#f1f1ee", "track": "#e0e0dc", "unusual": "#a16207"},
+    "dark": {"quiet": "#1f2327", "track": "#343a40", "unusual": "#e3b341"},
+}
+
+__all__ = ["SANS", "frames", "in_script", "link", "pack", "style", "tables", "tokens"]
+
+
+def tokens() -> str:
+    """The colours of a page with stages, as `--ns-…` variables: light, and dark below an element of class `dark`."""
+    return f"{_tokens(':root', LIGHT)}\n{_tokens('.dark', DARK)}"
+
+
+def _tokens(selector: str, theme: Theme) -> str:
+    names = ("bg", "panel", "ink", "sub", "line", "accent", "accent_weak", "wrong")
+    colours = {name: getattr(theme, name) for name in names} | EXTRA[theme.name]
+    declared = "; ".join(f"--ns-{name.replace('_', '-')}: {value}" for name, value in colours.items())
+    return f"{selector} {{ {declared}; color-scheme: {theme.name} }}"
 
 
 @cache
@@ -32,3 +52,8 @@ def style() -> str:
 def tables() -> dict[str, Any]:
     """Colours and tokens of both themes, for `dress` in `look.js`."""
     return {name: {**tables_of(name), "tokens": dict(tables_of(name)["tokens"])} for name in THEMES}
+
+
+def in_script(**values) -> str:
+    """Values as a JavaScript expression that stands safely inside a script."""
+    return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")

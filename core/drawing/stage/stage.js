@@ -73,7 +73,14 @@ export class Stage {
 
   /**
    * @param {Element} root what it stands in
-   * @param {{question: string, shown: string[], empty: string, autoplay: boolean, uses: string[], renew: string}} options
+   * @param {object} options
+   * @param {string} options.question the headline
+   * @param {string[]} options.shown panels that are on at first
+   * @param {string} options.empty what to do while there is no film
+   * @param {boolean} options.autoplay
+   * @param {string[]} options.uses fields of the recipe that a film here is made from
+   * @param {string} options.renew what to do where the recipe has changed
+   * @param {{seconds?: number, starts?: number[], hold: number}} [options.clock] see Transport
    * @param {object} world
    * @param {(path: string) => Promise<ArrayBuffer>} world.bring where chunks come from
    * @param {(event: string, data: object) => void} world.tell hears what a person does: want, shown, seek, stop, ask
@@ -88,6 +95,7 @@ export class Stage {
     this.transport = new Transport({
       show: () => this.soon(),
       moved: frame => this.tell('seek', { frame }),
+      clock: options.clock,
     });
     this.transport.startOfJump = () => this.number(this.transport.frame);
     this.transport.jumpTo = value => this.nearest(value);

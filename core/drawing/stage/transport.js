@@ -5,20 +5,32 @@ import { make, svg } from './dom.js';
 
 const PLAY = 'M4.5 2.5v11l9-5.5z', PAUSE = 'M4 2.5h3v11H4zM9 2.5h3v11H9z';
 const SPEEDS = [0.25, 0.5, 1, 2, 4];
-const SECONDS = 6; // a film of any length takes this long at 1×
-const HOLD = 0.8; // and rests this long on its last frame before it begins again
+/**
+ * A film of any length takes 6 s at 1×, and rests on its last frame before it begins again.
+ * @type {{seconds?: number, starts?: number[], hold: number}}
+ */
+const CLOCK = { seconds: 6, hold: 0.8 };
 
 /**
  * Where the playhead stands, and how long it has rested on the last frame: `run` seconds of film and `passed` seconds of
  * the clock later. It waits for what has not arrived, rests on the last frame and, in a loop, begins again.
  * @returns {[number, number]}
  */
-export function advance({ at, rest }, run, passed, { ready, total, loop }) {
+export function advance({ at, rest }, run, passed, { ready, total, loop, clock = CLOCK }) {
   const end = total - 1;
-  at = Math.min(at + run * end / SECONDS, ready - 1);
+  at = Math.min(clock.starts ? later(clock.starts, at, run) : at + run * end / clock.seconds, ready - 1);
   if (at < end) return [at, rest];
   rest += passed;
-  return loop && rest > HOLD ? [0, 0] : [at, rest];
+  return loop && rest > clock.hold ? [0, 0] : [at, rest];
+}
+
+// From a place between two frames, where each frame begins at its own second, to that so much later.
+function later(starts, at, run) {
+  let k = Math.floor(at);
+  const length = () => starts[k + 1] - starts[k];
+  const time = k + 1 < starts.length ? starts[k] + (at - k) * length() + run : Infinity;
+  while (k + 1 < starts.length && starts[k + 1] <= time) k++;
+  return k + 1 < starts.length ? k + (time - starts[k]) / length() : k;
 }
 
 export class Transport {
@@ -43,8 +55,15 @@ export class Transport {
   pace = make('button', 'ns-pill', { type: 'button', title: 'Speed' });
   again = make('button', 'ns-pill', { type: 'button', title: 'Begin again at the end' }, 'loop');
 
-  // `show(frame)` paints; `moved(frame)` tells that a person has put the playhead somewhere.
-  constructor({ show, moved }) {
+  /**
+   * @param {object} uses
+   * @param {(frame: number) => void} uses.show paints
+   * @param {(frame: number) => void} uses.moved tells that a person has put the playhead somewhere
+   * @param {{seconds?: number, starts?: number[], hold: number}} [uses.clock] how long a film takes, or at which second
+   *   each frame begins; and how long it rests on the last one
+   */
+  constructor({ show, moved, clock = CLOCK }) {
+    this.clockwork = clock;
     this.show = show;
     this.moved = moved;
     this.jump.hidden = true;
@@ -160,7 +179,8 @@ export class Transport {
       if (before !== null) {
         const passed = Math.min(0.25, (now - before) / 1000);
         if (Math.floor(at) !== this.frame) at = this.frame;
-        [at, rest] = advance({ at, rest }, passed * this.speed, passed, this);
+        const { ready, total, loop, clockwork: clock } = this;
+        [at, rest] = advance({ at, rest }, passed * this.speed, passed, { ready, total, loop, clock });
         if (at >= this.total - 1 && !this.loop) { this.go(this.total - 1); return this.pause(); }
         if (Math.floor(at) !== this.frame) this.go(Math.floor(at));
       }

@@ -1,0 +1,59 @@
+// @ts-check
+// A page that is one film and nothing else. It opens from a disk, in a frame, in a notebook, and asks nobody for anything:
+// what it shows lies in it, deflated and in base64.
+
+import { make } from './dom.js';
+import { dress } from './look.js';
+import { Stage } from './stage.js';
+
+/** What lies in the element of that id. */
+function unpacked(id) {
+  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), letter => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'))).arrayBuffer();
+}
+
+// Light or dark as the reader's system asks, until the button says otherwise.
+function themes(dark) {
+  const asked = matchMedia('(prefers-color-scheme: dark)'), { classList } = document.body;
+  const follow = () => classList.toggle('dark', dark || asked.matches);
+  const button = make('button', 'ns-pill ns-theme', { type: 'button', 'aria-label': 'light or dark' }, '◐');
+  button.onclick = () => {
+    asked.removeEventListener('change', follow);
+    classList.toggle('dark');
+  };
+  asked.addEventListener('change', follow);
+  follow();
+  return button;
+}
+
+// A frame of the same origin, as a notebook has it, is made as high as what stands in it.
+function fit() {
+  const frame = /** @type {HTMLElement | null} */ (window.frameElement); // null for one of another origin
+  if (!frame || !frame.hasAttribute('data-fits')) return;
+  const height = () => { frame.style.height = `${document.body.offsetHeight}px`; };
+  new ResizeObserver(height).observe(document.body);
+}
+
+/**
+ * @param {object} film
+ * @param {string[]} film.chunks ids of the elements that hold it, in their order
+ * @param {string} film.colours and its colours
+ * @param {string[]} film.shown panels that are on at first
+ * @param {number} film.total frames
+ * @param {string} film.question the headline
+ * @param {boolean} film.dark whether it begins dark, whatever the system asks
+ * @param {boolean} film.loop
+ * @param {{starts: number[], hold: number}} film.clock
+ */
+export async function play({ chunks, colours, shown, total, question, dark, loop, clock }) {
+  const theme = themes(dark), root = document.getElementById('stage');
+  fit();
+  dress(JSON.parse(new TextDecoder().decode(await unpacked(colours))));
+  const options = { question, shown, empty: 'opening …', autoplay: true, uses: [], renew: '', clock };
+  const stage = new Stage(root, options, { bring: unpacked, tell: () => {} });
+  stage.transport.loop = loop;
+  stage.transport.label();
+  stage.transport.node.append(theme);
+  Object.assign(root, { noisescope: stage.handle });
+  stage.load({ film: 'film', chunks: chunks.map(path => ({ path })), done: true, total });
+}

@@ -1,0 +1,143 @@
+"""A film as one HTML file, opened from the disk without a network: the stage itself, in a reader's hands."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from core.drawing.export import export
+from core.scene import Chart, Panel, Scene, Series
+
+STAGE = "document.getElementById('stage').noisescope"
+STEPS = 80
+
+
+def scene() -> Scene:
+    t = np.linspace(1, 0, STEPS + 1)
+    way = np.stack([np.linspace(-0.75, 0.75, STEPS + 1), np.zeros(STEPS + 1)], -1)
+    dot = np.repeat(way[:, None], 3, 1)
+    wide = np.concatenate([dot, np.random.default_rng(0).normal(0, 0.5, (STEPS + 1, 500, 2))], 1)
+    grey = np.linspace(-1, 1, STEPS + 1)[:, None, None, None, None] * np.ones((1, 1, 4, 4, 1))
+    panels = (Panel("x_t", "x_{t}", "the state", "points", dot.astype(np.float32), (-1.0, 1.0), "accent"),
+              Panel("many", "many", "many", "points", wide.astype(np.float32), (-1.0, 1.0), "ink"),
+              Panel("grey", "grey", "from black to white", "images", grey.astype(np.float32), (-1.0, 1.0)))
+    curve = Chart("error", (Series("network", t, t**2),), cursor=t, ends=("noise", "data"), flip=True)
+    return Scene(panels, {"t": t, "k": np.arange(STEPS + 1.0)}, clock="step {k:.0f}", sentence="now t = {t:.3f}",
+                 formula="x_{s} = x_{t}", charts=(curve,), about={"data": "trex", "steps": STEPS})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory) -> Path:
+    return export(scene(), tmp_path_factory.mktemp("film") / "film.html", hold=0)
+
+
+@pytest.fixture
+def opened(browser):
+    """(path, **context) → its page, once a frame is painted. No request may leave it, no script may fail."""
+    contexts, wrong = [], []
+
+    def open_film(path: Path, **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 850}, "offline": True, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or wrong.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_selector(".ns-canvas")
+        return page
+
+    yield open_film
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def at(page, frame: int, root=None) -> None:
+    """The film stands at a frame: it says so, and its canvases show it."""
+    expect((root or page).locator(".ns-clock")).to_have_text(f"step {frame}")
+
+
+def pixel(page, key: str, x: float, y: float) -> list[int]:
+    return page.evaluate("""([key, x, y]) => {
+        const canvas = document.querySelector(`figure[data-key="${key}"] canvas`);
+        return [...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data];
+    }""", [key, x, y])
+
+
+def test_it_plays_from_the_disk_and_every_frame_is_painted_as_it_is(opened, film):
+    page = opened(film)
+    expect(page.locator(".ns-play")).to_have_attribute("aria-label", "pause")
+    expect(page.locator(".ns-chip")).to_have_count(3)
+    for frame in (0, 40, STEPS):  # of the first part, the second and the last
+        page.evaluate(f"{STAGE}.seek({frame})")
+        at(page, frame)
+        page.evaluate(f"{STAGE}.paint({frame})")
+        x = (-0.75 + 1.5 * frame / STEPS + 1) / 2
+        assert pixel(page, "x_t", x, 0.5)[3] > 150 and pixel(page, "x_t", 1 - x + 0.11, 0.3)[3] == 0
+        assert abs(pixel(page, "grey", 0.5, 0.5)[0] - 255 * frame / STEPS) <= 1
+    expect(page.locator(".ns-sentence")).to_have_text("now t = 0.000")
+    assert page.locator(".ns-chart canvas").get_attribute("aria-label") == "chart: error"
+
+
+def test_keys_chips_and_the_chart_work_and_nothing_is_there_that_needs_a_server(opened, film):
+    page = opened(film)
+    page.keyboard.press("Home")
+    at(page, 0)
+    page.keyboard.press("ArrowRight")
+    at(page, 1)
+    page.keyboard.press("End")
+    at(page, STEPS)
+    page.click(".ns-chip[data-key=many]")
+    expect(page.locator(".ns-panel")).to_have_count(2)
+    box = page.locator(".ns-plot").bounding_box()
+    page.mouse.click(box["x"] + 35, box["y"] + 50)
+    assert page.evaluate(f"{STAGE}.frame") < STEPS / 4
+    assert page.locator(".ns-export, .ns-stop:visible").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_light_or_dark_as_the_reader_likes_until_the_button_says_otherwise(opened, film, scheme):
+    page = opened(film, color_scheme=scheme)
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 17, 19)"
+    assert dark == (scheme == "dark")
+    page.click(".ns-theme")
+    assert (page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 17, 19)") != dark
+
+
+def test_who_wants_no_motion_sees_the_end(opened, film):
+    page = opened(film, reduced_motion="reduce")
+    at(page, STEPS)
+    expect(page.locator(".ns-play")).to_have_attribute("aria-label", "play")
+
+
+def test_a_phone_never_scrolls_sideways(opened, film):
+    page = opened(film, viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_it_lives_in_a_frame_that_may_do_nothing_but_run_it(opened, film, tmp_path):
+    outer = tmp_path / "outer.html"
+    outer.write_text(f'<!doctype html><iframe sandbox="allow-scripts" style="width: 900px; height: 800px" '
+                     f'srcdoc="{html.escape(film.read_text())}"></iframe><p class="ns-canvas">beside</p>')
+    page = opened(outer)
+    inner = page.frame_locator("iframe")
+    expect(inner.locator(".ns-panel")).to_have_count(3)
+    inner.locator(".ns-play").click()
+    inner.locator(".ns-seek").press("End")
+    at(page, STEPS, inner)
+
+
+def test_pacing_and_speed_are_those_that_were_asked_for(opened, tmp_path):
+    t = np.array([1.0, 0.9, 0.8, 0.2, 0.0])
+    panel = Panel("x", "x", "", "points", np.zeros((5, 1, 2), np.float32), (-1.0, 1.0), "ink")
+    film = Scene((panel,), {"t": t, "k": np.arange(5.0)}, clock="step {k:.0f}")
+    page = opened(export(film, tmp_path / "film.html", fps=2, pacing="t", loop=False, theme="dark"),
+                  color_scheme="light")
+    assert page.evaluate("document.body.classList.contains('dark')")
+    expect(page.locator(".ns-pill[aria-pressed]")).to_have_attribute("aria-pressed", "false")
+    at(page, 4)  # it gets there and stays
+    expect(page.locator(".ns-play")).to_have_attribute("aria-label", "play")
