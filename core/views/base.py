@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,13 +24,18 @@ PATHS = 60
 
 @dataclass(frozen=True)
 class PanelSpec:
-    """A panel that a film can make: make(first, end) builds it for the frames first … end−1, or once if it is still."""
+    """A panel that a film can make: make(first, end) builds it for the frames first … end−1, or once if it is still.
+
+    holds   what its numbers are where the data are latents: "samples", a row each, which the decoder draws too; or
+            "places" of their space, under which only the decoder's map of it is drawn; "" what has no place there
+    """
 
     key: str
     title: str
     note: str
     make: Callable[[int, int], Panel]
     still: bool = False  #: one frame for the whole film
+    holds: Literal["samples", "places", ""] = ""
 
 
 class View:
@@ -72,14 +78,14 @@ class View:
         return replace(shell, panels=tuple(panels), charts=charts)
 
     def offer(self, key: str, title: str, note: str, make: Callable[[int, int], np.ndarray | Tensor],
-              still: bool = False, **look) -> None:
-        """Offer a panel whose data `make(first, end)` gives; `look` are the other fields of `Panel`."""
+              still: bool = False, holds: Literal["samples", "places", ""] = "", **look) -> None:
+        """Offer a panel whose data `make(first, end)` gives; holds: as of `PanelSpec`; look: the rest of `Panel`."""
         def panel(first: int, end: int) -> Panel:
             data = make(first, end)
             array = data.detach().cpu().float().numpy() if isinstance(data, Tensor) else np.asarray(data, np.float32)
             return Panel(key, title, note, data=array, **look)
 
-        self.offers[key] = PanelSpec(key, title, note, panel, still)
+        self.offers[key] = PanelSpec(key, title, note, panel, still, holds)
 
 
 def pictures(x: Tensor) -> Tensor:

@@ -181,7 +181,7 @@ class CompareView(View):
             self.offer(f"x_{run.key}", f"{run.letter} · {run.label}",
                        f"the latest state of run {run.letter} at this t; all runs begin with the same noise",
                        lambda first, end, run=run: shown(self.state(run, first, end)),
-                       caption=scaled(run.scale, f"{steps:,} step{'s' * (steps != 1)}"), **look)
+                       caption=scaled(run.scale, f"{steps:,} step{'s' * (steps != 1)}"), holds="samples", **look)
 
     def _offer_points(self) -> None:
         state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW))
@@ -191,14 +191,15 @@ class CompareView(View):
                              self.less, [run], palette="accent", caption=scaled(self.scale, view=STATE_VIEW), **state)
             self._offer_each("shift", "A → {run}", "from the points of A to the same of {run}, the mean of each cell",
                              self._shift, [run], kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
-                             scale=0.5, caption=scaled(self.scale, "a cell = 0.5"), backdrop=self.dataset.x0.numpy())
+                             scale=0.5, caption=scaled(self.scale, "a cell = 0.5"), backdrop=self.dataset.x0.numpy(),
+                             holds="places")
         self._offer_each("guess", "{run}: x̂_{{0}}", "the guess of the data in run {run}",
                          lambda run, a, b: self.rows(run, "x0", a, b), self.runs, kind="points",
-                         range=(-DATA_VIEW, DATA_VIEW), palette="accent")
+                         range=(-DATA_VIEW, DATA_VIEW), palette="accent", holds="places")
         self._offer_each("paths", "{run}: paths", "the way of some points in run {run}; the same in all runs",
                          lambda run, a, b: self.state(run, a, b)[:, :PATHS], self.runs, kind="paths",
                          range=(-STATE_VIEW, STATE_VIEW), palette="accent",
-                         caption=scaled(self.scale, f"{PATHS} at most"))
+                         caption=scaled(self.scale, f"{PATHS} at most"), holds="places")
 
     def _shift(self, run: Run, first: int, end: int) -> Tensor:
         return displacement(*(self.state(r, first, end) for r in (self.runs[0], run)), STATE_VIEW)
@@ -210,7 +211,7 @@ class CompareView(View):
                          lambda run, a, b: signed_pictures(self.less(run, a, b)), self.others, kind="images",
                          range=(-2.0, 2.0), palette="signed", caption=scaled(self.scale, view=2.0))
         self._offer_each("guess", "{run}: x̂_{{0}}", "the guess of the data in run {run}",
-                         lambda run, a, b: pictures(self.rows(run, "x0", a, b)), self.runs, **state)
+                         lambda run, a, b: pictures(self.rows(run, "x0", a, b)), self.runs, holds="places", **state)
 
     def shell(self, first: int, end: int) -> Scene:
         numbers = dict(t=self.times.double())

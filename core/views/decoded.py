@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,9 +16,6 @@ from .base import PanelSpec, View
 DECODED = 16  #: how many samples are shown as pictures, unless told
 TILES = 14  #: pictures a side of the map of a plane
 MOST = 6  #: panels that stand side by side
-#: Panels, of whichever film, whose samples are latents; and those that show places of the plane, by how they begin.
-LATENTS = re.compile(r"x0|x_\w|walked|samples|guess|step\d+|nearest")
-PLACES = re.compile(r"x0|x_|walk|samples|guess|data|field|paths|score|shift|step|nearest")
 
 
 def offer_decoded(film: View, shown: int = DECODED) -> None:
@@ -34,7 +30,7 @@ def offer_decoded(film: View, shown: int = DECODED) -> None:
     """
     if film.dataset.decode is None:
         raise ValueError(f"{film.dataset.name} holds {film.dataset.kind} and no latents; there is nothing to decode")
-    latents = [key for key in film.offers if LATENTS.fullmatch(key)]
+    latents = [key for key, spec in film.offers.items() if spec.holds == "samples"]
     for key in latents:
         film.offers[f"decoded_{key}"] = _decoded(film.offers[key], film.dataset.decode, shown)
     drawn = [key for key in film.default if key in latents]
@@ -74,7 +70,7 @@ def _walkers(paths: PanelSpec, shown: int) -> PanelSpec:
         return replace(made, key="walkers", title=title, note=note, data=made.data[:, :shown],
                        caption=f"the first {shown}")
 
-    return PanelSpec("walkers", title, note, make)
+    return PanelSpec("walkers", title, note, make, holds="places")
 
 
 def _draw_map(film: View) -> None:
@@ -95,7 +91,7 @@ def _draw_map(film: View) -> None:
         return panel
 
     for key, offer in film.offers.items():
-        if PLACES.match(key):
+        if offer.holds:
             film.offers[key] = replace(offer, make=mapped(offer.make))
 
 

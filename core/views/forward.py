@@ -62,14 +62,14 @@ class ForwardView(View):
 
     def _offer_points(self):
         state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink",
-                     caption=scaled(self.scale, view=STATE_VIEW))
+                     caption=scaled(self.scale, view=STATE_VIEW), holds="samples")
         jump, stepwise = self._shown(self.jump), self._shown(self.stepwise)
         self.default = ("x_t", "walked", "paths", "density")
         self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form", jump, **state)
         self.offer("walked", "x_{t} step by step", WALKED, stepwise, **state)
         paths = dict(kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
                      caption=scaled(self.scale, f"{PATHS} of {len(self.x0):,}"),
-                     backdrop=self.dataset.x0.numpy())
+                     backdrop=self.dataset.x0.numpy(), holds="places")
         self.offer("paths", "paths, one jump", "the way of some points when ε stays the same",
                    lambda a, b: jump(a, b)[:, :PATHS], **paths)
         self.offer("walked_paths", "paths, step by step", "the way of some points when every step draws fresh noise",
@@ -81,10 +81,10 @@ class ForwardView(View):
         self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: self.eps[None], still=True,
                    kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="ink")
         self.offer("x0", "x_{0}", "the data", lambda a, b: self.x0[None], still=True, kind="points",
-                   range=(-DATA_VIEW, DATA_VIEW), palette="ink")
+                   range=(-DATA_VIEW, DATA_VIEW), palette="ink", holds="samples")
 
     def _offer_pictures(self):
-        data = dict(kind="images", range=(-1.0, 1.0), palette="data")
+        data = dict(kind="images", range=(-1.0, 1.0), palette="data", holds="samples")
         state = data | dict(caption=scaled(self.scale))
         jump, stepwise = self._shown(self.jump), self._shown(self.stepwise)
         self.default = ("x_t", "walked", "eps")

@@ -100,7 +100,8 @@ class _Asked:
 def _offer_fields(film: TraceView, conditional: Denoise, unconditional: Denoise) -> None:
     def arrows(cell: float, palette: str = "accent") -> dict[str, object]:
         return dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette=palette, scale=cell,
-                    caption=scaled(film.scale, f"a cell = {cell:g}"), backdrop=film.dataset.x0.numpy())
+                    caption=scaled(film.scale, f"a cell = {cell:g}"), backdrop=film.dataset.x0.numpy(),
+                    holds="places")
 
     size = torch.cat([film.scale[:-1], film.scale[-2:-1]])  # the last frame's field is that of the last step
 
@@ -111,8 +112,8 @@ def _offer_fields(film: TraceView, conditional: Denoise, unconditional: Denoise)
                lambda a, b: field(conditional, a, b), **arrows(2))
     film.offer("field_u", "−ε̂_{u} as field", "where the model wants to go if it is told no label",
                lambda a, b: field(unconditional, a, b), **arrows(2, "ink"))
-    film.offer("guidance_field", "ε̂_{u} − ε̂_{c} as field", "what guidance adds: σ times the slope of log p(c|x), the "
-               "to where the label is likelier",
+    film.offer("guidance_field", "ε̂_{u} − ε̂_{c} as field", "what guidance adds: σ times the slope of log p(c|x), "
+               "the way to where the label is likelier",
                lambda a, b: field(conditional, a, b) - field(unconditional, a, b), **arrows(1))
 
 

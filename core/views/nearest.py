@@ -65,7 +65,7 @@ def offer_nearest(film: TraceView, dataset: Dataset | None = None) -> None:
     what = "row" if points else "picture"
     film.offer("nearest", f"nearest training {what}",
                f"the training {what} nearest to each guess x̂0: to which one a sample goes, and since when",
-               make, caption=f"of {len(dataset):,}", **look)
+               make, caption=f"of {len(dataset):,}", holds="samples", **look)
     film.more_charts.append(charts)
     film.more_bytes.append(lambda: sum(part.nbytes for found in [*seen.values()] for part in found))
 

@@ -72,7 +72,7 @@ class NoiseErrorView(View):
     def _offer_points(self):
         noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW))
         small = dict(kind="points", range=(-1.0, 1.0), palette="accent")
-        arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), backdrop=self.dataset.x0.numpy())
+        arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), backdrop=self.dataset.x0.numpy(), holds="places")
         score = arrows | dict(scale=2.0, caption=scaled(self.scale, "a cell = 2"))
         field = lambda a, b, denoise, of: vector_field(denoise, self.times[a:b], STATE_VIEW, of, self.scale[a:b])  # noqa: E731
 
@@ -83,13 +83,14 @@ class NoiseErrorView(View):
         row = lambda name: lambda a, b: self.rows(name, a, b)  # noqa: E731
         self.default = ("eps", "eps_hat", "score", "score_exact", "score_error")
         self.offer("x_t", "x_{t}", "the noised data the model is given", self._state, kind="points",
-                   range=(-STATE_VIEW, STATE_VIEW), palette="ink", caption=scaled(self.scale, view=STATE_VIEW))
+                   range=(-STATE_VIEW, STATE_VIEW), palette="ink", caption=scaled(self.scale, view=STATE_VIEW),
+                   holds="samples")
         self.offer("eps", "ε true", "the noise that was really added", lambda a, b: self._true["eps"][None], still=True,
                    palette="ink", **noise)
         self.offer("eps_hat", "ε̂ predicted", "the noise the model sees", row("eps"), palette="accent", **noise)
         self.offer("error", "ε̂ − ε", "predicted less true noise, for each point", self._error("eps", None), **small)
         self.offer("x0", "x̂_{0}", "the model's guess of the data", row("x0"), kind="points",
-                   range=(-DATA_VIEW, DATA_VIEW), palette="accent")
+                   range=(-DATA_VIEW, DATA_VIEW), palette="accent", holds="samples")
         self.offer("score", "σ·score learned", "−ε̂, at every place of the plane: the score ∇log p_t times σ_t",
                    lambda a, b: field(a, b, self.denoise, lambda p: -p.eps), palette="accent", **score)
         self.offer("score_exact", "σ·score true", "the same from the exact denoiser: the true score",
@@ -109,14 +110,15 @@ class NoiseErrorView(View):
         shown = lambda name: lambda a, b: pictures(self.rows(name, a, b))  # noqa: E731
         signed = lambda name: lambda a, b: signed_pictures(self.rows(name, a, b))  # noqa: E731
         self.offer("x_t", "x_{t}", "the noised data the model is given", lambda a, b: pictures(self._state(a, b)),
-                   caption=scaled(self.scale), **state)
+                   caption=scaled(self.scale), holds="samples", **state)
         self.offer("eps", "ε true", "the noise that was really added",
                    lambda a, b: signed_pictures(self._true["eps"][None]), still=True, **noise)
         self.offer("eps_hat", "ε̂ predicted", "the noise the model sees", signed("eps"), **noise)
         self.offer("error", "ε̂ − ε", "predicted less true noise: where the picture is ambiguous",
                    lambda a, b: signed_pictures(self._error("eps", None)(a, b)), **small)
-        self.offer("x0", "x̂_{0}", "the model's guess of the data", shown("x0"), **state)
-        self.offer("data", "x_{0}", "the data", lambda a, b: pictures(self._true["x0"][None]), still=True, **state)
+        self.offer("x0", "x̂_{0}", "the model's guess of the data", shown("x0"), holds="samples", **state)
+        self.offer("data", "x_{0}", "the data", lambda a, b: pictures(self._true["x0"][None]), still=True,
+                   holds="places", **state)
         self.offer("eps_exact", "ε exact", "the best guess that knows the training set by heart", signed("eps_exact"),
                    **noise)
         self.offer("excess", "ε̂ − ε exact", "the model less the exact denoiser of its training set",

@@ -120,20 +120,20 @@ class TraceView(View):
         state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), caption=scaled(self.scale, view=STATE_VIEW))
         noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="accent")
         arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent", scale=2.0,
-                      caption=scaled(self.scale, "a cell = 2"), backdrop=self.dataset.x0.numpy())
+                      caption=scaled(self.scale, "a cell = 2"), backdrop=self.dataset.x0.numpy(), holds="places")
         at = torch.cat([self.scale[:-1], self.scale[-2:-1]])  # fields of the last frame are the last step's
         field = lambda denoise, of: lambda a, b: vector_field(  # noqa: E731
             denoise, self.frame_times(a, b), STATE_VIEW, of, at[a:b])
         self.default = ("x_t", "x0", "field", "paths")
-        self.offer("x_t", "x_{t}", "the state", self.state, palette="ink", **state)
+        self.offer("x_t", "x_{t}", "the state", self.state, palette="ink", holds="samples", **state)
         self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t",
                    lambda a, b: self.quantity("x0", a, b),
-                   kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent")
+                   kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent", holds="samples")
         self.offer("field", "−ε̂ as field", "where the model wants to go: −ε̂ = σ·score, at this t, everywhere",
                    field(self.denoise, lambda p: -p.eps), **arrows)
         self.offer("paths", "paths", "the way of some of the points", lambda a, b: self.state(a, b)[:, :PATHS],
                    kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
-                   caption=scaled(self.scale, f"{PATHS} at most"))
+                   caption=scaled(self.scale, f"{PATHS} at most"), holds="places")
         self.offer("density", "p_{t}", "the density the forward process has at this t, exact, over its maximum",
                    self._density, kind="heat", range=(0.0, 1.0), palette="magnitude",
                    caption=scaled(self.scale, "p / max p"))
@@ -172,9 +172,9 @@ class TraceView(View):
         signed = dict(kind="images", palette="signed")
         self.default = ("x_t", "x0", "eps")
         self.offer("x_t", "x_{t}", "the state", lambda a, b: pictures(self.state(a, b)),
-                   caption=scaled(self.scale), **state)
+                   caption=scaled(self.scale), holds="samples", **state)
         self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t",
-                   lambda a, b: pictures(self.quantity("x0", a, b)), **state)
+                   lambda a, b: pictures(self.quantity("x0", a, b)), holds="samples", **state)
         self.offer("eps", "ε̂", "the noise the model sees in the state",
                    lambda a, b: signed_pictures(self.quantity("eps", a, b)), range=(-3.0, 3.0), **signed)
         self.offer("removed", "x_{t} − mean", "what this step took away",

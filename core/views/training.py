@@ -88,18 +88,20 @@ class TrainingView(View):
         self.default = ("samples", "guess", "field", "data") if points else ("samples", "guess", "data")
         self.offer("samples", "samples",
                    "the same noise, denoised by the network (averaged weights) at this training step",
-                   lambda a, b: shown(torch.stack([p.samples for p in self.previews[a:b]])), **look, **accent)
+                   lambda a, b: shown(torch.stack([p.samples for p in self.previews[a:b]])), holds="samples", **look,
+                   **accent)
         self.offer("guess", f"x̂_{{0}} at t={LOOK_AT}",
                    f"its one-step guess of the data from data noised to t = {LOOK_AT}",
-                   lambda a, b: shown(torch.stack([p.guess for p in self.previews[a:b]])), **look, **accent)
+                   lambda a, b: shown(torch.stack([p.guess for p in self.previews[a:b]])), holds="samples", **look,
+                   **accent)
         if points:
             self.offer("field", f"−ε̂ at t={LOOK_AT}",
                        "the score field (times σ) as the network sees it at this training step",
                        lambda a, b: torch.stack([p.field for p in self.previews[a:b]]),
                        kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent", scale=2.0, caption="a cell = 2",
-                       backdrop=dataset.x0.numpy())
+                       backdrop=dataset.x0.numpy(), holds="places")
         self.offer("data", "data", "what it is trained on", lambda a, b: shown(self._data()[None]), still=True,
-                   **look, **ink)
+                   holds="places", **look, **ink)
 
     def _data(self) -> Tensor:
         count = len(self.previews[0].samples) if self.previews else 16
@@ -183,10 +185,11 @@ class ClocksView(View):
         for step in traces:
             self.offer(f"step{step}", f"x_{{t}}, step {step:,}",
                        f"the state, denoised by the network after {step:,} training steps",
-                       self._rows(step, "x_t"), caption=caption, **state)
+                       self._rows(step, "x_t"), caption=caption, holds="samples", **state)
         for step in traces:
             self.offer(f"guess{step}", f"x̂_{{0}}, step {step:,}",
-                       f"the guess of the data after {step:,} training steps", self._rows(step, "x0"), **guess)
+                       f"the guess of the data after {step:,} training steps", self._rows(step, "x0"),
+                       holds="places", **guess)
 
     def _rows(self, step: int, name: str):
         def make(first: int, end: int) -> Tensor:
