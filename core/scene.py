@@ -8,7 +8,7 @@ builds a scene decides what is true; whoever draws it decides nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -98,10 +98,6 @@ class Scene:
             if panel.key == key:
                 return panel
         raise KeyError(f"no panel {key!r}; there are {', '.join(p.key for p in self.panels)}")
-
-    def only(self, keys: list[str] | tuple[str, ...]) -> Scene:
-        """The same film with these panels, in this order."""
-        return replace(self, panels=tuple(self.panel(key) for key in keys))
 
     def text(self, template: str, frame: int) -> str:
         """A template filled with the numbers of a frame."""

@@ -250,22 +250,22 @@ def test_a_training_in_latents_shows_its_samples_decoded():
     assert decoded.data.shape == (1, DECODED, 16, 16, 1) and samples.map is not None
 
 
+# A capital stands for a panel of samples; what a panel is called says nothing.
 @pytest.mark.parametrize("default, others, then", [
-    (("x_a", "x_b", "less_b"), ("guess_a",), ("x_a", "x_b", "decoded_x_a", "decoded_x_b")),
-    (("x_t", "eps", "eps_hat", "error", "x0"), (), ("x_t", "eps", "eps_hat", "error", "x0")),
-    (("step0", "step9", "step10", "step200"), (),
-     ("decoded_step0", "decoded_step9", "decoded_step10", "decoded_step200")),
-    (("step10", "step200"), ("guess10",), ("step10", "step200", "decoded_step10", "decoded_step200")),
+    ("ABc", "d", ("A", "B", "decoded_A", "decoded_B")), ("AbcdE", "", tuple("AbcdE")),
+    ("ABCD", "", ("decoded_A", "decoded_B", "decoded_C", "decoded_D")),
+    ("AB", "c", ("A", "B", "decoded_A", "decoded_B")),
 ])
 def test_what_is_seen_first_are_latents_and_their_pictures_unless_the_film_is_about_noise(default, others, then):
     film = View()
-    film.dataset, film.offers, film.default = load("latent_digits"), {}, default
-    for key in (*default, *others):
-        film.offer(key, key, "", lambda a, b: np.zeros((b - a, 20, 2)), kind="points", range=(-1.0, 1.0), palette="ink")
+    film.dataset, film.offers, film.default = load("latent_digits"), {}, tuple(default)
+    for key in default + others:
+        film.offer(key, key, "", lambda a, b: np.zeros((b - a, 20, 2)), kind="points", range=(-1.0, 1.0), palette="ink",
+                   holds="samples" if key.isupper() else "")
     offer_decoded(film)
     assert film.default == then == tuple(film.offers)[: len(then)]
     assert {key for key in film.offers if film.offers[key].make(0, 1).kind == "images"} == {
-        f"decoded_{key}" for key in default if key[:2] in ("x_", "x0", "st")}
+        f"decoded_{key}" for key in default if key.isupper()}
 
 
 def test_what_is_no_latent_cannot_be_decoded():

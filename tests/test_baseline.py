@@ -106,7 +106,7 @@ def test_the_sentence_and_the_charts_say_what_was_counted(beside):
 def test_the_film_can_be_drawn_and_packed(beside):
     scene = beside.film.scene(PANELS)
     assert len(pack(scene)) > 1000
-    assert next(Drawn(scene, size=64, sentence=True).frames([3])).any()
+    assert next(Drawn(scene, size=64).frames([3])).any()
 
 
 def test_while_it_trains_the_film_shows_the_moments_so_far():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from core.drawing.export import FORMATS, Stopped, estimate, export, playlist, read_recipe, to_bytes
+from core.drawing.export import FORMATS, Stopped, check, estimate, export, playlist, read_recipe, to_bytes
 from core.drawing.gif import GifWriter
 from core.drawing.renderer import Renderer
 from core.scene import Panel, Scene
@@ -163,7 +163,7 @@ def test_a_film_that_is_cut_short_or_made_of_noise_holds_no_recipe(tmp_path):
 
 
 def test_an_mp4_has_every_frame_the_held_ones_too_and_even_sides(tmp_path):
-    odd = film_scene().only(["x_t"])
+    odd = replace(film_scene(), panels=(film_scene().panel("x_t"),))
     path = export(odd, tmp_path / "film.mp4", fps=10, hold=0.5, size=49, captions=False)
     frames, _ = imageio_ffmpeg.count_frames_and_secs(str(path))
     reader = imageio_ffmpeg.read_frames(str(path))
@@ -206,6 +206,14 @@ def test_a_gif_loops_for_ever_or_plays_once(tmp_path, loop):
 def test_the_expected_size_is_near_the_size(format):
     film = film_scene(60)
     assert estimate(film, format, **SMALL) == pytest.approx(len(to_bytes(film, format, **SMALL)), rel=0.3)
+
+
+@pytest.mark.parametrize("options, says", [({"fps": 51}, "too fast for a GIF"), ({"size": 8}, "size 8"),
+                                           ({"hold": -1}, "hold -1"), ({"theme": "sepia"}, "sepia")])
+def test_what_an_export_would_refuse_is_known_without_it(options, says):
+    check(film_scene(), "gif", **SMALL)
+    with pytest.raises(ValueError, match=says):
+        check(film_scene(), "gif", **SMALL | options)
 
 
 # Progress, stop, failure

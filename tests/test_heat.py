@@ -248,4 +248,4 @@ def test_the_sentence_and_the_chart_say_how_much_is_forgotten(film):
 def test_it_can_be_drawn(film):
     scene = film.scene(tuple(film.offers))
     assert all(isinstance(p, Panel) for p in scene.panels)
-    assert next(Drawn(scene, size=64, sentence=True).frames([70])).any()
+    assert next(Drawn(scene, size=64).frames([70])).any()

@@ -9,7 +9,7 @@ from PIL import ImageFont
 from core.drawing.lettering import FONTS, font, lettering, runs
 from core.drawing.painters import Colours
 from core.drawing.palettes import DARK, LIGHT, THEMES, hues, oklab, table, tables, theme_of
-from core.drawing.renderer import Layout, Renderer, frames, range_text, strip
+from core.drawing.renderer import Layout, Renderer, range_text, strip
 from core.scene import Panel, Scene
 
 BOTH = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
@@ -275,7 +275,7 @@ def mixed() -> Scene:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_all_kinds_together_share_one_palette_of_at_most_256_colours(theme):
-    film = Renderer(mixed(), size=64, theme=theme, sentence=True)
+    film = Renderer(mixed(), size=64, theme=theme)
     drawn = list(film.frames())
     assert len(film.palette) <= 256 and max(f.max() for f in drawn) < len(film.palette)
     assert {f.shape for f in drawn} == {(film.height, film.width)} and drawn[0].dtype == np.uint8
@@ -313,14 +313,6 @@ def test_a_panel_is_framed_by_one_pixel_of_line():
     assert (frame[box.y + 63, box.x : box.x + 64] != line).all()
 
 
-def test_fewer_levels_bound_the_colours_of_noise_and_keep_zero_and_the_ends():
-    values = np.array([-3.0, 0.0, 3.0, 1.1, 1.13]).reshape(1, 1, 1, 5, 1)
-    picture = bare(scene("images", values, (-3, 3), "signed"), scale=1, levels=16)[0]
-    assert np.array_equal(picture[:3], table("signed")[[0, 127, 255]]) and np.array_equal(picture[3], picture[4])
-    noise = scene("images", np.random.default_rng(0).normal(size=(1, 1, 64, 64, 1)))
-    assert len(np.unique(bare(noise, scale=1, levels=16)[..., 0])) <= 16
-
-
 def test_the_caption_is_the_range_unless_the_panel_says_otherwise():
     panel = mixed().panels
     assert [range_text(p) for p in panel[:2]] == ["[-2, 2]", "±3"] and range_text(panel[4]) == "[0, 1]"
@@ -329,7 +321,8 @@ def test_the_caption_is_the_range_unless_the_panel_says_otherwise():
 
 def test_frames_as_pictures_carry_the_palette():
     film = Renderer(mixed(), size=64)
-    for image, frame in zip(frames(mixed(), size=64), film.frames()):
+    for frame in film.frames():
+        image = film.image(frame)
         assert image.mode == "P" and np.array_equal(np.asarray(image.convert("RGB")), film.palette[frame])
 
 
@@ -342,7 +335,7 @@ def test_a_strip_holds_the_chosen_frames_from_left_to_right():
 
 @pytest.mark.parametrize("options, says", [({"size": 15}, "size 15.*16 to 2048"), ({"size": 2049}, "size 2049"),
                                            ({"scale": 0}, "scale 0"), ({"columns": 0}, "columns 0"),
-                                           ({"levels": 2}, "levels 2"), ({"theme": "sepia"}, "sepia")])  # fmt: skip
+                                           ({"theme": "sepia"}, "sepia")])  # fmt: skip
 def test_options_out_of_range_are_named_with_what_is_allowed(options, says):
     with pytest.raises(ValueError, match=says):
         Renderer(mixed(), **options)

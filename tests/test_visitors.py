@@ -63,6 +63,14 @@ def come(visitors, token=None):
     return token
 
 
+def here(visitors, token) -> bool:
+    """Whether the visitor of that token is here, who has thereby been heard of."""
+    try:
+        return visitors.of(token).token == token
+    except Gone:
+        return False
+
+
 def test_two_visitors_never_see_each_others_things(visitors):
     ada, ben = (visitors.of(come(visitors)) for _ in range(2))
     ada.keep("denoise", View(1))
@@ -85,7 +93,7 @@ def test_tokens_are_long_random_and_never_given_twice(visitors):
 def test_a_token_that_is_unknown_or_no_token_gets_a_new_one(visitors, token):
     new = come(visitors, token)
     assert new != token and visitors.of(new).token == new and len(visitors) == 1
-    assert not visitors.touch(token)
+    assert not here(visitors, token)
     visitors.leave(token)
     with pytest.raises(Gone, match="reload"):
         visitors.of(token)
@@ -160,7 +168,7 @@ def test_the_reaper_stops_the_job_of_a_silent_visitor(visitors, clock):
         for token, job in jobs.items():
             visitors.of(token).take_job(job)
         clock.now += visitors.silent_after + 1
-        assert visitors.touch(awake)
+        assert here(visitors, awake)
         visitors.start(every=0.005)
         assert jobs[silent].wait(20) and jobs[silent].state == STOPPED
         assert not jobs[awake].over and len(visitors) == 1
@@ -231,20 +239,20 @@ def test_a_newcomer_takes_the_place_of_the_one_who_is_idle_for_longest(visitors,
         tokens.append(come(visitors))
         clock.now += 1
     visitors.of(tokens[1]).take_job(job := Job())
-    visitors.touch(tokens[0])
+    here(visitors, tokens[0])
     clock.now += visitors.idle_after + 1
     come(visitors)
-    assert not visitors.touch(tokens[2]), "silent for longest of those without work"
-    assert visitors.touch(tokens[0]) and visitors.touch(tokens[1]) and job.state == RUNNING
+    assert not here(visitors, tokens[2]), "silent for longest of those without work"
+    assert here(visitors, tokens[0]) and here(visitors, tokens[1]) and job.state == RUNNING
 
 
 def test_a_closed_page_makes_room_before_an_open_one(visitors, clock):
     first, second, third = (come(visitors) for _ in range(3))
     clock.now += 1
-    visitors.touch(second)
+    here(visitors, second)
     visitors.leave(second)
     come(visitors)
-    assert not visitors.touch(second) and visitors.touch(first) and visitors.touch(third)
+    assert not here(visitors, second) and here(visitors, first) and here(visitors, third)
 
 
 def test_where_everybody_is_at_work_a_newcomer_is_told_so_and_a_reload_still_comes_in(visitors, clock):
@@ -292,7 +300,7 @@ def test_memory_is_taken_from_idle_visitors_first_and_then_from_oneself(clock):
     clock.now += visitors.idle_after + 1
     busy, me = (visitors.of(come(visitors)) for _ in range(2))
     busy.keep("film", View(90))
-    assert not visitors.touch(idle) and visitors.touch(empty), "who holds nothing makes no room by going"
+    assert not here(visitors, idle) and here(visitors, empty), "who holds nothing makes no room by going"
     me.keep("one", View(40))
     me.keep("two", View(30))
     assert me.traces == ("two",) and busy.traces == ("film",) and visitors.nbytes == 120 * MB
@@ -316,8 +324,8 @@ def test_no_newcomer_is_let_in_while_the_memory_is_used_up(clock):
         come(visitors)
     assert come(visitors, first) == first
     clock.now += visitors.idle_after + 1
-    visitors.touch(second)
-    assert come(visitors) and not visitors.touch(first)
+    here(visitors, second)
+    assert come(visitors) and not here(visitors, first)
 
 
 def test_the_size_of_data_counts_what_was_worked_out_of_them_and_is_kept():

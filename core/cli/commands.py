@@ -24,7 +24,7 @@ from ..data.readers import ALLOWED, read_data
 from ..debug import Run
 from ..denoisers.base import Denoiser
 from ..denoisers.linear import linear
-from ..drawing.export import FORMATS, estimate, export, read_recipe
+from ..drawing.export import FORMATS, check, estimate, export, read_recipe
 from ..files import atomic_write
 from ..former import field_now
 from ..recipe.models import MEMORY, SOLVED
@@ -379,7 +379,7 @@ def gif(options: argparse.Namespace, command: str) -> None:
     for film in walked(asked, options, command, options.every):
         if not checked and film.frames:
             # Whatever is wrong with how it shall look shows in the first frame, and not after the walk.
-            estimate(film.scene(panels, 0, 1), path.suffix[1:], **look)
+            check(film.scene(panels, 0, 1), path.suffix[1:].lower(), **look)
             checked = True
     scene = film.scene(panels)
     path.parent.mkdir(parents=True, exist_ok=True)

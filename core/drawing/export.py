@@ -126,7 +126,7 @@ def export(scene: Scene, path: str | Path, format: str | None = None, fps: float
 
     `format` comes from the suffix unless it is given. `fps` 1..60 frames a second (a GIF holds at most 50), `every`
     k-th frame, the last one held `hold` seconds longer, `pacing` as in `playlist`. `size` is a panel's side in pixels
-    (16..2048); `look` holds what else `core.render.Film` takes: theme, captions, columns, scale, sentence, levels.
+    (16..2048); `look` holds what else `Renderer` takes: theme, captions, columns, scale.
     `count` is the number of frames in a PNG strip. `progress(done, total)` is called after every frame; `stop()` is
     asked before every frame, and where it says True `Stopped` is raised.
 
@@ -137,7 +137,7 @@ def export(scene: Scene, path: str | Path, format: str | None = None, fps: float
     format = _format(path, format)
     if not path.parent.is_dir():
         raise ValueError(f"the folder {str(path.parent)!r} does not exist; make it first or choose another")
-    job = _job(scene, format, fps, every, hold, pacing, size, loop, count, look, progress, stop)
+    job = _job(scene, format, fps, every, hold, pacing, size, loop, count, progress, stop, **look)
     with atomic_write(path, f".{format}") as part:
         FORMATS[format].write(job, part)
     return path
@@ -158,7 +158,7 @@ def estimate(scene: Scene, format: str = "gif", fps: float = 25, every: int = 1,
     is what a frame costs after its neighbour. Short films and PNG strips are encoded whole. Raises as `export`.
     """
     format = _format(Path(f"film.{format}"), None)
-    job = _job(scene, format, fps, every, hold, pacing, size, loop, count, look)
+    job = _job(scene, format, fps, every, hold, pacing, size, loop, count, **look)
     total, runs, length = len(job.shots), 4, 6
 
     def encoded(chosen: list[int]) -> int:
@@ -173,6 +173,11 @@ def estimate(scene: Scene, format: str = "gif", fps: float = 25, every: int = 1,
     alone = encoded(heads)
     next_one = (encoded([head + i for head in heads for i in range(length)]) - alone) / (runs * (length - 1))
     return round(alone / runs + next_one * (total - 1))
+
+
+def check(scene: Scene, format: str, **options) -> None:
+    """ValueError for whatever `export` would refuse about this scene and these options, before a frame is drawn."""
+    _job(scene, _format(Path(f"film.{format}"), None), **options)
 
 
 def read_recipe(path: str | Path) -> dict:
@@ -203,8 +208,9 @@ def _format(path: Path, format: str | None) -> str:
     return format
 
 
-def _job(scene: Scene, format: str, fps: float, every: int, hold: float, pacing: Pacing, size: int | None, loop: bool,
-         count: int, look: dict, progress=None, stop=None) -> _Job:  # fmt: skip
+def _job(scene: Scene, format: str, fps: float = 25, every: int = 1, hold: float = 1.5, pacing: Pacing = "frame",
+         size: int | None = None, loop: bool = True, count: int = 8, progress=None, stop=None,
+         **look) -> _Job:  # fmt: skip
     """Everything that can be wrong is found here, before the first frame is drawn."""
     if not 1 <= fps <= 60:
         raise ValueError(f"fps {fps} is out of range; choose 1 to 60 frames a second")

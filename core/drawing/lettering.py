@@ -84,15 +84,3 @@ def lettering(text: str, face: str = "sans", size: float = 13) -> np.ndarray:
     out = np.asarray(image)
     out.flags.writeable = False
     return out
-
-
-def wrap(text: str, face: str, size: float, width: int) -> list[str]:
-    """The text in lines that are at most `width` pixels wide, broken at spaces."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and font(face, size).getlength(f"{lines[-1]} {word}") <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
-

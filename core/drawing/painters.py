@@ -37,11 +37,11 @@ class Colours:
     """The one palette (≤ 256 colours) of a film, shared out among what its panels need.
 
     `palette` (n, 3) uint8. `at[name]` is the (first index, count) of a ramp or table. The tokens take what they need,
-    the tables of values share the rest evenly (pictures in colour get three shares), each at most `levels`. `cube`
+    the tables of values share the rest evenly (pictures in colour get three shares). `cube`
     takes RGB in 5 bits a channel to the nearest index.
     """
 
-    def __init__(self, scene: Scene, theme: Theme, captions: bool, levels: int = 256):
+    def __init__(self, scene: Scene, theme: Theme, captions: bool):
         self.palette = np.zeros((0, 3), np.uint8)
         self.at: dict[str, tuple[int, int]] = {}
         for token in ("panel", "bg", "line", "accent"):
@@ -62,11 +62,10 @@ class Colours:
         tables = sorted({p.palette for p in scene.panels if p not in marked and p not in coloured})
         share = (256 - len(self.palette)) // max(1, len(tables) + 3 * bool(coloured))
         for palette in tables:
-            count = min(share, levels)
-            count -= palette == "signed" and count % 2 == 0  # odd: zero has a level of its own
+            count = share - (palette == "signed" and share % 2 == 0)  # odd: zero has a level of its own
             self._add(palette, _pick(table(palette, theme), count))
         if coloured:
-            self._add("colour", _common_colours(coloured, min(3 * share, levels)))
+            self._add("colour", _common_colours(coloured, 3 * share))
             self.cube = self._nearest()
 
     def _add(self, name: str, colours: np.ndarray) -> None:

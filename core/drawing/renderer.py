@@ -18,12 +18,12 @@ import numpy as np
 from PIL import Image
 
 from ..scene import Panel, Scene
-from .lettering import font, lettering, wrap
+from .lettering import font, lettering
 from .marks import MARKS
 from .painters import LETTERING, Box, Colours, grid, painter
 from .palettes import Theme, theme_of
 
-MARGIN, HEAD, BAR, LINE = 16, 26, 34, 18  #: pixels around, above and below the panels
+MARGIN, HEAD, BAR = 16, 26, 34  #: pixels around, above and below the panels
 GAP = MARKS["panels"]["gap"]  #: and between them
 TITLE, CAPTION = MARKS["panels"]["title"], MARKS["panels"]["caption"]  #: pixels of letters
 SIZES = (16, 2048)
@@ -110,26 +110,17 @@ class Renderer:
     """A scene with a size and a theme, ready to be drawn.
 
     `size`: a panel's side in pixels (pictures: the nearest whole multiple); `scale`: instead, the side of each pixel's
-    block (1 draws pictures pixel by pixel); `captions=False` leaves the bare panels; `columns`: panels in a row;
-    `sentence=True` writes the scene's sentence below; `levels` (8..256) bounds each table of values: noise drawn in 64
-    greys makes a GIF a third smaller. Raises ValueError as `Layout.of`, for an empty scene, for panels
-    of another length, for an unknown theme.
+    block (1 draws pictures pixel by pixel); `captions=False` leaves the bare panels; `columns`: panels in a row.
+    Raises ValueError as `Layout.of`, for an empty scene, for panels of another length, for an unknown theme.
     """
 
     def __init__(self, scene: Scene, size: int | None = None, theme: str | Theme = "light", captions: bool = True,
-                 columns: int | None = None, scale: int | None = None, sentence: bool = False,
-                 levels: int = 256):  # fmt: skip
-        if not 8 <= levels <= 256:
-            raise ValueError(f"levels {levels} is out of range; a palette's table has 8 to 256 colours")
+                 columns: int | None = None, scale: int | None = None):
         self.scene, self.theme, self.captions = _checked(scene), theme_of(theme), captions
         self.layout = Layout.of(scene, 320 if size is None else size, scale, captions, columns)
-        self.colours = Colours(scene, self.theme, captions, levels)
+        self.colours = Colours(scene, self.theme, captions)
         self.painters = [painter(p, box, self.colours) for p, box in zip(scene.panels, self.layout.boxes)]
-        self.sentence = sentence and captions and bool(scene.sentence)
-        self.height = self.layout.height
-        if self.sentence:
-            self.height += LINE * max(len(self._lines(k)) for k in range(scene.frames)) + 4
-        self.width = self.layout.width
+        self.height, self.width = self.layout.height, self.layout.width
         self.ground = self._ground()
 
     @property
@@ -191,7 +182,7 @@ class Renderer:
             self.write(canvas, caption, box.x + box.width, middle, "sub", "mono", CAPTION, "right")
 
     def _draw_bar(self, canvas: np.ndarray, k: int) -> None:
-        """The progress line and the clock at its right, the sentence below."""
+        """The progress line and the clock at its right."""
         y, right = self.layout.bar, self.width - MARGIN
         clock = self.short_clock(k, right - MARGIN)
         self.write(canvas, clock, right, y, "ink", "mono", 11, "right")
@@ -201,9 +192,6 @@ class Renderer:
             canvas[y : y + 2, MARGIN : MARGIN + length] = self.colours.index("line")
             canvas[y : y + 2, MARGIN:at] = self.colours.index("accent")
             canvas[y - 4 : y + 6, at : at + 3] = self.colours.index("accent")
-        if self.sentence:
-            for i, line in enumerate(self._lines(k)):
-                self.write(canvas, line, MARGIN, y + BAR // 2 + 6 + LINE * i, "sub", "sans", 12)
 
     def short_clock(self, k: int, width: int) -> str:
         """The clock of a frame, or its t alone where the clock is wider than `width` pixels."""
@@ -215,15 +203,6 @@ class Renderer:
         """The widest the clock gets, so that the line keeps its length; every figure is equally wide."""
         longest = max((self.short_clock(k, self.width - 2 * MARGIN) for k in range(self.scene.frames)), key=len)
         return int(np.ceil(font("mono", 11).getlength(longest)))
-
-    def _lines(self, k: int) -> list[str]:
-        return wrap(self.scene.text(self.scene.sentence, k), "sans", 12, self.layout.width - 2 * MARGIN)
-
-
-def frames(scene: Scene, **options) -> Iterator[Image.Image]:
-    """The frames of a film as indexed Pillow images that share one palette; options as `View` takes them."""
-    film = Renderer(scene, **options)
-    return (film.image(frame) for frame in film.frames())
 
 
 def strip(film: Renderer, which: Sequence[int], drawn: Iterable[np.ndarray] | None = None) -> Image.Image:

@@ -38,11 +38,6 @@ class NoiseError:
     exact: Prediction
 
     @property
-    def residual(self) -> Tensor:
-        """ε̂ − ε."""
-        return self.predicted.eps - self.noised.eps
-
-    @property
     def mse(self) -> float:
         """E(ε̂ − ε)²: 1 for a network that always says 0."""
         return mse(self.predicted.eps, self.noised.eps)

@@ -265,16 +265,6 @@ class Visitors:
             visitor.last_seen = self.clock()
             return visitor
 
-    def touch(self, token: Any) -> bool:
-        """A page was heard of; whether its visitor is here.
-
-        Only for what the page itself sends. A stream that the server feeds says nothing about who is at its other end.
-        """
-        try:
-            return bool(self.of(token))
-        except Gone:
-            return False
-
     def leave(self, token: Any) -> None:
         """A page has closed. After the last one, and a time of grace, the reaper frees what the visitor had."""
         with self._lock:

@@ -6,6 +6,7 @@ import base64
 import io
 import threading
 import time
+from dataclasses import replace
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +42,10 @@ def dots(key="p", kind="points", **more) -> Panel:
     data = np.random.default_rng(1).normal(0, 0.5, (FRAMES, 30, 2)).astype(np.float32)
     data[:, 0] = np.linspace(-0.8, 0.8, FRAMES)[:, None]
     return Panel(key, key, "points", kind, data, (-1.0, 1.0), "accent", **more)
+
+
+def only(scene: Scene, *keys: str) -> Scene:
+    return replace(scene, panels=tuple(map(scene.panel, keys)))
 
 
 def a_scene(*panels: Panel) -> Scene:
@@ -95,7 +100,7 @@ def pace() -> Pace:
 @pytest.fixture(scope="module")
 def url(heard, pace):
     """A page with a stage of pictures, one of marks, one that streams, and charts."""
-    parts = [chunk(pack(frames(PICTURES.only(["x_t"]), a, a + 5), a, FRAMES)) for a in range(0, FRAMES, 5)]
+    parts = [chunk(pack(frames(only(PICTURES, "x_t"), a, a + 5), a, FRAMES)) for a in range(0, FRAMES, 5)]
     more = [{"key": "eps", "title": "ε", "note": "the noise"}]
 
     def run():
@@ -426,7 +431,7 @@ def test_marks_look_as_in_a_film_that_was_exported(stage, mode):
         }""", key)
         pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB"))
         side = len(pixels)
-        film = Renderer(MARKS.only([key]), size=side, theme=mode, captions=False)
+        film = Renderer(only(MARKS, key), size=side, theme=mode, captions=False)
         *_, drawn = film.frames(range(13))
         drawn = film.palette[drawn]
         ink, inked = (np.abs(picture.astype(int) - ground).sum() for picture in (pixels, drawn))
