@@ -80,7 +80,6 @@ def test_help_teaches(command, capsys):
 
 
 def test_help_names_what_core_has(capsys):
-    # The words of --help are typed by hand, so that it need not load torch; they must not fall behind.
     told = {}
     for command in ("train", "distil", "sample", "gif"):
         run(command, "--help")
@@ -105,7 +104,7 @@ def test_every_example_of_the_help_is_one_that_the_parser_takes():
         parser.parse_args(shlex.split(example)[3:])
 
 
-def test_help_does_not_wait_for_torch():
+def test_a_command_is_parsed_without_torch():
     script = "import sys; from core.cli.parser import make_parser; make_parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
 

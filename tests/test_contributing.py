@@ -72,6 +72,8 @@ assert WORDS["sampler"]["midpoint"] == "midpoint" and WORDS["sampler"]["heun"] =
 from core.cli.parser import main
 words = "sample --data ellipse --model exact --sampler midpoint --steps 5 --n 50 --out ends.npz"
 assert main(words.split()) == 0
+from core.cli.offered import filled
+assert "midpoint" in filled("{samplers}") and "circle" in filled("{schedules}")
 train = "train --data ellipse --steps 20 --set network=plain --set depth=1 --set width=16 --save plain.safetensors"
 assert main(train.split()) == 0
 from core import load_checkpoint

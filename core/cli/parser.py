@@ -12,6 +12,7 @@ from functools import partial
 
 from ..drawing.export import suffixes
 from ..former import option_now
+from .offered import Formatter
 
 DESCRIPTION = """\
 Noisescope on the command line: train small diffusion models, sample from them, and make
@@ -197,7 +198,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, program: str = PROGRAM, **options):
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        super().__init__(formatter_class=Formatter, allow_abbrev=False, **options)
         self.program = program
 
     def parse_known_args(self, args=None, namespace=None):
@@ -271,21 +272,18 @@ def add_walk(parser: Parser) -> None:
     add_data(parser, "the data the model was trained on; needed for exact, and for models of data of your own")
     add_rows(parser)
     parser.add_argument("--sampler", metavar="NAME",
-                        help="without noise: ddim, heun, heun_edm, dpmpp_2m; with it: ddpm (ddim at eta 1), ddpm_beta, "
-                        "euler_maruyama, langevin, predictor_corrector, multistep_consistency (of consistency "
-                        "models); failing on purpose: ascent, ascent_adam (default: ddim)")
+                        help="{samplers} (default: ddim)")
     parser.add_argument("--steps", type=whole(1, 10_000), metavar="N",
                         help="steps from noise to data, at most the schedule's T (default: 100)")
     parser.add_argument("--eta", type=number,
                         help="fresh noise in each ddim step, from 0 (none) to 1 (ancestral DDPM) (default: 0)")
     parser.add_argument("--spacing", metavar="NAME",
-                        help="where the steps lie: trailing (even in t, from the noise on), leading (counted from the "
-                        "data's end), log_snr or edm (closer towards the data) (default: trailing)")
+                        help="where the steps lie: {spacings}; trailing is even in t from the noise on, leading counts "
+                        "from the data's end, the others are closer towards the data (default: trailing)")
     parser.add_argument("--schedule", metavar="NAME",
-                        help="walk along another schedule than the model's own: cosine, linear, sigmoid, flow, ve, "
-                        "zero_snr, or drawn:0,8;0.5,0;1,-9")
+                        help="walk along another schedule than the model's own: {schedules}")
     parser.add_argument("--thresholding", metavar="NAME",
-                        help="keep the predicted x0 where data can be: none, static or dynamic (default: none)")
+                        help="keep the predicted x0 where data can be: {thresholdings} (default: none)")
     parser.add_argument("--label", metavar="LABEL",
                         help="make this kind only, by name or number, if the model knows labels; of two conditions "
                         "both, as in hat,green or any,green")
@@ -387,10 +385,10 @@ def make_parser(program: str = PROGRAM) -> Parser:
              "whose ink becomes points, a folder or a .zip of pictures, a saved .npz", required=True)
     add_rows(train)
     train.add_argument("--preset", default="fast", metavar="NAME",
-                       help="fast, textbook or flow (default: fast)")
+                       help="{presets} (default: fast)")
     train.add_argument("--prediction-type", metavar="NAME",
-                       help="what the network puts out: eps, x0, v, velocity or edm")
-    train.add_argument("--schedule", metavar="NAME", help="cosine, linear, sigmoid, flow, ve (EDM's) or zero_snr")
+                       help="what the network puts out: {prediction_types}")
+    train.add_argument("--schedule", metavar="NAME", help="{schedules}")
     train.add_argument("--labels", action="store_true",
                        help="learn the data's labels too, so that one can be asked for")
     train.add_argument("--without", type=lambda text: text.split(","), metavar="A,B",
@@ -414,7 +412,7 @@ def make_parser(program: str = PROGRAM) -> Parser:
 
     distil = commands.add_parser("distil", help="make a one-step model of a trained one", description=DISTIL,
                                  epilog=DISTIL_EXAMPLES)
-    add_teacher(distil, "a model whose prediction type is v, velocity or edm")
+    add_teacher(distil, "a model whose prediction type is {boundaries}")
     add_training(distil)
 
     linear = commands.add_parser("linear", help="solve a model of linear parts, in a second", description=LINEAR,
@@ -450,7 +448,7 @@ def make_parser(program: str = PROGRAM) -> Parser:
     gif = commands.add_parser("gif", help="make a film of how noise becomes data", description=GIF,
                               epilog=GIF_EXAMPLES)
     add_walk(gif)
-    gif.add_argument("--out", required=True, metavar="FILE", help=f"where to, ending in {suffixes()}")
+    gif.add_argument("--out", required=True, metavar="FILE", help="where to, ending in {formats}")
     gif.add_argument("--panels", metavar="A,B,…", help="which panels, in this order (default: the usual ones)")
     gif.add_argument("--layer", metavar="NAME", help="a layer of the network to look inside, for the panel inside")
     gif.add_argument("--film", choices=("denoise", "forward", "lens", "compare"),
@@ -467,11 +465,11 @@ def make_parser(program: str = PROGRAM) -> Parser:
     gif.add_argument("--every", type=whole(1, 10_000), default=1, metavar="K",
                      help="show every K-th step (default: 1)")
     gif.add_argument("--pacing", default="frame", metavar="NAME",
-                     help="frame: each step as long as any other; t or log_snr: film time runs evenly in that "
+                     help="{pacings}: each frame as long as any other, or film time runs evenly in that "
                      "(default: frame)")
     gif.add_argument("--hold", type=number, default=1.5, metavar="SECONDS",
                      help="how much longer the last frame stands (default: 1.5)")
-    gif.add_argument("--theme", default="light", metavar="NAME", help="light or dark (default: light)")
+    gif.add_argument("--theme", default="light", metavar="NAME", help="{themes} (default: light)")
 
     diagnose = commands.add_parser("diagnose", help="name the faulty line of a recorded run", description=DIAGNOSE,
                                    epilog=DIAGNOSE_EXAMPLES)

@@ -1,0 +1,100 @@
+"""What there is to choose from, for --help: asked of the registries when somebody reads it, and not before.
+
+Where an option's help says {samplers}, their names stand. Loading what has them takes longer than parsing a command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterable
+
+
+def either(names: Iterable[str]) -> str:
+    """Names in words: "a, b or c"."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def samplers() -> str:
+    from ..samplers import SAMPLERS, make_sampler
+    from ..schedules import make_schedule
+
+    schedule = make_schedule("cosine")
+    kinds: dict[str, list[str]] = {"without noise": [], "with it": [], "failing on purpose": []}
+    for name, known in SAMPLERS.items():
+        noisy = bool(make_sampler(name, schedule).plan(schedule.times(4, start=0.9))["std"].any())
+        kinds["failing on purpose" if known.fails else "with it" if noisy else "without noise"].append(name)
+    return "; ".join(f"{kind}: {', '.join(found)}" for kind, found in kinds.items())
+
+
+def schedules() -> str:
+    from ..schedules import SCHEDULES
+
+    return either((*SCHEDULES, "one drawn through knots of your own, as drawn:0,8;0.5,0;1,-9"))
+
+
+def spacings() -> str:
+    from ..schedules import SPACINGS
+
+    return either(SPACINGS)
+
+
+def thresholdings() -> str:
+    from ..denoisers.wrappers import THRESHOLDINGS
+
+    return either(THRESHOLDINGS)
+
+
+def prediction_types() -> str:
+    from ..prediction import PREDICTION_TYPES
+
+    return either(PREDICTION_TYPES)
+
+
+def presets() -> str:
+    from ..training.presets import PRESETS
+
+    return either(PRESETS)
+
+
+def boundaries() -> str:
+    from ..training.consistency import BOUND
+
+    return either(BOUND)
+
+
+def pacings() -> str:
+    from ..drawing.export import PACINGS
+
+    return either(PACINGS)
+
+
+def formats() -> str:
+    from ..drawing.export import suffixes
+
+    return suffixes()
+
+
+def themes() -> str:
+    from ..drawing.palettes import THEMES
+
+    return either(THEMES)
+
+
+#: What stands in braces → its words.
+OFFERED: dict[str, Callable[[], str]] = {
+    made.__name__: made for made in (samplers, schedules, spacings, thresholdings, prediction_types, presets,
+                                     boundaries, pacings, formats, themes)}
+
+
+def filled(text: str) -> str:
+    """The text with the names that there are."""
+    return re.sub(r"\{(\w+)\}", lambda found: OFFERED[found[1]](), text)
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse's, of texts that are filled."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:  # where its own formatters put defaults
+        return action.help and filled(action.help)
