@@ -87,6 +87,8 @@ class Scene:
     source: str = ""  #: where in the code that equation stands
     charts: tuple[Chart, ...] = ()
     about: dict = field(default_factory=dict)  #: the recipe it can be made again from
+    findings: dict | None = None  #: what is said beside the film, as plain JSON; see `core.debug.showing`
+    finding_charts: tuple[Chart, ...] = ()  #: the charts that it refers to by their number
 
     @property
     def frames(self) -> int:

@@ -252,10 +252,10 @@ class Run:
         return diagnose(self)
 
     def report(self, path: str | os.PathLike) -> Path:
-        """Write the Doctor's report as one HTML file that needs nothing else; returns the path."""
+        """Write the walk as a film, the Doctor beside it, as one HTML file that needs nothing else; gives its path."""
         from .page import write
 
-        return write(self.diagnose(), path)
+        return write(self, self.diagnose(), path)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write one safetensors file, see docs/trace-format.md; returns the path."""
@@ -278,7 +278,9 @@ class Run:
             probe()
 
     def _repr_html_(self) -> str:
-        return self.diagnose()._repr_html_()
+        from .notebook import html
+
+        return html(self)
 
 
 def _times(t: Any, B: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ..scene import Chart, Series
+from ..scene import Chart, Scene, Series
 from ..views.watched import Watched, WatchedView
 from .exam import walk_of
 from .identify import KINDS, Landing, landings, levels_of
@@ -42,11 +42,7 @@ def show(run: Run, report: Report | None = None, *, other: Run | None = None, ot
     view = WatchedView(seen.watched, beside, seen.charts(), seen.sentence, seen.figures, seen.data_range, about)
     if OTHER in view.offers:
         view.default = (view.default[0], OTHER, *view.default[1:])
-    view.findings = findings(run, report, seen)
-    view.finding_charts = seen.place_charts()
-    view.findings["charts"] = {place: [i for i, (p, _) in enumerate(view.finding_charts) if p == place]
-                               for place in {p for p, _ in view.finding_charts}}
-    view.finding_charts = tuple(chart for _, chart in view.finding_charts)
+    view.findings, view.finding_charts = findings(run, report, seen)
     if other is not None:
         told = other.diagnose()
         view.findings["other"] = {"title": other_title, "headline": headline(told),
@@ -62,10 +58,27 @@ def headline(report: Report) -> str:
     return str(report).splitlines()[0]
 
 
-def findings(run: Run, report: Report, seen: Seen) -> dict:
-    """All that is said of a run beside its film, as plain JSON."""
-    told = report.to_dict()
+def film_of(run: Run, report: Report | None = None) -> tuple[Scene, tuple[str, ...]]:
+    """All that can be shown of a run: its walk with every panel there is, and what the Doctor says; and the panels to
+    begin with, which are the walk beside its oracles. Of a run without a walk what the Doctor says alone."""
+    report = report or run.diagnose()
+    try:
+        view = show(run, report)
+    except ValueError:  # no walk was seen
+        told, charts = findings(run, report, Seen(run))
+        return Scene((), {"t": np.zeros(0)}, findings=told, finding_charts=charts), ()
+    oracles = tuple(key for key in view.beside if key in view.offers)
+    return view.scene(tuple(view.offers)), (*view.default[:2], *oracles) if oracles else view.default
+
+
+def findings(run: Run, report: Report, seen: Seen) -> tuple[dict, tuple[Chart, ...]]:
+    """All that is said of a run beside its film, as plain JSON, and the charts that it refers to by their number."""
+    told, charts = report.to_dict(), seen.place_charts()
+    places: dict[str, list[int]] = {}
+    for i, (place, _) in enumerate(charts):
+        places.setdefault(place, []).append(i)
     return {
+        "charts": places,
         "verdict": "unseen" if not report.seen else "wrong" if report.causes else "healthy",
         "headline": headline(report),
         "algorithm": [{"title": title, "lines": told["algorithm"][part]} for title, part in ALGORITHMS],
@@ -80,7 +93,7 @@ def findings(run: Run, report: Report, seen: Seen) -> dict:
         "chance": (f"{report.tests} tests of samples; a healthy run is called ill by one of them with probability "
                    f"below {report.false_alarm:.0e}") if report.tests else "",
         "halves": seen.halves(),
-    }
+    }, tuple(chart for _, chart in charts)
 
 
 class Seen:

@@ -75,7 +75,8 @@ class View:
             panels.append(self.offers[key].make(first, end))
         shell = self.shell(first, end)
         charts = tuple(c if c.cursor is None else replace(c, cursor=c.cursor[first:end]) for c in shell.charts)
-        return replace(shell, panels=tuple(panels), charts=charts)
+        return replace(shell, panels=tuple(panels), charts=charts, findings=self.findings,
+                       finding_charts=self.finding_charts)
 
     def offer(self, key: str, title: str, note: str, make: Callable[[int, int], np.ndarray | Tensor],
               still: bool = False, holds: Literal["samples", "places", ""] = "", **look) -> None:

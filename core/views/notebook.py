@@ -1,15 +1,14 @@
-"""A trace in a notebook: it shows itself as a GIF."""
+"""A trace in a notebook: it shows itself on the stage."""
 
 from __future__ import annotations
 
-import base64
-
 from ..drawing.export import to_bytes
+from ..drawing.notebook import framed
 from ..trace import Trace
 from .bare import bare_scene
 
-#: Frames and panel size of what a notebook shows: enough to see, little enough to keep in the file.
-FRAMES, SIZE = 60, 240
+#: Frames of what a notebook shows, as the stage and as a GIF, and the GIF's panel size: enough to see, little to keep.
+FRAMES, GIF_FRAMES, SIZE = 101, 30, 160
 
 
 def gif(trace: Trace, **options) -> bytes:
@@ -18,9 +17,10 @@ def gif(trace: Trace, **options) -> bytes:
 
 
 def html(trace: Trace) -> str | None:
-    """The GIF as an <img> that needs no file; None of a trace that is empty."""
+    """The stage in a frame, with a GIF for who may not run it; None of a trace that is empty."""
     if trace.final is None:
         return None
-    shown = base64.b64encode(gif(trace, size=SIZE, every=max(1, len(trace) // FRAMES))).decode()
-    return f'<img alt="a walk of {len(trace)} steps" src="data:image/gif;base64,{shown}">'
-
+    scene = bare_scene(trace)
+    page = to_bytes(scene, "html", every=-(-scene.frames // FRAMES)).decode()
+    still = to_bytes(scene, "gif", size=SIZE, every=-(-scene.frames // GIF_FRAMES))
+    return framed(page, still, f"a walk of {len(trace)} steps")

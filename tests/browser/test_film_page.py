@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from core.debug import Run
 from core.drawing.export import export
 from core.scene import Chart, Panel, Scene, Series
 
@@ -141,3 +143,45 @@ def test_pacing_and_speed_are_those_that_were_asked_for(opened, tmp_path):
     expect(page.locator(".ns-pill[aria-pressed]")).to_have_attribute("aria-pressed", "false")
     at(page, 4)  # it gets there and stays
     expect(page.locator(".ns-play")).to_have_attribute("aria-label", "play")
+
+
+def watched(steps: int = 30, fault: bool = True, walked: bool = True) -> Run:
+    """A program told by hand: a perfect network of data ~ N(0, I), and DDPM with a variance where its root belongs."""
+    rng, run = np.random.default_rng(0), Run()
+    betas = np.linspace(1e-3, 0.25, steps)
+    bar = np.cumprod(1 - betas)
+    for _ in range(24):
+        x0, noise, t = rng.normal(size=(64, 2)), rng.normal(size=(64, 2)), rng.integers(0, steps, 64)
+        alpha, sigma = np.sqrt(bar[t])[:, None], np.sqrt(1 - bar[t])[:, None]
+        x_t = alpha * x0 + sigma * noise
+        run.train(x_t=x_t, t=t, output=sigma * x_t, target=noise, x0=x0, noise=noise)
+    x = rng.normal(size=(64, 2))
+    for i in reversed(range(steps if walked else 0)):
+        out, z = np.sqrt(1 - bar[i]) * x, rng.normal(size=x.shape)
+        std = (betas[i] if fault else np.sqrt(betas[i])) if i else 0.0
+        x_s = (x - betas[i] / np.sqrt(1 - bar[i]) * out) / np.sqrt(1 - betas[i]) + std * z
+        run.step(x_t=x, t=i, output=out, x_s=x_s, noise=z if i else None)
+        x = x_s
+    return run
+
+
+def test_a_report_is_the_walk_that_was_watched_and_the_line_at_fault(opened, tmp_path):
+    page = opened(watched().report(tmp_path / "report.html"))
+    expect(page.locator(".ns-badge")).to_have_text("✕ Wrong")
+    expect(page.locator(".ns-code[data-verdict=wrong]").first).to_be_visible()
+    assert page.locator(".ns-code[data-verdict=healthy]").count() > 5
+    page.keyboard.press("End")
+    expect(page.locator(".ns-clock")).to_have_text(re.compile("step 30 / 30"))
+    page.locator(".ns-code[data-verdict=healthy]").first.click()
+    expect(page.locator(".ns-detail .ns-word")).to_have_text("✓ healthy")
+    assert page.locator(".ns-line-charts canvas, .ns-told").count() > 0
+
+
+def test_a_report_without_a_walk_is_what_the_doctor_says(opened, tmp_path):
+    run = watched(walked=False)
+    path = run.report(tmp_path / "report.html")
+    path.write_text(path.read_text().replace("<body>", '<body><i class="ns-canvas"></i>'))
+    page = opened(path)
+    assert not run.diagnose().causes
+    expect(page.locator(".ns-badge")).to_have_text("✓ Healthy")
+    assert page.locator(".ns-transport").count() == 0 and page.locator("h2").inner_text() == "Diagnosis"

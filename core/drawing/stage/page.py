@@ -17,7 +17,7 @@ import numpy as np
 
 from ...scene import Scene
 from . import SANS, in_script, link, style, tables, tokens
-from .pack import frames, pack
+from .pack import frames, pack, pack_findings
 
 HERE = Path(__file__).parent
 #: Frames of one part: the first is soon decoded, and what is there can move.
@@ -27,9 +27,9 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 
 def page(scene: Scene, recipe: str = "{}", shots: Sequence[tuple[int, float]] | None = None, *,
          shown: Sequence[str] = (), fps: float = 25, hold: float = 1.5, loop: bool = True, side: int | None = None,
-         dark: bool = False, below: str = "",
+         dark: bool = False, title: str = "",
          drawn: Callable[[int, int], None] = lambda done, total: None) -> str:  # fmt: skip
-    """The file's text.
+    """The file's text. A scene without frames is shown by its findings alone.
 
     recipe   JSON that is found in it again, by `recipe_in`
     shots    (frame, for how many ticks of 1/fps it stands), in order; by default each frame for one
@@ -37,20 +37,23 @@ def page(scene: Scene, recipe: str = "{}", shots: Sequence[tuple[int, float]] | 
     hold     seconds that the last frame stands longer; `loop`: and then it begins again
     side     a panel's side in pixels, where there is room for it
     dark     it begins dark, whatever the reader's system asks
-    below    HTML that stands below the film
+    title    the headline; by default what the recipe says
     drawn    is told how many frames are done, of how many
     """
     shots = [(k, 1) for k in range(scene.frames)] if shots is None else shots
     scene = _only(scene, [k for k, _ in shots])
-    ends = np.cumsum([ticks for _, ticks in shots]) / fps
-    clock = {"starts": [0.0, *ends[:-1].tolist()], "hold": hold + float(ends[-1] - (ends[-2] if len(ends) > 1 else 0))}
+    begins = np.cumsum([0, *(ticks for _, ticks in shots)]) / fps
+    clock = {"starts": begins[:-1].tolist(), "hold": hold + float((begins[-1:] - begins[-2:-1]).sum())}
     parts = [_packed(part) for part in _parts(scene, drawn)]
     ids = [f"part{n}" for n in range(len(parts))]
-    about, question = scene.about, _title(scene)
-    begin = in_script(chunks=ids, colours="colours", shown=list(shown or [p.key for p in scene.panels[:6]]), dark=dark,
+    about, question = scene.about, title or _title(scene)
+    told = None if scene.findings is None else _packed(pack_findings(scene.findings, scene.finding_charts))
+    begin = in_script(chunks=ids, colours="colours", findings=None if told is None else "findings", dark=dark,
+                      shown=list(shown or [p.key for p in scene.panels[:6]]),
                       total=scene.frames, question=question, loop=loop, clock=clock)
     size = f".ns-stage {{ --ns-side: {side}px }}\n" if side else ""
-    data = "".join(f'<script type="text/plain" id="{name}">{text}</script>\n' for name, text in zip(ids, parts))
+    packed = {**dict(zip(ids, parts)), "colours": _packed(json.dumps(tables()).encode()), "findings": told}
+    data = "".join(f'<script type="text/plain" id="{name}">{text}</script>\n' for name, text in packed.items() if text)
     again = f" <code>{html.escape(str(about['command']))}</code>" if about.get("command") else ""
     return (
         f"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
@@ -59,9 +62,8 @@ def page(scene: Scene, recipe: str = "{}", shots: Sequence[tuple[int, float]] | 
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n<title>{html.escape(question)}</title>\n'
         f"<style>\n{tokens()}\nbody {{ font-family: {', '.join(SANS)} }}\n{style()}\n{_style()}{size}</style>\n"
         f'<body>\n<div class="page">\n<div class="ns-root" id="stage"><noscript>This film is drawn by a script; let '
-        f"scripts run to see it.</noscript></div>\n{below}\n"
+        f"scripts run to see it.</noscript></div>\n"
         f"<footer>made with Noisescope{again}</footer>\n</div>\n{data}"
-        f'<script type="text/plain" id="colours">{_packed(json.dumps(tables()).encode())}</script>\n'
         f"<script>\n{_script()}Noisescope.play({begin});\n</script>\n</body>\n</html>\n")  # fmt: skip
 
 

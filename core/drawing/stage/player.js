@@ -2,6 +2,7 @@
 // A page that is one film and nothing else. It opens from a disk, in a frame, in a notebook, and asks nobody for anything:
 // what it shows lies in it, deflated and in base64.
 
+import { Doctor } from './doctor.js';
 import { make } from './dom.js';
 import { dress } from './look.js';
 import { Stage } from './stage.js';
@@ -38,6 +39,7 @@ function fit() {
  * @param {object} film
  * @param {string[]} film.chunks ids of the elements that hold it, in their order
  * @param {string} film.colours and its colours
+ * @param {string | null} film.findings and what is said beside it
  * @param {string[]} film.shown panels that are on at first
  * @param {number} film.total frames
  * @param {string} film.question the headline
@@ -45,15 +47,23 @@ function fit() {
  * @param {boolean} film.loop
  * @param {{starts: number[], hold: number}} film.clock
  */
-export async function play({ chunks, colours, shown, total, question, dark, loop, clock }) {
+export async function play({ chunks, colours, findings, shown, total, question, dark, loop, clock }) {
   const theme = themes(dark), root = document.getElementById('stage');
   fit();
   dress(JSON.parse(new TextDecoder().decode(await unpacked(colours))));
+  const told = findings ? { path: findings } : null;
+  if (!total) {
+    const doctor = new Doctor({ bring: unpacked, ask: null });
+    const head = make('header', 'ns-head', {}, make('h2', 'ns-question', {}, question), theme);
+    root.replaceChildren(make('div', 'ns-stage', {}, head, doctor.node));
+    doctor.load(told);
+    return;
+  }
   const options = { question, shown, empty: 'opening …', autoplay: true, uses: [], renew: '', clock };
   const stage = new Stage(root, options, { bring: unpacked, tell: () => {} });
   stage.transport.loop = loop;
   stage.transport.label();
   stage.transport.node.append(theme);
   Object.assign(root, { noisescope: stage.handle });
-  stage.load({ film: 'film', chunks: chunks.map(path => ({ path })), done: true, total });
+  stage.load({ film: 'film', chunks: chunks.map(path => ({ path })), findings: told, done: true, total });
 }

@@ -321,6 +321,12 @@ export class Stage {
     this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.paint(); });
   }
 
+  /** Whether it can be seen now: the observer of that calls late. */
+  get there() {
+    const { top, bottom, width } = this.node.getBoundingClientRect();
+    return !document.hidden && width > 0 && bottom > 0 && top < innerHeight;
+  }
+
   get awake() { return this.seen && !document.hidden && this.node.isConnected; }
 
   wake() {
@@ -440,7 +446,7 @@ document.addEventListener('keydown', event => {
   const focus = document.activeElement;
   const free = !focus || !focus.closest(`.ns-stage, .ns-popover, dialog, ${KEYED}`);
   for (const stage of stages) if (!stage.node.isConnected) stage.remove();
-  const stage = [...stages].find(s => (free ? s.awake && s.node.offsetParent : s.node.contains(focus)));
+  const stage = [...stages].find(s => (free ? s.there : s.node.contains(focus)));
   if (!stage || event.defaultPrevented) return;
   if (!free && (/^(TEXTAREA|SELECT)$/.test(focus.tagName) || (focus instanceof HTMLInputElement && focus.type === 'number'))) return;
   if (event.key === ' ' && focus && focus.tagName === 'BUTTON') return;
