@@ -29,6 +29,7 @@ from torch.nn.functional import softplus
 from torch.nn.utils import skip_init
 
 from ..data.datasets import Dataset
+from ..numerics import check_ranges
 from ..training.trainer import TrainingDiverged
 
 ACTIVATIONS = {"relu": (nn.ReLU, lambda: nn.LeakyReLU(0.2)), "tanh": (nn.Tanh, nn.Tanh)}
@@ -59,13 +60,9 @@ class GANConfig:
     def __post_init__(self):
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation is {self.activation!r}; it can be {', '.join(ACTIVATIONS)}")
-        ranges = {"latent": (1, 256), "width": (8, 1024), "depth": (1, 8), "lr": (1e-8, 10.0), "beta1": (0.0, 0.999),
-                  "steps": (1, 10_000_000), "batch": (1, 65_536), "seed": (0, 2**63 - 1)}
-        for name, (low, high) in ranges.items():
-            value, kind = getattr(self, name), int if isinstance(low, int) else (int, float)
-            if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-                what = "whole number" if kind is int else "number"
-                raise ValueError(f"{name} is {value!r}; it must be a {what} from {low} to {high}")
+        check_ranges(self, {
+            "latent": (1, 256), "width": (8, 1024), "depth": (1, 8), "lr": (1e-8, 10.0), "beta1": (0.0, 0.999),
+            "steps": (1, 10_000_000), "batch": (1, 65_536), "seed": (0, 2**63 - 1)})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from ..data.datasets import Dataset
+from ..numerics import centres, runge_kutta
 
 WALL = 1.2  #: the data lie within [−1, 1]²
 BLUR = 0.03  #: least standard deviation of what the heat starts from
@@ -78,9 +79,8 @@ class Heat:
 
     def grid(self, t: float, cells: int) -> Tensor:
         """u at the centres of cells² cells, (cells, cells), row 0 at the top: a discrete cosine series (DCT-II)."""
-        centres = (torch.arange(cells, dtype=torch.float64) + 0.5) * self.side / cells - self.wall
         terms = self._terms(t)
-        waves = self._cosines(centres, terms) * self._decay(t, terms)
+        waves = self._cosines(centres(self.wall, cells, torch.float64), terms) * self._decay(t, terms)
         return (waves @ self._means[:terms, :terms] @ waves.T).T.flip(0)
 
     def slope(self, x: Tensor, t: float) -> Tensor:
@@ -114,14 +114,11 @@ class Heat:
         a, b = math.log(t + self.start), math.log(s + self.start)
         step, middle = b - a, math.exp((a + b) / 2)
 
-        def pace(x: Tensor, time: float) -> Tensor:
-            return -time * self.slope(x, time - self.start).nan_to_num(0.0)
+        def pace(x: Tensor, time: float) -> tuple[Tensor]:
+            return (-time * self.slope(x, time - self.start).nan_to_num(0.0),)
 
-        k1 = pace(x, t + self.start)
-        k2 = pace(x + step / 2 * k1, middle)
-        k3 = pace(x + step / 2 * k2, middle)
-        k4 = pace(x + step * k3, s + self.start)
-        return self.fold(x + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
+        moved, = runge_kutta(pace, x, (t + self.start, middle, s + self.start), step)
+        return self.fold(x + moved)
 
     def fold(self, x: Tensor) -> Tensor:
         """Points anywhere, mirrored by the walls until they are inside."""

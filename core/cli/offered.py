@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable
+from importlib import import_module
 
 
 def either(names: Iterable[str]) -> str:
@@ -34,63 +35,34 @@ def schedules() -> str:
     return either((*SCHEDULES, "one drawn through knots of your own, as drawn:0,8;0.5,0;1,-9"))
 
 
-def spacings() -> str:
-    from ..schedules import SPACINGS
-
-    return either(SPACINGS)
-
-
-def thresholdings() -> str:
-    from ..denoisers.wrappers import THRESHOLDINGS
-
-    return either(THRESHOLDINGS)
-
-
-def prediction_types() -> str:
-    from ..prediction import PREDICTION_TYPES
-
-    return either(PREDICTION_TYPES)
-
-
-def presets() -> str:
-    from ..training.presets import PRESETS
-
-    return either(PRESETS)
-
-
-def boundaries() -> str:
-    from ..training.consistency import BOUND
-
-    return either(BOUND)
-
-
-def pacings() -> str:
-    from ..drawing.export import PACINGS
-
-    return either(PACINGS)
-
-
 def formats() -> str:
     from ..drawing.export import suffixes
 
     return suffixes()
 
 
-def themes() -> str:
-    from ..drawing.palettes import THEMES
+#: What stands in braces → its words, or the module that has the names.
+OFFERED: dict[str, Callable[[], str] | tuple[str, str]] = {
+    "samplers": samplers, "schedules": schedules, "formats": formats, "spacings": ("..schedules", "SPACINGS"),
+    "prediction_types": ("..prediction", "PREDICTION_TYPES"),
+    "thresholdings": ("..denoisers.wrappers", "THRESHOLDINGS"),
+    "presets": ("..training.presets", "PRESETS"), "boundaries": ("..training.consistency", "BOUND"),
+    "pacings": ("..drawing.export", "PACINGS"), "themes": ("..drawing.palettes", "THEMES"),
+}  # fmt: skip
 
-    return either(THEMES)
 
-
-#: What stands in braces → its words.
-OFFERED: dict[str, Callable[[], str]] = {
-    made.__name__: made for made in (samplers, schedules, spacings, thresholdings, prediction_types, presets,
-                                     boundaries, pacings, formats, themes)}
+def words(name: str) -> str:
+    """The names that there are of that kind."""
+    found = OFFERED[name]
+    if isinstance(found, tuple):
+        module, names = found
+        return either(getattr(import_module(module, __package__), names))
+    return found()
 
 
 def filled(text: str) -> str:
     """The text with the names that there are."""
-    return re.sub(r"\{(\w+)\}", lambda found: OFFERED[found[1]](), text)
+    return re.sub(r"\{(\w+)\}", lambda found: words(found[1]), text)
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):

@@ -21,6 +21,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..numerics import grid, runge_kutta
 from ..prediction import Denoise
 from ..schedules import Schedule
 
@@ -61,12 +62,8 @@ def log_density(denoise: Denoise, schedule: Schedule, x_t: Tensor, t: float | No
     z, h = x_t / sum(schedule.at(t)), float(u[2] - u[0])
     gained = x_t.new_zeros(len(x_t), dtype=torch.float64)
     for i in range(0, 2 * steps, 2):
-        k1, d1 = slope(z, i)
-        k2, d2 = slope(z + h / 2 * k1, i + 1)
-        k3, d3 = slope(z + h / 2 * k2, i + 1)
-        k4, d4 = slope(z + h * k3, i + 2)
-        z = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        gained += h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)
+        moved, more = runge_kutta(slope, z, (i, i + 1, i + 2), h)
+        z, gained = z + moved, gained + more
     # At t = 1, z is x/(alpha + sigma), of std `end`; and x_t is z_t times (alpha + sigma), its density thinner by that.
     dims = x_t.shape[1]
     base = -(z.double() ** 2).sum(1) / (2 * end**2) - dims * math.log(end * math.sqrt(2 * math.pi))
@@ -95,11 +92,8 @@ def density_grid(denoise: Denoise, schedule: Schedule, view: float, cells: int =
     """
     if not view > 0 or cells < 2:
         raise ValueError(f"a view of half-width {view} in {cells} cells a side; it takes more than 0, and 2 or more")
-    edge = view * (1 - 1 / cells)
-    axis = torch.linspace(-edge, edge, cells)
-    y, x = torch.meshgrid(axis.flip(0), axis, indexing="ij")
     half_a_cell = torch.tensor(-2 * math.log(view / cells), dtype=torch.float64)  # as log-SNR: sigma/alpha = view/cells
     t = min(max(float(schedule.t_at(half_a_cell)), 1 / schedule.T), 1 - 1 / schedule.T)
     alpha, _ = schedule.at(t)
-    log_p = log_density(denoise, schedule, alpha * torch.stack([x.flatten(), y.flatten()], 1), t, steps)
+    log_p = log_density(denoise, schedule, alpha * grid(view, cells), t, steps)
     return log_p.exp().reshape(cells, cells) * alpha**2  # dx_t = alpha·dx, along both axes

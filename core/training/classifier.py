@@ -21,6 +21,7 @@ from torch.nn.functional import nll_loss
 from ..data.datasets import Dataset
 from ..forward import noised
 from ..guidance.classifier import Classifier, ImageClassifier, LogPosterior, PointClassifier
+from ..numerics import check_ranges
 from ..schedules import make_schedule
 from .presets import make_network
 
@@ -46,13 +47,9 @@ class ClassifierConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for name, low, high in (("width", 8, 1024), ("depth", 1, 8), ("patch", 1, 2), ("condition", 0, 100),
-                                ("steps", 1, 10_000_000), ("batch", 1, 65_536), ("lr", 1e-8, 10.0),
-                                ("ema", 0.0, 0.999999), ("seed", 0, 2**63 - 1)):
-            value, kind = getattr(self, name), int if isinstance(low, int) else (int, float)
-            if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-                what = "whole number" if kind is int else "number"
-                raise ValueError(f"{name} is {value!r}; it must be a {what} from {low} to {high}")
+        check_ranges(self, {
+            "width": (8, 1024), "depth": (1, 8), "patch": (1, 2), "condition": (0, 100), "steps": (1, 10_000_000),
+            "batch": (1, 65_536), "lr": (1e-8, 10.0), "ema": (0.0, 0.999999), "seed": (0, 2**63 - 1)})
         make_schedule(self.schedule, self.T)
 
 

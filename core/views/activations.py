@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..numerics import grid
 from ..prediction import Denoise
 from ..probes.activations import capture, layers_of
 from ..scene import Chart, Panel, Series
@@ -82,9 +83,7 @@ def _channels(film: TraceView, network: nn.Module, layer: str, k: int, sample: i
 
 def _units(film: TraceView, network: nn.Module, layer: str, k: int, _sample: int) -> Shown:
     """The units of a layer at every place of the plane in which points walk, at step k; row 0 at the top."""
-    axis = STATE_VIEW * (1 - 1 / CELLS) * torch.linspace(-1, 1, CELLS)
-    y, x = torch.meshgrid(-axis, axis, indexing="ij")
-    places = film.scale[k] * torch.stack([x.flatten(), y.flatten()], 1)
+    places = film.scale[k] * grid(STATE_VIEW, CELLS)
     found = outputs(film.denoise, network, layer, places, film.kept[k])
     return Shown(rearrange(found, "(y x) units -> units y x 1", y=CELLS), float(found.square().mean().sqrt()))
 

@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..buffers import scratch
+from ..numerics import centres, grid
 from ..scene import Chart, Panel, Scene
 
 #: Half-width of the views of 2-D points: the state is noise of unit size, the guess and the data lie in [-1, 1].
@@ -101,10 +102,7 @@ def signed_pictures(x: Tensor) -> Tensor:
 
 def field_points(view: float) -> Tensor:
     """The centres of the field's cells over [−view, view]², (G·G, 2), row 0 at the bottom."""
-    edge = view * (1 - 1 / FIELD_CELLS)
-    axis = torch.linspace(-edge, edge, FIELD_CELLS)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    return torch.stack([x.flatten(), y.flatten()], 1)
+    return grid(view, FIELD_CELLS, top=False)
 
 
 @torch.no_grad()
@@ -150,8 +148,7 @@ def density(points: Tensor, bandwidth: float, alpha: Tensor, sigma: Tensor, view
     product. Values are those at the cells' centres, blurred by half a cell (one standard deviation), so that a point
     smaller than a cell is seen.
     """
-    edge = view * (1 - 1 / DENSITY_CELLS)
-    axis = torch.linspace(-edge, edge, DENSITY_CELLS)
+    axis = centres(view, DENSITY_CELLS)
     out = []
     for a, s in zip(alpha.float(), sigma.float()):
         width = torch.sqrt(a**2 * bandwidth**2 + s**2 + (view / DENSITY_CELLS) ** 2)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..baselines.gan import GAN
 from ..metrics.coverage import NEAR, Coverage, Modes
+from ..numerics import grid
 from ..scene import Chart, Scene, Series
 from .base import DATA_VIEW, DENSITY_CELLS, View
 from .training import CURVE_POINTS, Preview, Progress, TrainingView, smooth, thin
@@ -30,10 +31,7 @@ class BaselinePreview(Preview):
     @classmethod
     def of(cls, preview: Preview, seconds: float, gan: GAN, z: Tensor) -> BaselinePreview:
         """seconds: those of diffusion; z: the latent noise (N, latent)."""
-        edge = DATA_VIEW * (1 - 1 / DENSITY_CELLS)
-        axis = torch.linspace(-edge, edge, DENSITY_CELLS)
-        y, x = torch.meshgrid(axis.flip(0), axis, indexing="ij")
-        opinion = gan.opinion(torch.stack([x.flatten(), y.flatten()], 1)).reshape(x.shape)
+        opinion = gan.opinion(grid(DATA_VIEW, DENSITY_CELLS)).reshape(DENSITY_CELLS, DENSITY_CELLS)
         return cls(preview.step, preview.samples, preview.guess, preview.field, gan.generate(z), opinion,
                    (seconds, gan.seconds))
 

@@ -10,6 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..numerics import grid
 from ..scene import Panel
 from .base import PanelSpec, View
 
@@ -101,10 +102,7 @@ def plane_map(decode: Callable[[Tensor], Tensor], points: Tensor, view: float, t
     Each picture stands where its latent is, y upwards. Where no point of the data lies within a tile of it the map is
     empty: the decoder was never asked about such places.
     """
-    edge = view * (1 - 1 / tiles)
-    axis = torch.linspace(-edge, edge, tiles)
-    y, x = torch.meshgrid(axis.flip(0), axis, indexing="ij")
-    places = torch.stack([x.flatten(), y.flatten()], 1)
+    places = grid(view, tiles)
     near = (places[:, None] - points).abs().amax(2).amin(1) < 2 * view / tiles
     drawn = decode(places).mean(1).add(1).div(2).clamp(0, 1) * near[:, None, None]
     return rearrange(drawn, "(gy gx) h w -> (gy h) (gx w)", gy=tiles)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..guidance.classifier_free import scale_at
+from ..numerics import centres
 from ..prediction import Denoise
 from ..scene import Chart, Series
 from .base import DENSITY_CELLS, NOISE_VIEW, STATE_VIEW, scaled, signed_pictures, vector_field
@@ -123,8 +124,7 @@ def sharpened(film: TraceView, rows: Tensor, scales: Callable[[Tensor], Tensor],
     p(c | x) is the share of the asked rows in the sum that is p; w = scales(t) for each frame's t.
     """
     points, h = film.dataset.x0.double(), film.dataset.bandwidth
-    edge = STATE_VIEW * (1 - 1 / DENSITY_CELLS)
-    axis = torch.linspace(-edge, edge, DENSITY_CELLS, dtype=torch.float64)
+    axis = centres(STATE_VIEW, DENSITY_CELLS, torch.float64)
     out = []
     for t, size in zip(torch.cat([film.kept, film.times[-1:]])[first:end], film.scale[first:end].double()):
         alpha, sigma = (a / size for a in film.schedule(t))
