@@ -1,6 +1,6 @@
 """Digits of 8×8: how legible are samples after 6 CPU-seconds of training?
 
-The recipe is the fast one, but for its length and what goes with it: 20 steps of warm-up and an EMA of 0.99.
+The preset is the fast one, but for its length.
 
 A small classifier, trained on the real digits, is asked. A sample counts where it is at least 95 % sure; what it says
 of unseen real digits is what can be hoped for, and what it says of noise shows that it is not sure of everything.
@@ -51,12 +51,12 @@ def run(quick: bool = False) -> list[Row]:
     trial = Trainer(data, preset("fast", data, steps=30))
     list(trial.run(10))
     step = cpu(lambda: list(trial.run())) / 20
-    trainer = Trainer(data, preset("fast", data, steps=round(0.9 * SECONDS / step), warmup=20, ema=0.99))
+    trainer = Trainer(data, preset("fast", data, steps=round(0.9 * SECONDS / step)))
     seconds = cpu(lambda: [None for _ in trainer.run()])
     samples, real = draw_samples(trainer.ema, data.shape, COUNT), data.held_out
     noise = data.std * torch.randn(COUNT, *data.shape) + data.mean
     got, ideal = sure(judge, samples), sure(judge, real)
-    settings = f"{trainer.config.steps} steps, warm-up 20, EMA 0.99"
+    settings = f"{trainer.config.network}, {trainer.config.steps} steps"
     what = f"legible digits of 8 × 8 after {seconds:.1f} s of training, {settings}"
     return [Row(what, f"{got:.0%} recognised with {SURE:.0%} confidence",
                 f"unseen real digits {ideal:.0%}, noise {sure(judge, noise):.0%}", f"{got / ideal:.2f} of real",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..forward import expand
-from ..prediction import PREDICTION_TYPES, Prediction
+from ..prediction import PREDICTION_TYPES, Prediction, target_of
 from ..schedules import Schedule
 from .embeddings import Labels
 
@@ -46,7 +46,11 @@ class Denoiser(nn.Module):
         """What the network itself puts out. t, alpha, sigma of shape (B,)."""
         scale = (alpha**2 * self.sigma_data**2 + sigma**2).rsqrt()
         level = (torch.log(sigma / alpha) / 4).clamp(-self.NOISE_LEVEL_LIMIT, self.NOISE_LEVEL_LIMIT)
-        return self.network(expand(scale, x_t) * x_t, t, level, cond)
+        out = self.network(expand(scale, x_t) * x_t, t, level, cond)
+        if not getattr(self.network, "estimates_x0", False):
+            return out
+        guess = Prediction.from_x0(out, x_t, expand(alpha, x_t), expand(sigma, x_t))
+        return target_of(self.prediction_type, guess.x0, guess.eps, guess.alpha, guess.sigma, self.sigma_data)
 
     def _in_parts(self, x_t: Tensor, t: Tensor, alpha: Tensor, sigma: Tensor, cond: Tensor | None) -> Tensor:
         """`output`, on a processor of so many rows at a time that they hold no more than PART numbers.

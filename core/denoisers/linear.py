@@ -104,13 +104,13 @@ def linear(dataset: Dataset, schedule: Schedule, components: int | None = None) 
     labels = dataset.classes if isinstance(dataset.classes, int) else 0
     network = Linear(dataset.shape, k, labels)
     centre = x.mean(0)
-    spread, encoder = (part[:k] for part in _eigen((x - centre).T @ (x - centre) / len(x)))
+    spread, encoder = (part[:k] for part in eigen((x - centre).T @ (x - centre) / len(x)))
     code = (x - centre) @ encoder.T
     for row in range(labels + 1):
         own = code[dataset.cond == row] if row < labels else code[:0]
         mean, values, axes = centre, spread, encoder
         if len(own):
-            values, axes = _eigen((own - own.mean(0)).T @ (own - own.mean(0)) / len(own))
+            values, axes = eigen((own - own.mean(0)).T @ (own - own.mean(0)) / len(own))
             mean, axes = centre + own.mean(0) @ encoder, axes @ encoder
         network.mean[row], network.directions[row] = mean, axes
         network.std[row] = (values.clamp(min=0) + dataset.bandwidth**2).sqrt()
@@ -122,7 +122,7 @@ def wiener(dataset: Dataset, schedule: Schedule) -> Denoiser:
     return linear(dataset, schedule)
 
 
-def _eigen(covariance: Tensor) -> tuple[Tensor, Tensor]:
+def eigen(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues, falling, and eigenvectors as rows, their largest entry positive, as their sign is arbitrary."""
     values, vectors = torch.linalg.eigh(covariance)
     rows = vectors.flip(1).T

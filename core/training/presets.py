@@ -26,6 +26,7 @@ from ..denoisers.base import Denoiser
 from ..denoisers.linear import Linear
 from ..denoisers.mlp import MLP
 from ..denoisers.unet import UNet
+from ..denoisers.whitened import WhitenedMLP, components_of
 from ..former import named_now
 from ..prediction import PREDICTION_TYPES
 from ..schedules import SCHEDULES, Drawn, make_schedule
@@ -43,7 +44,7 @@ class TrainingConfig:
     weight is 1, and choosing the target is choosing what each noise level counts (Salimans & Ho 2022, section 4).
     """
 
-    network: str  #: a name of NETWORKS: "mlp" for points, "unet" for images
+    network: str  #: a name of NETWORKS: "mlp" for points, "unet" or "whitened" for images
     width: int = 128  #: hidden units, or channels of the finest level
     depth: int = 2  #: hidden layers, or levels of resolution
     fourier: bool = True  #: mlp: Fourier features of the point; without them, plain coordinates
@@ -146,6 +147,8 @@ NETWORKS: dict[str, Network] = {
     "mlp": Network(MLP, "points", lambda c, data: {"dims": data.channels, "depth": c.depth, "fourier": c.fourier}, 8),
     "unet": Network(UNet, "images", lambda c, data: {"channels": data.channels, "levels": c.depth, "patch": c.patch}, 4,
                     groups=8),
+    "whitened": Network(WhitenedMLP, "images", lambda c, data: {"shape": list(data.shape), "depth": c.depth,
+                                                                "components": components_of(data.x0)}, 8),
 }
 #: All that denoise: those, and what is solved instead.
 DENOISERS: Mapping[str, type[nn.Module]] = {name: known.make for name, known in NETWORKS.items()} | {"linear": Linear}
@@ -185,52 +188,82 @@ def make_denoiser(config: TrainingConfig, dataset: Dataset) -> Denoiser:
 
     ValueError if the network does not fit the data, or if labels are asked for and the data have none.
     """
+    check_fits(config.network, dataset)
     network = NETWORKS[config.network]
-    if network.kind != dataset.kind:
-        fits = " or ".join(repr(name) for name, known in NETWORKS.items() if known.kind == dataset.kind)
-        raise ValueError(f"{dataset.name} holds {dataset.kind} and the network is {config.network!r}; "
-                         f"{dataset.kind} need {fits}")
     if config.labels and not dataset.conditions:
         raise ValueError(f"{dataset.name} has no labels to learn; set labels to false")
     labels = dataset.classes if config.labels else 0
     architecture = {"network": config.network, "width": config.width, "labels": labels}
     made = make_network(architecture | network.options(config, dataset), config.seed)
+    if isinstance(made, WhitenedMLP):
+        made.fit(dataset.x0, dataset.std)
     return Denoiser(made, make_schedule(config.schedule, config.T), config.prediction_type, dataset.std, labels)
 
 
-def _fast(dataset: Dataset) -> TrainingConfig:
-    if dataset.kind == "points":
+#: Pictures up to this side are drawn well by a network that sees no neighbourhoods, and soonest.
+SMALL = 16
+
+
+def _fast(dataset: Dataset, network: str | None) -> TrainingConfig:
+    network = network or ("mlp" if dataset.kind == "points" else "whitened" if dataset.side <= SMALL else "unet")
+    if network == "mlp":
         return TrainingConfig("mlp", width=128, depth=2, prediction_type="edm", time_sampling="log_normal",
                               level_mean=-2.5, level_std=1.6, steps=800, batch=256, lr=1e-2, warmup=50, ema=0.995,
                               grad_clip=0.0)
+    if network == "whitened":
+        # Noise levels at which small pictures are neither plain nor lost (log-normal about sigma = 0.7 of the data's).
+        return TrainingConfig("whitened", width=256, depth=2, prediction_type="edm", time_sampling="log_normal",
+                              level_mean=-0.4, level_std=1.0, steps=2000, batch=128, lr=3e-3, warmup=100, ema=0.995)
     # At 16×16 and more the first thing worth folding away is half the resolution.
     return TrainingConfig("unet", width=48, depth=2, patch=2 if dataset.side >= 16 else 1, prediction_type="v",
                           time_sampling="uniform", steps=2000, batch=64, lr=2e-3, warmup=100, ema=0.999, bf16=True)
 
 
-def _flow(dataset: Dataset) -> TrainingConfig:
+def _flow(dataset: Dataset, network: str | None) -> TrainingConfig:
     # Liu et al. 2022 draw t uniformly; a logit-normal leaves five times fewer points off the shape (of the T-rex). It
     # is wide, so that t = 1 is seen too, where every walk begins.
     mean, std = (-1.0, 2.4) if dataset.kind == "points" else (0.0, 1.5)
-    return dataclasses.replace(_fast(dataset), prediction_type="velocity", schedule="flow", time_sampling="log_normal",
-                               level_mean=mean, level_std=std)
+    return dataclasses.replace(_fast(dataset, network), prediction_type="velocity", schedule="flow",
+                               time_sampling="log_normal", level_mean=mean, level_std=std)
 
 
-def _textbook(dataset: Dataset) -> TrainingConfig:
+def _textbook(dataset: Dataset, network: str | None) -> TrainingConfig:
     plain: dict[str, Any] = dict(prediction_type="eps", schedule="linear", T=1000, time_sampling="uniform", batch=128,
                                  lr=1e-3, decay="constant", ema=0.999, steps=10_000)
-    if dataset.kind == "points":
+    network = network or ("mlp" if dataset.kind == "points" else "unet")
+    if network == "mlp":
         return TrainingConfig("mlp", width=128, depth=3, fourier=False, grad_clip=0.0, **plain)
+    if network == "whitened":
+        return TrainingConfig("whitened", width=256, depth=2, **plain)
     return TrainingConfig("unet", width=32, depth=3, patch=1, **plain)
 
 
-#: name → the config for a data set
-PRESETS: dict[str, Callable[[Dataset], TrainingConfig]] = {"fast": _fast, "textbook": _textbook, "flow": _flow}
+#: name → the config for a data set and a network, None being the one that the preset thinks best for these data
+PRESETS: dict[str, Callable[[Dataset, str | None], TrainingConfig]] = {"fast": _fast, "textbook": _textbook,
+                                                                       "flow": _flow}
 
 
-def preset(name: str, dataset: Dataset, **changes: Any) -> TrainingConfig:
-    """The named preset for this data, with some settings changed. ValueError for an unknown name or setting."""
+def preset(name: str, dataset: Dataset, network: str | None = None, **changes: Any) -> TrainingConfig:
+    """The named preset for this data, with some settings changed; network: a name of NETWORKS, None for the preset's.
+
+    ValueError for an unknown name or setting, or a network that is not for such data.
+    """
     if name not in PRESETS:
         raise ValueError(f"preset {name!r}; there are {', '.join(PRESETS)}")
     _known(changes)
-    return dataclasses.replace(PRESETS[name](dataset), **changes)
+    if network is not None:
+        check_fits(network, dataset)
+    return dataclasses.replace(PRESETS[name](dataset, network), **changes)
+
+
+def networks_for(dataset: Dataset) -> tuple[str, ...]:
+    """The names of the networks that can learn such data."""
+    return tuple(name for name, known in NETWORKS.items() if known.kind == dataset.kind)
+
+
+def check_fits(network: str, dataset: Dataset) -> None:
+    """ValueError if there is no such network, or it is not for such data."""
+    if network not in networks_for(dataset):
+        fits = " or ".join(map(repr, networks_for(dataset)))
+        raise ValueError(f"{dataset.name} holds {dataset.kind} and the network is {network!r}; "
+                         f"{dataset.kind} need {fits}")
