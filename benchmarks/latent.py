@@ -23,7 +23,7 @@ LATENT, PIXELS, BATCH, SAMPLES = "latent_mnist28", "mnist28", 64, 256
 
 def trainer_of(name: str, steps: int, **changes) -> Trainer:
     data = load(name)
-    return Trainer(data, preset("fast", data, batch=BATCH, steps=steps, labels=True, **changes))
+    return Trainer(data, preset("fast", data, "unet", batch=BATCH, steps=steps, labels=True, **changes))
 
 
 def kept(trainer: Trainer) -> int:

@@ -23,7 +23,7 @@ def points():
 
 def images():
     data = load("mnist16")
-    return Trainer(data, preset("fast", data, steps=1_000_000, bf16=False)).run()
+    return Trainer(data, preset("fast", data, "unet", steps=1_000_000, bf16=False)).run()
 
 
 def steps_done(makes: list, seconds: float) -> float:

@@ -205,12 +205,11 @@ SMALL = 16
 
 
 def _fast(dataset: Dataset, network: str | None) -> TrainingConfig:
-    network = network or ("mlp" if dataset.kind == "points" else "whitened" if dataset.side <= SMALL else "unet")
-    if network == "mlp":
+    if dataset.kind == "points":
         return TrainingConfig("mlp", width=128, depth=2, prediction_type="edm", time_sampling="log_normal",
                               level_mean=-2.5, level_std=1.6, steps=800, batch=256, lr=1e-2, warmup=50, ema=0.995,
                               grad_clip=0.0)
-    if network == "whitened":
+    if network == "whitened" or network is None and dataset.side <= SMALL:
         # Noise levels at which small pictures are neither plain nor lost (log-normal about sigma = 0.7 of the data's).
         return TrainingConfig("whitened", width=256, depth=2, prediction_type="edm", time_sampling="log_normal",
                               level_mean=-0.4, level_std=1.0, steps=2000, batch=128, lr=3e-3, warmup=100, ema=0.995)
@@ -230,15 +229,15 @@ def _flow(dataset: Dataset, network: str | None) -> TrainingConfig:
 def _textbook(dataset: Dataset, network: str | None) -> TrainingConfig:
     plain: dict[str, Any] = dict(prediction_type="eps", schedule="linear", T=1000, time_sampling="uniform", batch=128,
                                  lr=1e-3, decay="constant", ema=0.999, steps=10_000)
-    network = network or ("mlp" if dataset.kind == "points" else "unet")
-    if network == "mlp":
+    if dataset.kind == "points":
         return TrainingConfig("mlp", width=128, depth=3, fourier=False, grad_clip=0.0, **plain)
     if network == "whitened":
         return TrainingConfig("whitened", width=256, depth=2, **plain)
     return TrainingConfig("unet", width=32, depth=3, patch=1, **plain)
 
 
-#: name → the config for a data set and a network, None being the one that the preset thinks best for these data
+#: name → the config for a data set and a network, None being the one that the preset thinks best for these data. A
+#: network that it says nothing of gets what the other one for such data has.
 PRESETS: dict[str, Callable[[Dataset, str | None], TrainingConfig]] = {"fast": _fast, "textbook": _textbook,
                                                                        "flow": _flow}
 
@@ -253,7 +252,8 @@ def preset(name: str, dataset: Dataset, network: str | None = None, **changes: A
     _known(changes)
     if network is not None:
         check_fits(network, dataset)
-    return dataclasses.replace(PRESETS[name](dataset, network), **changes)
+    config = PRESETS[name](dataset, network)
+    return dataclasses.replace(config, network=network or config.network, **changes)
 
 
 def networks_for(dataset: Dataset) -> tuple[str, ...]:
