@@ -178,6 +178,12 @@ def test_an_intervention_is_named(fields, place):
     assert [cause["place"] for cause in examined(**fields)["causes"]] == [place]
 
 
+@pytest.mark.parametrize("shift", [0.05, -0.03])
+def test_a_shifted_time_is_told_by_how_much(shift):
+    (cause,) = examined(time_shift=shift)["causes"]
+    assert cause["says"].endswith(f"of t {'−' if shift > 0 else '+'} {abs(shift)}")
+
+
 def test_a_surprise_is_what_its_seed_says():
     cases = [case_of(Recipe(bug=SURPRISE, seed=seed)).name for seed in range(40)]
     assert cases == [case_of(Recipe(bug=SURPRISE, seed=seed)).name for seed in range(40)] and len({*cases}) > 15

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from ..prediction import Denoise
+from ..prediction import Denoise, Prediction
 from ..reverse import Step
 from ..schedules import Schedule
 from ..trace import Trace
@@ -43,9 +43,12 @@ def run_of_trace(path: str | os.PathLike | Trace) -> Run:
 
 
 def run_of_steps(
-    steps: Iterable[Step], schedule: Schedule, told: list[tuple[torch.Tensor, torch.Tensor]] | None = None
+    steps: Iterable[Step], schedule: Schedule, told: list[tuple[torch.Tensor, Prediction]] | None = None
 ) -> Run:
-    """A walk of ours as it is taken. `told` is what `listen` hears: (t told, eps said) of every call of the network.
+    """A walk of ours as it is taken. `told` is what `listen` hears: (t told, what was said) of every call.
+
+    What was said is taken as the velocity eps − x0, as a rule takes the answer for another time: see `shift_time`.
+    It is well conditioned at both ends of every schedule, which eps is not where alpha is 0.
 
     The first of a step is that at x_t; the list is emptied after each.
     """
@@ -57,7 +60,7 @@ def run_of_steps(
             array(grid),
             alpha,
             sigma,
-            0 * alpha,
+            0 * alpha - 1,
             0 * alpha + 1,
             0 * alpha,
             facts={"by_hand": True, "finite": True, "output_shape": []},
@@ -65,8 +68,9 @@ def run_of_steps(
     )
     step = None
     for step in steps:
-        t, eps = told[0] if told else (step.t, step.prediction.eps)
-        _step(walk, float(t), array(step.x_t), array(eps), array(step.mean), float(step.std), array(step.noise))
+        t, said = told[0] if told else (step.t, step.prediction)
+        x, velocity, mean, noise = map(array, (step.x_t, said.velocity, step.mean, step.noise))
+        _step(walk, float(t), x, velocity, mean, float(step.std), noise)
         if told:
             told.clear()
     if step is not None:
@@ -75,23 +79,24 @@ def run_of_steps(
     return run
 
 
-def listen(denoise: Denoise) -> tuple[Denoise, list[tuple[torch.Tensor, torch.Tensor]]]:
+def listen(denoise: Denoise) -> tuple[Denoise, list[tuple[torch.Tensor, Prediction]]]:
     """(denoise, told): the same denoiser, and what its calls were told and said; a rule may ask often in a step."""
     told: list = []
 
     def heard(x_t, t):
         prediction = denoise(x_t, t)
-        told.append((t, prediction.eps))
+        told.append((t, prediction))
         return prediction
 
     return heard, told
 
 
 def see_training(run: Run, step: TrainStep) -> None:
-    """Add one step of a training of ours: its network's answer as eps, whatever it is taught, against the true one."""
-    noised, prediction = step.noised, step.prediction
+    """Add one step of a training of ours: its network's answer as eps − x0, whatever it is taught."""
+    noised = step.noised
     with torch.no_grad():
-        run.train(x_t=noised.x_t, t=noised.t, output=prediction.eps, target=noised.eps, x0=noised.x0, noise=noised.eps)
+        run.train(x_t=noised.x_t, t=noised.t, output=step.prediction.velocity, target=noised.eps - noised.x0,
+                  x0=noised.x0, noise=noised.eps)
     run.trains[-1].facts["index"] = step.index
 
 
@@ -112,16 +117,16 @@ def _level(run: Run, t: float, x: np.ndarray, x0: np.ndarray, eps: np.ndarray) -
 
 
 def _step(
-    walk: Walk, t: float, x: np.ndarray, eps: np.ndarray, mean: np.ndarray, std: float, noise: np.ndarray
+    walk: Walk, t: float, x: np.ndarray, out: np.ndarray, mean: np.ndarray, std: float, noise: np.ndarray
 ) -> None:
     k = len(walk.calls)
     call = Call(
         t,
         rows(x),
-        rows(eps),
+        rows(out),
         {
             "state": moments(x),
-            "output": moments(eps),
+            "output": moments(out),
             "by_hand": True,
             "rows": len(x),
             "network": 0,
@@ -134,7 +139,7 @@ def _step(
     else:
         walk.facts["start"] = moments(x) | {"law": "", "op": ""}
     walk.calls.append(call)
-    arrival = least_squares(mean, x, [("x", k, x), ("out", k, eps)])
+    arrival = least_squares(mean, x, [("x", k, x), ("out", k, out)])
     arrival.source = "unseen" if arrival.left > 2e-3 else "least squares"
     if std > 0 and arrival.terms:
         arrival.terms.append(Term("z", 0, 0, std))

@@ -229,6 +229,7 @@ export class Doctor {
     this.node.querySelector(`[data-at="${at}"]`)?.setAttribute('aria-pressed', 'true');
     if (!this.revealed) this.drawHead();
     this.drawDetail();
+    this.detail.scrollIntoView({ block: 'nearest' }); // where one column holds all, it may stand far below
   }
 
   drawDetail() {

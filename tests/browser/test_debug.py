@@ -1,0 +1,176 @@
+"""Debug in a real browser: a museum case, a trace of one's own, one's own walk and training, before and after."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from core.debug.cases import museum
+from tests.test_debug_showing import told
+
+STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-debug')"
+QUICK = "steps=20&samples=64"
+
+
+def restored(page, query: str) -> None:
+    """The page goes to the recipe of a query as by Back or Forward, without being opened anew."""
+    page.evaluate(f"history.pushState(null, '', '?{query}'); dispatchEvent(new PopStateEvent('popstate'))")
+
+
+def examined(page, verdict: str) -> str:
+    """The sentence on top when the verdict is there."""
+    return page.wait_for_selector(f"#stage-debug .ns-verdict[data-verdict={verdict}]").inner_text()
+
+
+def line(page, code: str):
+    return page.locator(f"#stage-debug .ns-code:not(.ns-script *) >> text={code}").locator("xpath=..")
+
+
+def bring(page, name: str, content: bytes) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.click("#own-trace")
+    chooser.value.set_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory) -> tuple[bytes, bytes]:
+    """A run whose noise has the variance where its root belongs, and the same mended."""
+    folder = tmp_path_factory.mktemp("traces")
+    faulty, mended = (told(std).save(folder / f"{k}.trace") for k, std in enumerate((lambda beta: beta, np.sqrt)))
+    return faulty.read_bytes(), mended.read_bytes()
+
+
+def test_the_walk_of_a_recipe_is_healthy_and_an_intervention_is_named(open_shared, url):
+    page = open_shared(url, query=f"tab=debug&{QUICK}")
+    assert "10 of 22 lines checked" in examined(page, "healthy")
+    assert page.evaluate(f"{STAGE}.total") == 21
+    restored(page, f"tab=debug&{QUICK}&sampler=ddpm&drop_noise=on")
+    assert "no fresh noise" in examined(page, "wrong")
+    assert line(page, "+ std·randn_like(x)").get_attribute("data-verdict") == "wrong"
+
+
+def test_examine_takes_the_walk_on_the_stage_to_the_doctor(open_shared, url):
+    page = open_shared(url, query=f"tab=debug&{QUICK}")
+    restored(page, f"{QUICK}&scale_eps=0.9")
+    page.wait_for_function("Noisescope.stageOf('stage-denoise')?.total === 21")
+    page.click("#examine")
+    assert "leads to" in examined(page, "wrong")
+    page.wait_for_function("location.search.includes('tab=debug')")
+
+
+def test_keys_go_from_line_to_line_and_enter_shows_what_was_measured_there(open_shared, url):
+    page = open_shared(url, query=f"tab=debug&{QUICK}")
+    restored(page, f"tab=debug&{QUICK}")
+    examined(page, "healthy")
+    line(page, "x_t = alpha").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#stage-debug .ns-detail canvas")
+    titles = page.locator("#stage-debug .ns-line-charts h3").all_inner_texts()
+    assert any("as training made it" in title for title in titles)
+    assert page.inner_text("#stage-debug .ns-detail .ns-look").startswith("x_t = alpha")
+
+
+def test_a_museum_bug_is_found_by_looking_and_then_told(open_shared, url):
+    page, case = open_shared(url, query=f"tab=debug&{QUICK}"), museum()["flow-backwards"]
+    restored(page, f"tab=debug&bug={case.name}&seed=1")
+    head = examined(page, "hidden")
+    assert case.symptom in head and case.title not in page.inner_text("#stage-debug")
+    assert page.locator("#stage-debug .ns-code[data-verdict=wrong]").count() == 0
+    assert page.locator("#stage-debug .ns-script .ns-code").count() == case.source.rstrip("\n").count("\n") + 1
+    line(page, "x = alpha[s]").click()
+    page.click("#stage-debug >> text=This is the line")
+    assert "Right." in page.inner_text("#stage-debug .ns-answer")
+    said = page.inner_text("#stage-debug .ns-answer")
+    assert case.title in said and case.met in said and all(step.split(".")[0] in said for step in case.procedure)
+    faults = page.locator("#stage-debug .ns-fault .ns-text").all_inner_texts()
+    assert faults == [case.source.splitlines()[number - 1] for number in case.lines]
+    assert examined(page, "wrong")
+
+
+def test_before_and_after_the_fix_stand_side_by_side_and_back_undoes_it(open_shared, url):
+    page, case = open_shared(url, query=f"tab=debug&{QUICK}"), museum()["flow-backwards"]
+    restored(page, f"tab=debug&bug={case.name}&seed=1")
+    examined(page, "hidden")
+    page.click("#stage-debug >> text=Tell me")
+    page.click("#stage-debug >> text=Run it mended beside it")
+    page.wait_for_selector("#stage-debug .ns-beside >> text=mended: Healthy")
+    page.wait_for_function("location.search.includes('against=fixed')")
+    assert "other" in page.evaluate(f"{STAGE}.keys")
+    marks = line(page, "x = alpha[s]").locator(".ns-mark").all_inner_texts()
+    assert marks == ["✕", "✓"]
+    page.go_back()
+    page.wait_for_function("!location.search.includes('against')")
+    page.wait_for_function(f"{STAGE}.keys.length && !{STAGE}.keys.includes('other')")
+
+
+def test_a_wrong_guess_is_told_so(open_shared, url):
+    page = open_shared(url, query=f"tab=debug&{QUICK}")
+    restored(page, f"tab=debug&{QUICK}")
+    examined(page, "healthy")
+    restored(page, "tab=debug&bug=flow-backwards&seed=1")
+    examined(page, "hidden")
+    page.click("#stage-debug >> text=Nothing is wrong")
+    assert page.inner_text("#stage-debug .ns-answer").count("Not nothing.") == 1
+
+
+def test_a_surprise_is_a_case_that_its_link_restores(open_shared, url):
+    page = open_shared(url, query=f"tab=debug&{QUICK}")
+    restored(page, "tab=debug&bug=surprise&seed=4")
+    before = examined(page, "hidden")
+    script = page.inner_text("#stage-debug .ns-script")
+    restored(page, f"tab=debug&{QUICK}")
+    examined(page, "healthy")
+    page.go_back()
+    assert examined(page, "hidden") == before and page.inner_text("#stage-debug .ns-script") == script
+
+
+def test_a_trace_is_opened_and_the_one_before_stands_beside_it(open_page, url, traces):
+    page = open_page(url, query=f"tab=debug&{QUICK}")
+    examined(page, "healthy")
+    bring(page, "before.trace", traces[0])
+    assert "variance, not its root" in examined(page, "wrong")
+    page.wait_for_function("location.search.includes('bug=trace')")
+    bring(page, "after.trace", traces[1])
+    examined(page, "healthy")
+    restored(page, "tab=debug&bug=trace&against=before")
+    page.wait_for_selector("#stage-debug .ns-beside >> text=the trace before")
+    assert line(page, "+ std·randn_like(x)").locator(".ns-mark").all_inner_texts() == ["✓", "✕"]
+
+
+def test_a_hostile_trace_is_refused_in_words_and_the_film_stays(open_page, url, traces):
+    page = open_page(url, query=f"tab=debug&{QUICK}")
+    examined(page, "healthy")
+    film = page.evaluate(f"{STAGE}.film.id")
+    header = json.dumps({"__metadata__": {"format": "noisescope-run-1", "record": "[" * 5000}}).encode()
+    for content, says in ((b"\x80\x04cposix\nsystem\n", "no whole safetensors file"),
+                          (len(header).to_bytes(8, "little") + header, "nested"), (traces[0][:-100], "safetensors")):
+        bring(page, "hostile.trace", content)
+        toast = page.wait_for_selector(f"[data-testid=toast-body]:has-text('{says}')")
+        assert "hostile.trace" in toast.inner_text() and "/tmp" not in toast.inner_text()
+    assert page.evaluate(f"{STAGE}.film.id") == film and "bug=" not in page.url
+
+
+def test_what_a_trace_says_of_itself_is_only_ever_text(open_page, url, tmp_path):
+    run = told()
+    run.networks = [{"name": "<img src=x onerror='window.hurt = 1'>", "parameters": 1}]
+    run.facts["unseen"] = ["<script>window.hurt = 1</script>"]
+    page = open_page(url, query=f"tab=debug&{QUICK}")
+    examined(page, "healthy")
+    bring(page, "<b>run</b>.trace", run.save(tmp_path / "run.trace").read_bytes())
+    page.wait_for_function("location.search.includes('bug=trace')")
+    examined(page, "healthy")
+    assert page.evaluate("window.hurt") is None
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_never_scrolls_sideways(open_page, url, theme):
+    page = open_page(url, width=390, height=844, theme=theme, query="tab=debug&bug=flow-backwards&seed=1")
+    examined(page, "hidden")
+    page.click("#stage-debug >> text=Tell me")
+    examined(page, "wrong")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.is_visible("#surprise")
