@@ -41,7 +41,9 @@ def show(run: Run, report: Report | None = None, *, other: Run | None = None, ot
         beside[OTHER] = (other_title, f"the states of the other run ({other_title})", states)
     view = WatchedView(seen.watched, beside, seen.charts(), seen.sentence, seen.figures, seen.data_range, about)
     if OTHER in view.offers:
-        view.default = (view.default[0], OTHER, *view.default[1:])
+        first, *rest = view.default
+        view.default = (first, OTHER, *rest)
+        view.offers = {key: view.offers[key] for key in dict.fromkeys((first, OTHER, *view.offers))}
     view.findings, view.finding_charts = findings(run, report, seen)
     if other is not None:
         told = other.diagnose()

@@ -13,6 +13,7 @@ import torch
 
 from ..debug.cases import CASES, SOUND, Case, museum
 from ..debug.cases.live import At, turns
+from ..debug.files import load
 from ..debug.ours import listen, run_of_steps
 from ..debug.record import DATA_NUMBERS, DATA_ROWS, Run
 from ..debug.showing import show
@@ -38,7 +39,7 @@ SOUND_ONE_IN = 8
 def open_trace(path: str | os.PathLike, called: str | None = None) -> Run:
     """A trace that a stranger sent. ValueError says, in words, why it cannot be opened; nothing in it can run."""
     name = one_line(called or Path(path).name, 60)
-    return Run.load(path, largest=MOST_BYTES, largest_header=MOST_HEADER, called=name)
+    return load(path, largest=MOST_BYTES, largest_header=MOST_HEADER, called=name)
 
 
 def case_of(recipe: Recipe) -> Case | None:

@@ -10,18 +10,23 @@ import pytest
 from core.debug.cases import museum
 from tests.test_debug_showing import told
 
-STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-debug')"
-QUICK = "steps=20&samples=64"
+STAGE = "(window.Noisescope && Noisescope.stageOf('stage-debug'))"
+HEALTHY = "steps=20&samples=64&tab=debug"  # as the page writes it itself
 
 
 def restored(page, query: str) -> None:
-    """The page goes to the recipe of a query as by Back or Forward, without being opened anew."""
+    """The page goes to the recipe of a query as by Back or Forward, without being opened anew; a case is not told."""
+    if "bug=" in query and "bug=" in page.url:
+        restored(page, HEALTHY)
+        examined(page, "healthy")
+    page.wait_for_selector("body.ns-ready")
     page.evaluate(f"history.pushState(null, '', '?{query}'); dispatchEvent(new PopStateEvent('popstate'))")
 
 
-def examined(page, verdict: str) -> str:
-    """The sentence on top when the verdict is there."""
-    return page.wait_for_selector(f"#stage-debug .ns-verdict[data-verdict={verdict}]").inner_text()
+def examined(page, verdict: str, says: str = "") -> str:
+    """What stands on top when that verdict is there, and says that."""
+    which = f"[data-verdict={verdict}]" + (f":has-text('{says}')" if says else "")
+    return page.wait_for_selector(f"#stage-debug .ns-verdict{which}").inner_text()
 
 
 def line(page, code: str):
@@ -43,26 +48,26 @@ def traces(tmp_path_factory) -> tuple[bytes, bytes]:
 
 
 def test_the_walk_of_a_recipe_is_healthy_and_an_intervention_is_named(open_shared, url):
-    page = open_shared(url, query=f"tab=debug&{QUICK}")
+    page = open_shared(url, query=HEALTHY)
     assert "10 of 22 lines checked" in examined(page, "healthy")
     assert page.evaluate(f"{STAGE}.total") == 21
-    restored(page, f"tab=debug&{QUICK}&sampler=ddpm&drop_noise=on")
-    assert "no fresh noise" in examined(page, "wrong")
+    restored(page, "steps=20&sampler=ddpm&samples=64&drop_noise=on&tab=debug")
+    examined(page, "wrong", "no fresh noise")
     assert line(page, "+ std·randn_like(x)").get_attribute("data-verdict") == "wrong"
 
 
 def test_examine_takes_the_walk_on_the_stage_to_the_doctor(open_shared, url):
-    page = open_shared(url, query=f"tab=debug&{QUICK}")
-    restored(page, f"{QUICK}&scale_eps=0.9")
+    page = open_shared(url, query=HEALTHY)
+    restored(page, "steps=20&samples=64&scale_eps=0.9")
     page.wait_for_function("Noisescope.stageOf('stage-denoise')?.total === 21")
     page.click("#examine")
-    assert "leads to" in examined(page, "wrong")
+    examined(page, "wrong", "leads to")
     page.wait_for_function("location.search.includes('tab=debug')")
 
 
 def test_keys_go_from_line_to_line_and_enter_shows_what_was_measured_there(open_shared, url):
-    page = open_shared(url, query=f"tab=debug&{QUICK}")
-    restored(page, f"tab=debug&{QUICK}")
+    page = open_shared(url, query=HEALTHY)
+    restored(page, HEALTHY)
     examined(page, "healthy")
     line(page, "x_t = alpha").focus()
     page.keyboard.press("ArrowDown")
@@ -75,8 +80,8 @@ def test_keys_go_from_line_to_line_and_enter_shows_what_was_measured_there(open_
 
 
 def test_a_museum_bug_is_found_by_looking_and_then_told(open_shared, url):
-    page, case = open_shared(url, query=f"tab=debug&{QUICK}"), museum()["flow-backwards"]
-    restored(page, f"tab=debug&bug={case.name}&seed=1")
+    page, case = open_shared(url, query=HEALTHY), museum()["flow-backwards"]
+    restored(page, f"seed=1&bug={case.name}&tab=debug")
     head = examined(page, "hidden")
     assert case.symptom in head and case.title not in page.inner_text("#stage-debug")
     assert page.locator("#stage-debug .ns-code[data-verdict=wrong]").count() == 0
@@ -92,14 +97,14 @@ def test_a_museum_bug_is_found_by_looking_and_then_told(open_shared, url):
 
 
 def test_before_and_after_the_fix_stand_side_by_side_and_back_undoes_it(open_shared, url):
-    page, case = open_shared(url, query=f"tab=debug&{QUICK}"), museum()["flow-backwards"]
-    restored(page, f"tab=debug&bug={case.name}&seed=1")
+    page, case = open_shared(url, query=HEALTHY), museum()["flow-backwards"]
+    restored(page, f"seed=1&bug={case.name}&tab=debug")
     examined(page, "hidden")
     page.click("#stage-debug >> text=Tell me")
     page.click("#stage-debug >> text=Run it mended beside it")
     page.wait_for_selector("#stage-debug .ns-beside >> text=mended: Healthy")
     page.wait_for_function("location.search.includes('against=fixed')")
-    assert "other" in page.evaluate(f"{STAGE}.keys")
+    assert page.evaluate(f"{STAGE}.keys")[:2] == ["x_t", "other"]
     marks = line(page, "x = alpha[s]").locator(".ns-mark").all_inner_texts()
     assert marks == ["✕", "✓"]
     page.go_back()
@@ -108,41 +113,39 @@ def test_before_and_after_the_fix_stand_side_by_side_and_back_undoes_it(open_sha
 
 
 def test_a_wrong_guess_is_told_so(open_shared, url):
-    page = open_shared(url, query=f"tab=debug&{QUICK}")
-    restored(page, f"tab=debug&{QUICK}")
-    examined(page, "healthy")
-    restored(page, "tab=debug&bug=flow-backwards&seed=1")
+    page = open_shared(url, query=HEALTHY)
+    restored(page, "seed=1&bug=flow-backwards&tab=debug")
     examined(page, "hidden")
     page.click("#stage-debug >> text=Nothing is wrong")
     assert page.inner_text("#stage-debug .ns-answer").count("Not nothing.") == 1
 
 
 def test_a_surprise_is_a_case_that_its_link_restores(open_shared, url):
-    page = open_shared(url, query=f"tab=debug&{QUICK}")
-    restored(page, "tab=debug&bug=surprise&seed=4")
+    page = open_shared(url, query=HEALTHY)
+    restored(page, "seed=4&bug=surprise&tab=debug")
     before = examined(page, "hidden")
     script = page.inner_text("#stage-debug .ns-script")
-    restored(page, f"tab=debug&{QUICK}")
+    restored(page, HEALTHY)
     examined(page, "healthy")
     page.go_back()
     assert examined(page, "hidden") == before and page.inner_text("#stage-debug .ns-script") == script
 
 
 def test_a_trace_is_opened_and_the_one_before_stands_beside_it(open_page, url, traces):
-    page = open_page(url, query=f"tab=debug&{QUICK}")
+    page = open_page(url, query=HEALTHY)
     examined(page, "healthy")
     bring(page, "before.trace", traces[0])
     assert "variance, not its root" in examined(page, "wrong")
     page.wait_for_function("location.search.includes('bug=trace')")
     bring(page, "after.trace", traces[1])
     examined(page, "healthy")
-    restored(page, "tab=debug&bug=trace&against=before")
+    restored(page, "steps=20&samples=64&bug=trace&against=before&tab=debug")
     page.wait_for_selector("#stage-debug .ns-beside >> text=the trace before")
     assert line(page, "+ std·randn_like(x)").locator(".ns-mark").all_inner_texts() == ["✓", "✕"]
 
 
 def test_a_hostile_trace_is_refused_in_words_and_the_film_stays(open_page, url, traces):
-    page = open_page(url, query=f"tab=debug&{QUICK}")
+    page = open_page(url, query=HEALTHY)
     examined(page, "healthy")
     film = page.evaluate(f"{STAGE}.film.id")
     header = json.dumps({"__metadata__": {"format": "noisescope-run-1", "record": "[" * 5000}}).encode()
@@ -158,7 +161,7 @@ def test_what_a_trace_says_of_itself_is_only_ever_text(open_page, url, tmp_path)
     run = told()
     run.networks = [{"name": "<img src=x onerror='window.hurt = 1'>", "parameters": 1}]
     run.facts["unseen"] = ["<script>window.hurt = 1</script>"]
-    page = open_page(url, query=f"tab=debug&{QUICK}")
+    page = open_page(url, query=HEALTHY)
     examined(page, "healthy")
     bring(page, "<b>run</b>.trace", run.save(tmp_path / "run.trace").read_bytes())
     page.wait_for_function("location.search.includes('bug=trace')")
@@ -168,7 +171,7 @@ def test_what_a_trace_says_of_itself_is_only_ever_text(open_page, url, tmp_path)
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_phone_never_scrolls_sideways(open_page, url, theme):
-    page = open_page(url, width=390, height=844, theme=theme, query="tab=debug&bug=flow-backwards&seed=1")
+    page = open_page(url, width=390, height=844, theme=theme, query="seed=1&bug=flow-backwards&tab=debug")
     examined(page, "hidden")
     page.click("#stage-debug >> text=Tell me")
     examined(page, "wrong")
