@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from contextlib import contextmanager
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -16,6 +18,22 @@ FLAGS = (
 
 #: How many times slower than this machine the pages are made: NOISESCOPE_THROTTLE=6 is about a slow phone.
 THROTTLE = float(os.environ.get("NOISESCOPE_THROTTLE", "1"))
+
+
+SEEDS = itertools.count(1000)
+STAGE = "Noisescope.stageOf(`stage-${tab}`)"
+GO_TO = f"""([query, tab]) => {{
+    document.querySelectorAll('[data-testid=toast-close]').forEach(button => button.click());
+    window.filmBefore = {STAGE} && {STAGE}.film ? {STAGE}.film.id : null;
+    history.pushState(null, '', `?${{query}}&__theme=light`);
+    dispatchEvent(new PopStateEvent('popstate'));
+}}"""
+GONE_TO = f"""tab => {{
+    const stage = {STAGE}, film = stage && stage.film;
+    return film && film.id !== filmBefore && film.total > 1 && film.ready === film.total
+        && document.body.dataset.tab === tab
+        && !document.querySelector('[data-testid=toast-body]');
+}}"""
 
 
 def _unavailable(why: str) -> None:
@@ -57,6 +75,7 @@ def opening(browser):
 
     def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
                before: str = "", **options):
+        options = {"reduced_motion": "reduce", **options}  # a film that plays is painted all the time
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(60_000 * max(1, THROTTLE))  # of what never comes
         contexts.append(context)
@@ -80,7 +99,8 @@ def opening(browser):
 def open_page(browser):
     """(url, width, height, theme, query, before, **context options) → a page in a context of its own.
 
-    `before` is a script that runs ahead of the page's own. Errors of the page's scripts fail the test. The environment
+    `before` is a script that runs ahead of the page's own. No film plays by itself, unless `reduced_motion` is
+    "no-preference". Errors of the page's scripts fail the test. The environment
     variable NOISESCOPE_THROTTLE slows the page down by that factor.
     """
     with opening(browser) as opened:
@@ -99,3 +119,23 @@ def open_shared(browser):
             return pages[key]
 
         yield shared
+
+
+@pytest.fixture
+def at(open_shared, url):
+    """query → the page that a file's tests share, gone over to that recipe as Back does, with its film whole.
+
+    Opening a page takes seconds of processor time. A test that chooses panels, or is about opening, has its own page.
+    """
+
+    def gone_to(query: str):
+        page = open_shared(url)
+        page.wait_for_selector("body.ns-ready")
+        if "seed=" not in query:
+            query += f"&seed={next(SEEDS)}"  # so that its film is another one
+        tab = dict(parse_qsl(query)).get("tab", "denoise")
+        page.evaluate(GO_TO, [query, tab])
+        page.wait_for_function(GONE_TO, arg=tab)
+        return page
+
+    return gone_to

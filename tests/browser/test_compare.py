@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from PIL import Image
 
 from core.drawing.export import read_recipe
@@ -28,8 +27,8 @@ def row(page, letter: str, which: int = 0):
     return page.locator(f"#field-variants [data-run={letter}] select").nth(which)
 
 
-def test_two_panels_a_difference_and_the_curve_of_their_distance(open_page, url):
-    page = open_page(url, query="steps=20")
+def test_two_panels_a_difference_and_the_curve_of_their_distance(at):
+    page = at("steps=20")
     whole(page, "denoise")
     page.click("button[role=tab]:has-text('Compare')")
     assert whole(page)["keys"] == ["x_a", "x_b", "less_b", "shift_b"]
@@ -41,8 +40,8 @@ def test_two_panels_a_difference_and_the_curve_of_their_distance(open_page, url)
     assert page.is_visible("#compare") and not page.is_visible("#denoise") and not page.is_visible("#train")
 
 
-def test_a_row_changed_by_hand_makes_another_film_and_a_link_that_restores_it(open_page, url):
-    page = open_page(url, query="tab=compare&steps=20&samples=50")
+def test_a_row_changed_by_hand_makes_another_film_and_a_link_that_restores_it(at, open_page, url):
+    page = at("tab=compare&steps=20&samples=50")
     first = whole(page)["film"]
     row(page, "C").select_option("steps")
     now = whole(page, condition=f"s.film.id !== '{first}'")
@@ -57,8 +56,8 @@ def test_a_row_changed_by_hand_makes_another_film_and_a_link_that_restores_it(op
     assert other.locator("#stage-compare .ns-panel-title").all_inner_texts()[2] == "C · 5 steps"
 
 
-def test_what_no_run_can_change_is_said_and_the_film_stays(open_page, url):
-    page = open_page(url, query="tab=compare&steps=20&samples=50&variants=steps:9")
+def test_what_no_run_can_change_is_said_and_the_film_stays(at):
+    page = at("tab=compare&steps=20&samples=50&variants=steps:9")
     before = whole(page)["film"]
     page.fill("#field-variants [data-run=B] input", "5000")
     page.press("#field-variants [data-run=B] input", "Enter")
@@ -96,8 +95,8 @@ def test_branch_here_takes_a_change_of_the_sidebar_with_it(open_page, url):
     assert titles[:2] == ["A · DDPM", "B · no noise from step 5"]
 
 
-def test_a_comparison_exports_as_one_gif(open_page, url, tmp_path):
-    page = open_page(url, query="tab=compare&steps=10&samples=100&variants=steps:4", accept_downloads=True)
+def test_a_comparison_exports_as_one_gif(at, tmp_path):
+    page = at("tab=compare&steps=10&samples=100&variants=steps:4")
     whole(page)
     page.click("#stage-compare .ns-export > button")
     with page.expect_download() as download:
@@ -109,10 +108,9 @@ def test_a_comparison_exports_as_one_gif(open_page, url, tmp_path):
     assert read_recipe(path)["variants"] == ["steps:4"]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_phone_never_scrolls_sideways_with_four_runs(open_page, url, theme):
+def test_a_phone_never_scrolls_sideways_with_four_runs(open_page, url):
     query = "tab=compare&steps=10&samples=100&variants=sampler:ddpm,steps:4+eta:1,drop_noise:on@4"
-    page = open_page(url, width=390, height=844, theme=theme, query=query)
+    page = open_page(url, width=390, height=844, query=query)
     whole(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     box = page.locator("#compare").bounding_box()

@@ -16,8 +16,8 @@ def number(page, field: str, value) -> None:
     page.press(f"#field-{field} input", "Enter")
 
 
-def test_back_goes_to_the_recipe_before_and_forward_to_the_one_after(open_page, url):
-    page = open_page(url, query="samples=50&steps=10")
+def test_back_goes_to_the_recipe_before_and_forward_to_the_one_after(at):
+    page = at("samples=50&steps=10")
     page.wait_for_selector("body.ns-ready")
     whole(page, "denoise")
     number(page, "steps", 20)
@@ -67,8 +67,8 @@ def test_a_seventh_panel_is_refused_in_words(open_page, url):
     assert page.inner_text("#stage-denoise .ns-status") == ""
 
 
-def test_enter_beside_a_slider_and_keys_on_it_count_like_a_pointer(open_page, url):
-    page = open_page(url, query="samples=50&steps=10")
+def test_enter_beside_a_slider_and_keys_on_it_count_like_a_pointer(at):
+    page = at("samples=50&steps=10")
     page.wait_for_selector("body.ns-ready")
     page.fill("#field-eta input[type=number]", "0.5")
     page.press("#field-eta input[type=number]", "Enter")
@@ -80,9 +80,8 @@ def test_enter_beside_a_slider_and_keys_on_it_count_like_a_pointer(open_page, ur
     page.wait_for_function("location.search.includes('eta=0.51')")
 
 
-def test_arrow_keys_move_the_playhead_after_a_click_in_the_sidebar(open_page, url):
-    page = open_page(url, query="samples=50&steps=10&frame=3")
-    page.emulate_media(reduced_motion="reduce")  # so that no film plays by itself
+def test_arrow_keys_move_the_playhead_after_a_click_in_the_sidebar(at):
+    page = at("samples=50&steps=10&frame=3")
     page.wait_for_selector("body.ns-ready")
     first = whole(page, "denoise")
     page.click(".ns-pick[title='Moons']")

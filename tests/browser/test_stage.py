@@ -341,7 +341,7 @@ def test_the_playhead_follows_a_growing_film_until_a_hand_takes_it(stage, pace):
 
 
 def test_a_film_plays_by_itself_unless_reduced_motion_is_asked_for(stage):
-    page, js = stage("streams", "Streams", fresh=True)
+    page, js = stage("streams", "Streams", fresh=True, reduced_motion="no-preference")
     page.click("#go")
     page.wait_for_function(f"{STAGE.format('streams')}.frame > 3")
     page, js = stage("streams", "Streams", fresh=True, reduced_motion="reduce")
