@@ -39,11 +39,15 @@ def film(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def opened(browser):
-    """(path, **context) → its page, once a frame is painted. No request may leave it, no script may fail."""
+    """(path, before, **context) → its page, once it has panels. No request may leave it, no script may fail.
+
+    before: a script that runs ahead of the page's own.
+    """
     contexts, wrong = [], []
 
-    def open_film(path: Path, **options):
+    def open_film(path: Path, before: str = "", **options):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 850}, "offline": True, **options})
+        context.add_init_script(before)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -99,6 +103,19 @@ def test_keys_chips_and_the_chart_work_and_nothing_is_there_that_needs_a_server(
     page.mouse.click(box["x"] + 35, box["y"] + 50)
     assert page.evaluate(f"{STAGE}.frame") < STEPS / 4
     assert page.locator(".ns-export, .ns-stop:visible").count() == 0
+
+
+def test_a_key_counts_before_the_browser_has_said_what_is_in_sight(opened, film):
+    late = """window.IntersectionObserver = class {
+        constructor(tell) { this.tell = tell; }
+        observe() { this.tell([{ isIntersecting: false }]); } // as of a page that has just been behind another
+        disconnect() {}
+    };"""
+    page = opened(film, before=late, reduced_motion="reduce", bypass_csp=True)
+    page.wait_for_function(f"{STAGE}.frames > 40")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(f"{STAGE}.frame") == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -76,6 +76,20 @@ test('the playhead runs a film in its time, waits for what has not come, rests a
   assert.equal(advance({ at: 100, rest: 0.7 }, 0.2, 0.2, { ...film, loop: false })[0], 100);
 });
 
+test('a film whose frames begin at their own seconds passes each in its own time', () => {
+  const film = { ready: 4, total: 4, loop: false, clock: { starts: [0, 1, 1.5, 4], hold: 0 } };
+  const at = (from, run) => advance({ at: from, rest: 0 }, run, run, film)[0];
+  assert.deepEqual([at(0, 0.5), at(0, 1.25), at(1, 0.5), at(2, 1.25), at(0, 9)], [0.5, 1.5, 2, 2.5, 3]);
+});
+
+test('codes that were written as differences are the codes again', () => {
+  const zigzag = [10, 19, 1, 2].map(v => [v & 255, v >> 8]); // +5, −10, −1, +1 of two frames of two numbers
+  const coded = Uint8Array.from([...zigzag.map(([low]) => low), ...zigzag.map(([, high]) => high)]);
+  const header = decode(chunk(at => ({ charts: [], numbers: {}, panels: [{ key: 'p',
+    codes: { dtype: 'i2', shape: [2, 2], offset: at.codes, coding: 'delta' } }] }), { codes: coded }));
+  assert.deepEqual([...header.panels[0].codes], [5, -10, 4, -9]);
+});
+
 test('marks grow with their panel and the screen, and are finer in a crowd', () => {
   assert.equal(dot('points', 100, 680, 2).radius, 2 * dot('points', 100, 340).radius);
   assert.ok(dot('points', 5000, 340).radius < dot('points', 1000, 340).radius);

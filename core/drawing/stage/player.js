@@ -7,9 +7,12 @@ import { make } from './dom.js';
 import { dress } from './look.js';
 import { Stage } from './stage.js';
 
+const PAUSE = 50; // milliseconds in which the first part begins to move, before the others are unpacked
+
 /** What lies in the element of that id. */
 function unpacked(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), letter => letter.charCodeAt(0));
+  const letters = atob(document.getElementById(id).textContent), bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'))).arrayBuffer();
 }
 
@@ -49,6 +52,7 @@ function fit() {
  */
 export async function play({ chunks, colours, findings, shown, total, question, dark, loop, clock }) {
   const theme = themes(dark), root = document.getElementById('stage');
+  const first = total ? unpacked(chunks[0]) : null; // on its way while the rest is put up
   fit();
   dress(JSON.parse(new TextDecoder().decode(await unpacked(colours))));
   const told = findings ? { path: findings } : null;
@@ -60,7 +64,13 @@ export async function play({ chunks, colours, findings, shown, total, question, 
     return;
   }
   const options = { question, shown, empty: 'opening …', autoplay: true, uses: [], renew: '', clock };
-  const stage = new Stage(root, options, { bring: unpacked, tell: () => {} });
+  const bring = async path => {
+    await first;
+    if (path === chunks[0]) return first;
+    await new Promise(done => { setTimeout(done, PAUSE); });
+    return unpacked(path);
+  };
+  const stage = new Stage(root, options, { bring, tell: () => {} });
   stage.transport.loop = loop;
   stage.transport.label();
   stage.transport.node.append(theme);
