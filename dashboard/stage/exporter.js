@@ -6,6 +6,7 @@ import { fill } from '../../core/drawing/stage/format.js';
 import { lookNow } from '../../core/drawing/stage/look.js';
 
 const SIZES = [160, 224, 320, 448], RATES = [10, 20, 30, 50], EVERY = [1, 2, 5, 10, 20];
+const PAUSE = 200; // milliseconds after the last choice until it is asked what comes of it
 const PACES = { frame: 'as here', t: 'even in t', log_snr: 'even in log-SNR' };
 
 const field = (label, control) => make('label', 'ns-field', {}, make('span', '', {}, label), control);
@@ -34,6 +35,7 @@ export class Exporter {
   message = make('span', 'ns-message', { role: 'status' });
   button = make('button', 'ns-pill', { type: 'button', 'aria-haspopup': 'dialog', 'aria-expanded': false }, 'export');
   pending = false; // a wish that is not answered yet
+  weighing = 0;
   weighed = 0; // which question for what it will weigh was the last
   tells = megabytes => String(megabytes);
 
@@ -97,7 +99,9 @@ export class Exporter {
     this.tells = megabytes => fill(expects, name => ({ frames, seconds: frames / fps, megabytes })[name]);
     this.expected.textContent = this.tells(NaN);
     // What it will weigh the server knows; of two answers the later one counts.
-    if (expects.includes('{megabytes')) this.ask({ ...this.options(), weigh: ++this.weighed });
+    clearTimeout(this.weighing);
+    const weigh = ++this.weighed;
+    if (expects.includes('{megabytes')) this.weighing = setTimeout(() => this.ask({ ...this.options(), weigh }), PAUSE);
   }
 
   // {progress 0…1, message, file: {url, orig_name}} from the server

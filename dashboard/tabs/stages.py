@@ -87,7 +87,8 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
         return app.stream(app.visitor(token, request.session_hash), request.session_hash, tab).value(done=True)
 
     stage.want(want, token, stage, **QUIET)
-    stage.export(save, token, stage, **QUIET)
+    # What a file will weigh is asked by the same event, and must not keep the wish for it out.
+    stage.export(save, token, stage, trigger_mode="multiple", **QUIET)
     stage.stop(halt, token, stage, **QUIET)
     for event, what in ((stage.seek, "frame"), (stage.shown, "panels")):
         event(None, None, None, js=f"() => Noisescope.seen('stage-{tab}', '{what}')", api_visibility="private")

@@ -281,6 +281,11 @@ def test_an_exported_gif_is_the_film_on_the_stage_and_knows_its_recipe(at, tmp_p
         assert gif.n_frames == 13
     made_from = read_recipe(path)
     assert (made_from["data"], made_from["seed"], made_from["steps"]) == ("trex", 3, 12)
+    page.select_option("#stage-denoise .ns-popover select >> nth=0", "html")
+    with page.expect_download() as download:  # at once, while it is still asked what it will weigh
+        page.click("#stage-denoise .ns-popover .ns-primary")
+    download.value.save_as(tmp_path / "film.html")
+    assert read_recipe(tmp_path / "film.html") == made_from
 
 
 def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, url):

@@ -132,7 +132,7 @@ def url(heard, pace):
         with gr.Tab("Pictures"):
             quiet = Stage("What?", shown=("x_t", "eps"), elem_id="pictures", value=still(PICTURES), autoplay=False)
             quiet.seek(hear, None, None, show_progress="hidden")
-            quiet.export(export, None, quiet, show_progress="hidden")
+            quiet.export(export, None, quiet, show_progress="hidden", trigger_mode="multiple")
         with gr.Tab("Marks"):
             Stage("Marks", shown=("p", "paths", "f", "h"), elem_id="marks", value=still(MARKS), autoplay=False)
         with gr.Tab("Streams"):
@@ -489,28 +489,20 @@ def test_nothing_is_wider_than_a_phone(stage):
             assert box["x"] >= 0 and box["x"] + box["width"] <= 390
 
 
-def test_export_hands_the_wish_to_the_server_and_shows_its_answer(stage, heard):
+def test_export_says_what_will_come_hands_the_wish_to_the_server_and_shows_its_answer(stage, heard):
     page, _ = stage(fresh=True)
     heard.clear()
     page.click("#pictures .ns-export > button")
+    page.select_option("#pictures .ns-popover select >> nth=0", "html")
+    page.wait_for_function("document.querySelector('#pictures .ns-expected').textContent === '20 frames, 1.2 MB'")
     page.select_option("#pictures .ns-popover select >> nth=0", "webp")
     page.click("#pictures .ns-popover .ns-primary")
     page.wait_for_function("document.querySelector('#pictures .ns-message').textContent === 'no'")
-    (name, wish), = heard
+    (_, asked), (name, wish) = heard
+    assert asked["format"] == "html" and asked["panels"] == ["x_t", "eps"]
     assert name == "export"
     assert {k: wish[k] for k in ("format", "every", "panels", "theme")} == {
         "format": "webp", "every": 1, "panels": ["x_t", "eps"], "theme": "light"}  # fmt: skip
-    assert page.is_enabled("#pictures .ns-popover .ns-primary")
-
-
-def test_what_a_page_of_a_film_will_weigh_is_said_before_it_is_made(stage, heard):
-    page, _ = stage()
-    page.click("#pictures .ns-export > button")
-    heard.clear()
-    page.select_option("#pictures .ns-popover select >> nth=0", "html")
-    page.wait_for_function("document.querySelector('#pictures .ns-expected').textContent === '20 frames, 1.2 MB'")
-    (_, wish), = heard
-    assert wish["format"] == "html" and wish["panels"] == ["x_t", "eps"]
     assert page.is_enabled("#pictures .ns-popover .ns-primary")
 
 
