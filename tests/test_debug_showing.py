@@ -15,8 +15,10 @@ from core.debug.cases.live import turns
 from core.debug.oracle import energy_distance, posterior_mean
 from core.debug.showing import EXACT, OTHER, show
 from core.recipe.recipe import Recipe
+from core.runs.brought import Brought
 from core.runs.examine import SURPRISE, TRACE, case_of, examine
 from core.runs.resolve import CannotShow
+from core.runs.trainings import Training
 
 T = 50
 BETAS = np.linspace(0.002, 0.4, T)
@@ -182,6 +184,30 @@ def test_an_intervention_is_named(fields, place):
 def test_a_shifted_time_is_told_by_how_much(shift):
     (cause,) = examined(time_shift=shift)["causes"]
     assert cause["says"].endswith(f"of t {'−' if shift > 0 else '+'} {abs(shift)}")
+
+
+class Trained(Brought):
+    """Somebody who trains, and keeps what was seen of it."""
+
+    training = None
+
+
+@pytest.mark.parametrize("fields", [{"preset": "fast"}, {"preset": "textbook", "schedule": "linear"},
+                                    {"preset": "flow", "schedule": "flow"}])
+def test_our_own_trainings_are_healthy(fields):
+    brought, recipe = Trained(), Recipe(data="moons", train_steps=60, steps=20, samples=64, **fields)
+    brought.training = Training(recipe, brought)
+    for _ in brought.training.run():
+        pass
+    *_, view = examine(recipe.with_(bug="training"), brought)
+    found = view.findings
+    assert found["verdict"] == "healthy" and {"target", "loss", "forward"} <= found["charts"].keys()
+    assert {found["places"][place] for place in ("target", "loss", "noise", "time_sampling")} <= {"healthy", "unusual"}
+
+
+def test_without_a_training_it_is_said_what_to_press():
+    with pytest.raises(CannotShow, match="press Train first"):
+        next(examine(Recipe(bug="training"), Trained()))
 
 
 def test_a_surprise_is_what_its_seed_says():

@@ -134,7 +134,8 @@ def levels_of(run: Run) -> Levels | None:
         sigma, v = -sigma, -v  # eps is as good as −eps
     order = np.argsort(t, kind="stable")
     t, alpha, sigma, u, v = (x[order] for x in (t, alpha, sigma, u, v))
-    unique, begin, counts = np.unique(t, return_index=True, return_counts=True)
+    begin = np.flatnonzero(np.diff(t, prepend=-np.inf) > 1e-7 * np.abs(t))  # one t may stand there in two precisions
+    unique, counts = t[begin], np.diff(begin, append=len(t))
 
     def middle(x):
         return np.add.reduceat(x, begin) / counts

@@ -294,6 +294,8 @@ def two_factors(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray
     Two numbers a row are needed; of one, NaN.
     """
     B = len(y)
+    # Of nearly parallel a and b the factors carry the rounding of the numbers, over the angle between them.
+    parallel = 1e-9 if all(np.asarray(v).dtype.itemsize == 8 for v in (y, a, b)) else 1e-6
     y, a, b = (np.asarray(v, dtype=np.float64).reshape(B, -1) for v in (y, a, b))
     aa, bb, ab = (a * a).sum(1), (b * b).sum(1), (a * b).sum(1)
     ya, yb, yy = (y * a).sum(1), (y * b).sum(1), (y * y).sum(1)
@@ -301,7 +303,7 @@ def two_factors(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray
     with np.errstate(divide="ignore", invalid="ignore"):
         p, q = (ya * bb - yb * ab) / det, (yb * aa - ya * ab) / det
         left = ((y - p[:, None] * a - q[:, None] * b) ** 2).sum(1) / yy
-    known = det > 1e-9 * aa * bb
+    known = det > parallel * aa * bb
     return np.where(known, p, np.nan), np.where(known, q, np.nan), np.where(known, left, np.nan)
 
 

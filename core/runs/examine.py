@@ -170,7 +170,7 @@ def run_of_training(recipe: Recipe, brought: Brought | None) -> Run:
         raise CannotShow("Your training has not given its model yet: come back when it has ended, or stop it.")
     made = training.recipe.with_(model="mine", sampler=recipe.sampler, steps=recipe.steps, eta=recipe.eta, bug=TRAINING)
     run = run_of_walk(made, brought)
-    run.trains = [*seen.trains]
+    run.trains += seen.trains
     run.facts["training_calls"] = training.trainer.step
     return run
 

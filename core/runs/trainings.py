@@ -249,7 +249,7 @@ class Training:
     def nbytes(self) -> int:
         """Bytes of the weights kept on the way, of the trainer and of the previews."""
         weights = sum(w.nbytes for network in [*self.kept.values()] for w in network.parameters())
-        return weights + (self.trainer.nbytes if self.trainer else 0) + self.film.nbytes
+        return weights + (self.trainer.nbytes if self.trainer else 0) + self.film.nbytes + self.seen.nbytes
 
     def clocks(self, steps: int = 50) -> ClocksView:
         """The same noise denoised by the network as it was at the kept moments of its training."""
