@@ -24,8 +24,8 @@ BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the 
            "branch": "Change something in the recipe, then go on from this step: parent and branch are compared",
            "examine": "Let the Doctor look at this very walk, line by line",
            "examine-training": "Let the Doctor look at this training, and at a walk with what it has learned",
-           "surprise": "A script with a fault in it, or none: find the line", "own-trace":
-           "What run.save wrote, in your own program; it is yours alone, and nothing in it can run",
+           "debug": "Look at it once more", "surprise": "A script with a fault in it, or none: find the line",
+           "own-trace": "What run.save wrote, in your own program; it is yours alone, and nothing in it can run",
            "look": "Hold predicted against true noise once more", "compare": "Walk all runs once more"}
 #: Fields that are written as text in their control.
 AS_TEXT = ("drop_noise", "guidance_interval", "variants")
@@ -245,7 +245,7 @@ def build_controls() -> Controls:
         c.buttons["examine"] = gr.Button("Examine", elem_id="examine", elem_classes=["ns-unless-memory"])
     with gr.Row(elem_classes=["ns-actions", "ns-for-debug"]):
         c.buttons["surprise"] = gr.Button("Surprise me", variant="primary", elem_id="surprise")
-        c.buttons["debug"] = gr.Button("Examine again", elem_id="debug")
+        c.buttons["debug"] = gr.Button("Examine", elem_id="debug")
     with gr.Row(elem_classes=["ns-actions", "ns-for-compare"]):
         c.buttons["compare"] = gr.Button("Compare", variant="primary", elem_id="compare")
     with gr.Row(elem_classes=["ns-actions", "ns-for-forward"]):
