@@ -164,16 +164,16 @@ def test_a_full_disk_is_said_and_where_files_lie_is_not(caller, monkeypatch):
     assert words == "The disk is full, so nothing was written. What you had is still there; try again in a while."
 
 
-@pytest.mark.parametrize("event", [None, 3, [], {"key": None}, {"key": {}}, {"name": None}, {"frame": "x"}])
-def test_a_forged_event_is_answered_in_words(url, event):
+def test_a_forged_event_is_answered_in_words(url):
     page = Caller(url, heartbeat=True)
     page.send("arrive", None)
     page.answers()
-    for name in ("want", "want_1", "halt", "act_3", "act_5"):
-        inputs = [None] * len(page.functions[name]["inputs"])
-        page.send(name, *inputs, event_data=event)
-        ((success, output),) = page.answers()
-        assert success or not [inside for inside in INSIDES if inside in str(output["error"])], output
+    for event in (None, 3, [], {"key": None}, {"key": {}}, {"name": None}, {"frame": "x"}):
+        for name in ("want", "want_1", "halt", "act_3", "act_5"):
+            inputs = [None] * len(page.functions[name]["inputs"])
+            page.send(name, *inputs, event_data=event)
+            ((success, output),) = page.answers()
+            assert success or not [inside for inside in INSIDES if inside in str(output["error"])], (event, output)
     page.client.close()
 
 

@@ -471,7 +471,7 @@ def test_interventions_and_comparisons_are_had_as_on_the_page(tmp_path):
 
 
 def test_a_training_that_was_killed_goes_on_bit_for_bit(capsys):
-    words = ["train", "--data", "gaussians8", "--set", "width=16", "--steps", "600", "--keep-every", "0"]
+    words = ["train", "--data", "gaussians8", "--set", "width=16", "--steps", "300", "--keep-every", "0"]
     assert run(*words, "--save", "whole.safetensors") == 0
     kept = Path("torn.training.safetensors")
     command = [sys.executable, "-m", "core", *words, "--save", str(Path("torn.safetensors").absolute())]

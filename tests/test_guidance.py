@@ -161,7 +161,9 @@ def test_a_walk_along_another_schedule_arrives_where_that_ones_own_model_does(sc
 
     # The few levels that one schedule has and the other has not, at the very start, move a sample by less than this.
     moved = 0.02 if schedule.name == "ve" else 5e-3  # it has none of the levels beyond sigma = 80
-    for walked in SCHEDULES:
+    # What a model is asked does not depend on the sampler: all pairs with one of them, one pair with the others.
+    names = list(SCHEDULES)
+    for walked in names if sampler == "ddim" else [names[names.index(schedule.name) - 1]]:
         other, own = make_schedule(walked, 400), Exact(points, schedule, 0.1)
         there = arrives(reschedule(own, schedule, other), other)
         torch.testing.assert_close(there, arrives(Exact(points, other, 0.1), other), rtol=0, atol=moved)
@@ -244,5 +246,5 @@ def test_what_cannot_be_is_refused_naming_what_can(far, schedule):
     assert all(name in str(error.value) for name in ("'hard'", *THRESHOLDINGS))
     with pytest.raises(ValueError, match=r"shift of the told time is 1.5.*\[-1, 1\]"):
         shift_time(far, schedule, 1.5)
-    with pytest.raises(ValueError, match="target 'noise'.*eps"):
+    with pytest.raises(ValueError, match="prediction type 'noise'.*eps"):
         Denoiser(torch.nn.Identity(), schedule, "noise")

@@ -59,7 +59,7 @@ def test_ddim_walks_as_diffusers_does(target, eta, small_denoiser, generator):
 
 @pytest.mark.parametrize("name", VP)
 @pytest.mark.parametrize("target", THEIRS)
-@pytest.mark.parametrize("steps, spacing", [(20, "trailing"), (20, "leading"), (250, "leading")])
+@pytest.mark.parametrize("steps, spacing", [(20, "trailing"), (20, "leading"), (50, "leading")])
 def test_ddpm_walks_as_diffusers_does(name, target, steps, spacing, small_denoiser, generator, monkeypatch):
     schedule = make_schedule(name)
     denoiser = small_denoiser(schedule, target)
@@ -124,12 +124,6 @@ def test_on_the_flow_ddim_is_eulers_method(small_denoiser, generator):
         torch.testing.assert_close(step.x_s, euler, rtol=1e-12, atol=1e-12)
 
 
-def even_times(schedule, steps: int) -> torch.Tensor:
-    """A grid with even strides of r = sigma/(alpha + sigma), down to r = 0."""
-    r = torch.linspace(0.9, 0, steps + 1, dtype=torch.float64)[:-1]
-    return torch.cat([schedule.t_at(2 * torch.log((1 - r) / r)), r.new_zeros(1)])
-
-
 def ode_error(schedule, update, gaussian, times, c: float = 0.5) -> float:
     """How far from the ODE's solution a walk ends, data being N(0, c²): x(t)/√(alpha²c² + sigma²) never changes."""
     alpha, sigma = schedule.at(times[0])
@@ -137,13 +131,6 @@ def ode_error(schedule, update, gaussian, times, c: float = 0.5) -> float:
     wanted = x * c / math.sqrt(alpha**2 * c**2 + sigma**2)
     *_, last = walk(gaussian(schedule, c), update, x, times, torch.Generator())
     return float((last.x_s - wanted).abs().max())
-
-
-@pytest.mark.parametrize("make, claimed", [(ddim, 1), (heun, 2)])
-def test_the_measured_order_is_the_claimed_one(schedule, make, claimed, gaussian):
-    errors = [ode_error(schedule, make(schedule), gaussian, even_times(schedule, steps)) for steps in (64, 128)]
-    orders = [math.log2(a / b) for a, b in zip(errors, errors[1:])]
-    assert orders[-1] == pytest.approx(claimed, abs=0.1), (errors, orders)
 
 
 def test_heun_comes_closer_than_ddim_with_twice_the_steps(schedule, gaussian):

@@ -18,7 +18,7 @@ from core.prediction import PREDICTION_TYPES, Prediction, target_of
 from core.reverse import start_noise, walk
 from core.recipe.recipe import WORDS
 from core.samplers import FAILING, SAMPLERS, derived_generator, make_sampler
-from core.schedules import SCHEDULES, make_schedule
+from core.schedules import make_schedule
 from core.trace import Trace
 from core.views import TraceView
 
@@ -159,7 +159,7 @@ class Translated(nn.Module):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", ["linear", "flow", "ve"])
 def test_networks_of_all_targets_that_say_the_same_walk_the_same(sampler, name, small_denoiser):
     schedule = make_schedule(name)
     network, times = small_denoiser(schedule, "v").network, schedule.times(8, start=schedule.start_for("eps"))

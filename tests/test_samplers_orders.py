@@ -49,13 +49,19 @@ def arrives(schedule, make, denoise, times) -> torch.Tensor:
     return last.x_s / math.hypot(*schedule.at(times[-1]))
 
 
+@pytest.fixture(params=["linear", "flow", "ve"])
+def kind(request):
+    """A schedule of each kind: of betas, straight, and exploding."""
+    return make_schedule(request.param)
+
+
 def orders(errors: list[float]) -> list[float]:
     return [math.log2(a / b) for a, b in zip(errors, errors[1:])]
 
 
 @pytest.mark.parametrize("make", CLAIMS, ids=lambda make: make.__name__)
-def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, schedule, gaussian):
-    c, errors = 0.5, []
+def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, kind, gaussian):
+    schedule, c, errors = kind, 0.5, []
     for steps in (64, 128):
         times = inner_times(schedule, steps)
         first, last = schedule.at(times[0]), schedule.at(times[-1])
@@ -84,10 +90,10 @@ def test_against_the_exact_denoisers_own_fine_walk_the_measured_order_is_the_cla
 
 
 @pytest.mark.parametrize("make, lowest, highest", [(heun, 1.9, 2.1), (heun_edm, 1.85, 2.1), (dpmpp_2m, 1.6, 2.0)])
-def test_to_the_data_itself_a_second_order_rule_stays_of_second_order(make, lowest, highest, schedule, gaussian):
+def test_to_the_data_itself_a_second_order_rule_stays_of_second_order(make, lowest, highest, kind, gaussian):
     # The last step, to sigma = 0, is Euler's, and its error goes with sigma²: even strides of sigma shrink it in time.
     # A multistep rule in log-SNR meets strides of 1, 1/2, 1/3, … there: its error is log N/N², 1.78 from 64 to 128.
-    errors = []
+    schedule, errors = kind, []
     for steps in (64, 128):
         r = torch.linspace(0.9, 0, steps + 1, dtype=torch.float64)[:-1]
         times = torch.cat([schedule.t_at(2 * torch.log((1 - r) / r)), r.new_zeros(1)])

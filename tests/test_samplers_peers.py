@@ -65,8 +65,10 @@ def large_variance(schedule, spacing: str, steps: int):
     return scheduler
 
 
-@pytest.mark.parametrize("name", VP)
-@pytest.mark.parametrize("steps, spacing", [(20, "trailing"), (20, "leading"), (250, "leading"), (1000, "trailing")])
+@pytest.mark.parametrize("name, steps, spacing", [
+    *((name, steps, spacing) for name in VP for steps, spacing in ((20, "trailing"), (20, "leading"))),
+    ("linear", 50, "leading"), ("linear", 1000, "trailing"),
+])  # fmt: skip
 def test_ddpm_with_the_large_variance_walks_as_diffusers_does(name, steps, spacing, small_denoiser, start,
                                                               monkeypatch):
     schedule = make_schedule(name)
