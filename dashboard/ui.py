@@ -428,7 +428,7 @@ def fit(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, list[str]]:
         complaints.append(f"{why}; until then the {choices[0]} one is shown")
         recipe = using(recipe, choices[0])
     kept = without_what_is_not_there(recipe, visitor)
-    lost = [name for name in ("label", "label2", "layer") if getattr(kept, name) != getattr(recipe, name)]
+    lost = [name for name in ("label", "label2", "layer", "network") if getattr(kept, name) != getattr(recipe, name)]
     if lost:
-        complaints.append(f"The link asks for what this model does not have: {', '.join(lost)} is left out")
+        complaints.append(f"The link asks for what this model or these data do not have: {', '.join(lost)} is left out")
     return kept, complaints

@@ -54,7 +54,7 @@ def test_the_menus_offer_the_models_labels_and_layers_that_these_data_have():
 def test_a_value_that_is_not_offered_gives_way_to_the_plain_one():
     updates = dict(zip(OUTFITTED, outfit(Recipe(label="7", layer="middle", model="mine"), None)))
     assert {name: update["value"] for name, update in updates.items()} == {
-        "model": "pretrained", "label": "any", "label2": "any", "layer": ""}
+        "model": "pretrained", "label": "any", "label2": "any", "layer": "", "network": "auto"}
     kept = without_what_is_not_there(Recipe(data="digits8", label="7", label2="3", layer="middle"), None)
     assert (kept.label, kept.label2, kept.layer) == ("7", "any", "middle")
 

@@ -39,7 +39,10 @@ SHAPES["ellipse"] = ("Ellipse", ellipse, 0.02, "a circle pressed flat")
 NETWORK = '''
 from torch import cat, nn
 
+from .networks import network
 
+
+@network("plain", "plain layers", "points", lambda config, data: {"dims": data.channels}, deepest=1)
 class Plain(nn.Module):
     """Two layers on a point and its noise level."""
 
@@ -51,8 +54,6 @@ class Plain(nn.Module):
     def forward(self, x, t, noise_level, cond=None):
         return self.layers(cat([x, noise_level[:, None]], 1))
 '''
-IMPORT, TABLE = "from ..denoisers.plain import Plain", "NETWORKS: dict[str, Network] = {"
-ROW = '    "plain": Network(Plain, "points", lambda c, data: {"dims": data.channels}, 1),'
 USE = """
 import torch
 from core import Exact, load, make_sampler, make_schedule, start_noise, walk, Trace
@@ -73,8 +74,9 @@ from core.cli.parser import main
 words = "sample --data ellipse --model exact --sampler midpoint --steps 5 --n 50 --out ends.npz"
 assert main(words.split()) == 0
 from core.cli.offered import filled
-assert "midpoint" in filled("{samplers}") and "circle" in filled("{schedules}")
-train = "train --data ellipse --steps 20 --set network=plain --set depth=1 --set width=16 --save plain.safetensors"
+assert all(name in filled("{samplers} {schedules} {networks}") for name in ("midpoint", "circle", "plain"))
+assert WORDS["network"]["plain"] == "plain layers"
+train = "train --data ellipse --steps 20 --network plain --set depth=1 --set width=16 --save plain.safetensors"
 assert main(train.split()) == 0
 from core import load_checkpoint
 assert load_checkpoint("plain.safetensors")[0].network.architecture["network"] == "plain"
@@ -90,9 +92,6 @@ def copy(tmp_path_factory) -> Path:
     (folder / "core" / "samplers" / "midpoint.py").write_text(SAMPLER, "utf-8")
     (folder / "core" / "schedules" / "circle.py").write_text(SCHEDULE, "utf-8")
     (folder / "core" / "denoisers" / "plain.py").write_text(NETWORK, "utf-8")
-    presets = folder / "core" / "training" / "presets.py"
-    text = presets.read_text("utf-8").replace("from ..denoisers.unet", f"{IMPORT}\nfrom ..denoisers.unet", 1)
-    presets.write_text(text.replace(f"{TABLE}\n", f"{TABLE}\n{ROW}\n", 1), "utf-8")
     with open(folder / "core" / "data" / "shapes.py", "a", encoding="utf-8") as file:
         file.write(DATA)
     return folder
@@ -107,10 +106,13 @@ def test_a_sampler_a_schedule_a_network_and_a_data_set_are_there_once_their_file
 def test_two_of_one_name_are_refused():
     from core.samplers import sampler
     from core.schedules import named
+    from core.denoisers import network
 
     def heun(schedule):
         pass
 
+    with pytest.raises(ValueError, match="there is a network 'mlp' already"):
+        network("mlp", "another", "points", dict)(object)
     with pytest.raises(ValueError, match="there is a sampler 'heun' already"):
         sampler("another", formula="", figures="", note="", line="")(heun)
     with pytest.raises(ValueError, match="there is a schedule 'flow' already"):

@@ -130,8 +130,8 @@ def output(name: str, *suffixes: str) -> Path:
 def train(options: argparse.Namespace, command: str) -> None:
     path, dataset = output(options.save, ".safetensors"), data_of(options)
     device = device_of(options.device, dataset.kind)
-    changes = changes_of(options, prediction_type=options.prediction_type, schedule=options.schedule,
-                         labels=options.labels or None, without=options.without)
+    changes = changes_of(options, network=options.network, prediction_type=options.prediction_type,
+                         schedule=options.schedule, labels=options.labels or None, without=options.without)
     kept = path.with_suffix(".training.safetensors")
     trainer = Trainer(dataset, preset(options.preset, dataset, **changes), device)
     if options.resume:

@@ -35,6 +35,13 @@ def schedules() -> str:
     return either((*SCHEDULES, "one drawn through knots of your own, as drawn:0,8;0.5,0;1,-9"))
 
 
+def networks() -> str:
+    from ..denoisers import NETWORKS, networks_for
+
+    kinds = dict.fromkeys(known.kind for known in NETWORKS.values())
+    return "; ".join(f"for {kind} {either(networks_for(kind))}" for kind in kinds)
+
+
 def formats() -> str:
     from ..drawing.export import suffixes
 
@@ -43,7 +50,8 @@ def formats() -> str:
 
 #: What stands in braces → its words, or the module that has the names.
 OFFERED: dict[str, Callable[[], str] | tuple[str, str]] = {
-    "samplers": samplers, "schedules": schedules, "formats": formats, "spacings": ("..schedules", "SPACINGS"),
+    "samplers": samplers, "schedules": schedules, "networks": networks, "formats": formats,
+    "spacings": ("..schedules", "SPACINGS"),
     "prediction_types": ("..prediction", "PREDICTION_TYPES"),
     "thresholdings": ("..denoisers.wrappers", "THRESHOLDINGS"),
     "presets": ("..training.presets", "PRESETS"), "boundaries": ("..training.consistency", "BOUND"),

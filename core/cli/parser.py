@@ -386,6 +386,8 @@ def make_parser(program: str = PROGRAM) -> Parser:
     add_rows(train)
     train.add_argument("--preset", default="fast", metavar="NAME",
                        help="{presets} (default: fast)")
+    train.add_argument("--network", metavar="NAME",
+                       help="what is trained: {networks} (default: what the preset takes for the data)")
     train.add_argument("--prediction-type", metavar="NAME",
                        help="what the network puts out: {prediction_types}")
     train.add_argument("--schedule", metavar="NAME", help="{schedules}")

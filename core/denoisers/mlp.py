@@ -9,8 +9,11 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from .embeddings import LabelEmbedding, Labels, sinusoidal
+from .networks import network
 
 
+@network("mlp", "MLP", "points",
+         lambda config, data: {"dims": data.channels, "depth": config.depth, "fourier": config.fourier})
 class MLP(nn.Module):
     """network(x, t, noise_level, cond) → output of x's shape, for points x of shape (B, dims).
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, silu
 
 from .embeddings import LabelEmbedding, Labels, sinusoidal
+from .networks import network
 
 
 class Block(nn.Module):
@@ -34,6 +35,9 @@ class Block(nn.Module):
         return self.skip(x) + self.conv2(silu(h))
 
 
+@network("unet", "U-Net", "images",
+         lambda config, data: {"channels": data.channels, "levels": config.depth, "patch": config.patch},
+         deepest=4, groups=8)
 class UNet(nn.Module):
     """network(x, t, noise_level, cond) → output of x's shape, for images x of shape (B, channels, H, W), 8×8 to 32×32.
 

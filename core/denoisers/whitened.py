@@ -11,11 +11,14 @@ from torch.nn.functional import silu
 
 from .embeddings import LabelEmbedding, Labels, sinusoidal
 from .linear import eigen
+from .networks import network
 
 SHARE = 0.97  #: of the data's variance, that the components which the network sees hold at least
 ROWS = 1024  #: at most so many pictures are asked for their components where a picture has more values than that
 
 
+@network("whitened", "whitened MLP", "images",
+         lambda config, data: {"shape": list(data.shape), "depth": config.depth, "components": components_of(data.x0)})
 class WhitenedMLP(nn.Module):
     """network(x, t, noise_level, cond) → its guess of x0 in x's shape, for images x of one shape (channels, H, W).
 

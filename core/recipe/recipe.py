@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from ..baselines.gan import GANS
 from ..data.datasets import names
 from ..debug.cases import CASES, SOUND
+from ..denoisers import NETWORKS
 from ..denoisers.wrappers import THRESHOLDINGS
 from ..former import field_now, named_now, value_now
 from ..prediction import PREDICTION_TYPES
@@ -98,6 +99,9 @@ class Recipe:
         "What your network puts out; auto is what the preset says, eps for textbook", "prediction type",
         words={"auto": "as the preset", "eps": "ε, the noise", "x0": "x₀, the data", "velocity": "velocity ε − x₀",
                "edm": "EDM's F"})
+    network: str = field(
+        "auto", Choice(("auto", *NETWORKS)), "Which network you train; auto is what the preset takes for these data",
+        "network", words={"auto": "as the preset", **{name: known.title for name, known in NETWORKS.items()}})
     weighting: str = field(
         "target", Choice(tuple(WEIGHTINGS)),
         "What an error counts at each noise level; target: the network's own error as it is", "loss weighting",

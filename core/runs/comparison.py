@@ -35,8 +35,8 @@ DATA_SEED, MORE_SEED = 2026, 1_000_003
 MOST_REFERENCE = 500  #: pictures
 
 #: Fields that say nothing about a walk.
-FREE = ("preset", "prediction_type", "weighting", "time_sampling", "labels", "baseline", "train_steps", "batch",
-        "lens_samples", "layer", "forward", "variants", "tab", "panels", "frame")
+FREE = ("preset", "network", "prediction_type", "weighting", "time_sampling", "labels", "baseline", "train_steps",
+        "batch", "lens_samples", "layer", "forward", "variants", "tab", "panels", "frame")
 
 
 @dataclass(frozen=True)

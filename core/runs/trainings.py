@@ -56,9 +56,10 @@ def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
         changes["steps"] = recipe.train_steps
     if recipe.batch is not None:
         changes["batch"] = recipe.batch
-    config = training_recipe(recipe.preset, dataset)
+    network = None if recipe.network == "auto" else recipe.network
+    config = training_recipe(recipe.preset, dataset, network)
     changes["warmup"] = min(config.warmup, changes.get("steps", config.steps) // 4)
-    return training_recipe(recipe.preset, dataset, **changes)
+    return training_recipe(recipe.preset, dataset, network, **changes)
 
 
 def moments(steps: int, count: int) -> list[int]:

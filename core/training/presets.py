@@ -16,18 +16,17 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..data.datasets import Dataset
+from ..denoisers import NETWORKS, networks_for
 from ..denoisers.base import Denoiser
 from ..denoisers.linear import Linear
-from ..denoisers.mlp import MLP
-from ..denoisers.unet import UNet
-from ..denoisers.whitened import WhitenedMLP, components_of
 from ..former import named_now
+from ..numerics import check_ranges
 from ..prediction import PREDICTION_TYPES
 from ..schedules import SCHEDULES, Drawn, make_schedule
 from .weightings import WEIGHTINGS
@@ -44,7 +43,7 @@ class TrainingConfig:
     weight is 1, and choosing the target is choosing what each noise level counts (Salimans & Ho 2022, section 4).
     """
 
-    network: str  #: a name of NETWORKS: "mlp" for points, "unet" or "whitened" for images
+    network: str  #: a name of `core.denoisers.NETWORKS`
     width: int = 128  #: hidden units, or channels of the finest level
     depth: int = 2  #: hidden layers, or levels of resolution
     fourier: bool = True  #: mlp: Fourier features of the point; without them, plain coordinates
@@ -77,15 +76,11 @@ class TrainingConfig:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {', '.join(map(str, allowed))}")
-        ranges = {"width": (8, 1024), "depth": (1, NETWORKS[self.network].deepest), "steps": (1, 10_000_000),
-                  "batch": (1, 65_536), "warmup": (0, 1_000_000), "seed": (0, 2**63 - 1), "lr": (1e-8, 10.0),
-                  "ema": (0.0, 0.999999), "grad_clip": (0.0, math.inf), "level_mean": (-10.0, 10.0),
-                  "level_std": (0.0, 10.0), "levels": (2, 1000)}
-        for name, (low, high) in ranges.items():
-            value, kind = getattr(self, name), int if isinstance(low, int) else (int, float)
-            if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-                what = "whole number" if kind is int else "number"
-                raise ValueError(f"{name} is {value!r}; it must be a {what} from {low} to {high}")
+        check_ranges(self, {
+            "width": (8, 1024), "depth": (1, NETWORKS[self.network].deepest), "steps": (1, 10_000_000),
+            "batch": (1, 65_536), "warmup": (0, 1_000_000), "seed": (0, 2**63 - 1), "lr": (1e-8, 10.0),
+            "ema": (0.0, 0.999999), "grad_clip": (0.0, math.inf), "level_mean": (-10.0, 10.0), "level_std": (0.0, 10.0),
+            "levels": (2, 1000)})
         for name in ("fourier", "labels", "bf16"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be true or false")
@@ -128,28 +123,6 @@ def _known(values: dict[str, Any]) -> None:
 GLOBAL_GENERATOR = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Network:
-    """A network that can be trained: for which kind of data, and what the settings of a training make of it.
-
-    Each has the options width and labels; `options` gives the others.
-    """
-
-    make: type[nn.Module]
-    kind: Literal["points", "images"]
-    options: Callable[[TrainingConfig, Dataset], dict[str, Any]]
-    deepest: int  #: largest depth
-    groups: int = 1  #: what its width must be a multiple of
-
-
-#: The networks that a training can choose between, by the names they have in an architecture.
-NETWORKS: dict[str, Network] = {
-    "mlp": Network(MLP, "points", lambda c, data: {"dims": data.channels, "depth": c.depth, "fourier": c.fourier}, 8),
-    "unet": Network(UNet, "images", lambda c, data: {"channels": data.channels, "levels": c.depth, "patch": c.patch}, 4,
-                    groups=8),
-    "whitened": Network(WhitenedMLP, "images", lambda c, data: {"shape": list(data.shape), "depth": c.depth,
-                                                                "components": components_of(data.x0)}, 8),
-}
 #: All that denoise: those, and what is solved instead.
 DENOISERS: Mapping[str, type[nn.Module]] = {name: known.make for name, known in NETWORKS.items()} | {"linear": Linear}
 
@@ -195,8 +168,9 @@ def make_denoiser(config: TrainingConfig, dataset: Dataset) -> Denoiser:
     labels = dataset.classes if config.labels else 0
     architecture = {"network": config.network, "width": config.width, "labels": labels}
     made = make_network(architecture | network.options(config, dataset), config.seed)
-    if isinstance(made, WhitenedMLP):
-        made.fit(dataset.x0, dataset.std)
+    fit: Any = getattr(made, "fit", None)
+    if fit is not None:
+        fit(dataset.x0, dataset.std)
     return Denoiser(made, make_schedule(config.schedule, config.T), config.prediction_type, dataset.std, labels)
 
 
@@ -253,17 +227,14 @@ def preset(name: str, dataset: Dataset, network: str | None = None, **changes: A
     if network is not None:
         check_fits(network, dataset)
     config = PRESETS[name](dataset, network)
-    return dataclasses.replace(config, network=network or config.network, **changes)
-
-
-def networks_for(dataset: Dataset) -> tuple[str, ...]:
-    """The names of the networks that can learn such data."""
-    return tuple(name for name, known in NETWORKS.items() if known.kind == dataset.kind)
+    network = network or config.network
+    own: dict[str, Any] = {"network": network, "depth": min(config.depth, NETWORKS[network].deepest)}
+    return dataclasses.replace(config, **own | changes)
 
 
 def check_fits(network: str, dataset: Dataset) -> None:
     """ValueError if there is no such network, or it is not for such data."""
-    if network not in networks_for(dataset):
-        fits = " or ".join(map(repr, networks_for(dataset)))
+    if network not in networks_for(dataset.kind):
+        fits = " or ".join(map(repr, networks_for(dataset.kind)))
         raise ValueError(f"{dataset.name} holds {dataset.kind} and the network is {network!r}; "
                          f"{dataset.kind} need {fits}")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import gradio as gr
 
 from core.checkpoints.models import pretrained_for
+from core.denoisers import networks_for
 from core.probes.activations import layers_of
 from core.recipe.models import MEMORY, SHIPPED, SOLVED, WORDS, walked_as
-from core.recipe.recipe import DEFAULTS, Recipe
+from core.recipe.recipe import DEFAULTS, FIELDS, Recipe
 from core.runs.resolve import CannotShow, dataset_of, model_choices, network_of, resolve
 from core.views.nearest import memory_cards
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.controls import label_choices
 
 #: The fields whose choices depend on the data and on what the visitor has; `outfit` gives them in this order.
-OUTFITTED = ("model", "label", "label2", "layer")
+OUTFITTED = ("model", "label", "label2", "layer", "network")
 
 
 def best_model(recipe: Recipe, visitor: Visitor | None) -> str:
@@ -35,12 +36,16 @@ def outfit(recipe: Recipe, visitor: Visitor | None) -> list:
     recipe = recipe.with_(model=best_model(recipe, visitor))
     models = [(WORDS[name], name) for name in model_choices(recipe, visitor)]
     updates = [gr.update(choices=models, value=recipe.model)]
-    conditions = dataset_of(recipe, visitor).conditions
+    dataset = dataset_of(recipe, visitor)
+    conditions = dataset.conditions
     for k, asked in enumerate((recipe.label, recipe.label2)):
         choices = label_choices(conditions[k][1] if k < len(conditions) else ())
         updates.append(gr.update(choices=choices, value=_among(asked, choices, "any")))
     layers = [("none", ""), *((title, name) for name, title in layers_of_model(recipe, visitor).items())]
-    return [*updates, gr.update(choices=layers, value=_among(recipe.layer, layers, ""))]
+    updates.append(gr.update(choices=layers, value=_among(recipe.layer, layers, "")))
+    titles = FIELDS["network"].words
+    networks = [(titles[name], name) for name in ("auto", *networks_for(dataset.kind))]
+    return [*updates, gr.update(choices=networks, value=_among(recipe.network, networks, "auto"))]
 
 
 def _among(value: str, choices: list[tuple[str, str]], otherwise: str) -> str:
@@ -93,8 +98,9 @@ def can_be_asked(recipe: Recipe, visitor: Visitor | None) -> bool:
 
 
 def without_what_is_not_there(recipe: Recipe, visitor: Visitor | None) -> Recipe:
-    """The recipe with the labels and the layer left out that its data or its model do not have."""
-    conditions, changes = dataset_of(recipe, visitor).conditions, {}
+    """The recipe with the labels, the layer and the network left out that its data or its model do not have."""
+    dataset, changes = dataset_of(recipe, visitor), {}
+    conditions = dataset.conditions
     for k, name in enumerate(("label", "label2")):
         asked = getattr(recipe, name)
         there = k < len(conditions) and (not asked.isdigit() or int(asked) < len(conditions[k][1]))
@@ -102,6 +108,8 @@ def without_what_is_not_there(recipe: Recipe, visitor: Visitor | None) -> Recipe
             changes[name] = DEFAULTS[name]
     if recipe.layer and recipe.layer not in layers_of_model(recipe, visitor):
         changes["layer"] = DEFAULTS["layer"]
+    if recipe.network not in ("auto", *networks_for(dataset.kind)):
+        changes["network"] = DEFAULTS["network"]
     return recipe.with_(**changes)
 
 

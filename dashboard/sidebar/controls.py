@@ -188,6 +188,7 @@ def build_controls() -> Controls:
         gr.HTML("<h3>Training</h3>", padding=False)
         c.fields["preset"] = gr.Radio(list(PRESET_SETS), value=DEFAULTS["preset"], label=FIELDS["preset"].label,
                                       elem_id="field-preset", elem_classes=["ns-row", "ns-switch"])
+        c.add("network")
         c.add("prediction_type")
         c.add("weighting")
         c.add("time_sampling")

@@ -9,7 +9,8 @@ from core.data.datasets import load
 from core.recipe.recipe import FIELDS, OWN, SPECS
 
 #: What the next training is made from, and nothing else.
-TRAINING = ("preset", "prediction_type", "weighting", "time_sampling", "labels", "baseline", "train_steps", "batch")
+TRAINING = ("preset", "network", "prediction_type", "weighting", "time_sampling", "labels", "baseline", "train_steps",
+            "batch")
 #: What is examined.
 DEBUG = ("bug", "against")
 #: What says how a film is looked at, not what it is made from.
