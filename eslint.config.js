@@ -12,6 +12,7 @@ export default [
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
       'eqeqeq': 'error',
+      'max-len': ['error', { code: 120 }],
       'no-var': 'error',
       'prefer-const': ['error', { destructuring: 'all' }],
       'no-shadow': 'error',

@@ -45,5 +45,6 @@ document.addEventListener('keydown', () => { keys = true; }, true);
 document.addEventListener('pointerdown', () => { keys = false; }, true);
 document.addEventListener('change', ({ target }) => {
   const row = keys && target instanceof Element && target.closest('#recipe .ns-row');
-  if (row && row.querySelector('input[type=range]')) target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+  if (!row || !row.querySelector('input[type=range]')) return;
+  target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
 });

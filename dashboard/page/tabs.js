@@ -17,7 +17,8 @@ export function watchTabs(titles) {
   const names = Object.fromEntries(Object.entries(titles).map(([name, title]) => [title, name]));
   new MutationObserver(changes => {
     for (const { target } of changes) {
-      const name = target instanceof Element && target.getAttribute('aria-selected') === 'true' && names[target.textContent.trim()];
+      const chosen = target instanceof Element && target.getAttribute('aria-selected') === 'true';
+      const name = chosen && names[target.textContent.trim()];
       if (name) front(name);
     }
   }).observe(document.body, { subtree: true, attributes: true, attributeFilter: ['aria-selected'] });
@@ -26,7 +27,8 @@ export function watchTabs(titles) {
 /** A stage by its id. Gradio gives the id to a frame around the element that the stage lives in. */
 export function stageOf(id) {
   const frame = document.getElementById(id);
-  return frame && [frame, ...frame.querySelectorAll('*')].map(node => /** @type {any} */ (node).noisescope).find(Boolean);
+  const nodes = /** @type {any[]} */ (frame ? [frame, ...frame.querySelectorAll('*')] : []);
+  return nodes.map(node => node.noisescope).find(Boolean);
 }
 
 /** A film is there: panels that the address asks of it and it does not have are not asked for any more. */

@@ -21,11 +21,14 @@ function shape(tag, className, attributes = {}) {
 export function knots(element, { props, watch, told }) {
   const { choices, prefix, first, most, limit } = props;
   const menu = make('select', '', { 'aria-label': 'schedule' });
-  for (const { value, label } of [...choices, { value: DRAWN, label: DRAWN }]) menu.append(make('option', '', { value }, label));
+  for (const { value, label } of [...choices, { value: DRAWN, label: DRAWN }]) {
+    menu.append(make('option', '', { value }, label));
+  }
   const svg = shape('svg', 'ns-knots-plot', { role: 'group', 'aria-label': 'log-SNR over t, through knots' });
   const hint = make('p', 'ns-knots-hint', { 'aria-live': 'polite' });
   const editor = make('div', 'ns-knots-editor', {}, svg, hint);
-  element.querySelector('.ns-knots').replaceChildren(make('label', 'ns-knots-row', {}, make('span', '', {}, 'schedule'), menu), editor);
+  const row = make('label', 'ns-knots-row', {}, make('span', '', {}, 'schedule'), menu);
+  element.querySelector('.ns-knots').replaceChildren(row, editor);
 
   let value = null, drawn = first, curve = [], view = VIEW, held = -1, thrown = false, waiting = 0;
 
@@ -157,7 +160,8 @@ export function knots(element, { props, watch, told }) {
         shape('line', 'ns-knots-zero', { x1: 0, x2: '100%', y1: '50%', y2: '50%' }),
         ...curve.slice(1).map(() => shape('line', 'ns-knots-curve')),
         // Where a falling curve leaves room.
-        shape('text', '', { x: '100%', y: 13, dx: -6, 'text-anchor': 'end' }), shape('text', '', { x: 0, y: 113, dx: 6 }),
+        shape('text', '', { x: '100%', y: 13, dx: -6, 'text-anchor': 'end' }),
+        shape('text', '', { x: 0, y: 113, dx: 6 }),
         ...curve.map((_, i) => circle(i)));
     }
     const [range, ends] = svg.querySelectorAll('text');
@@ -165,7 +169,8 @@ export function knots(element, { props, watch, told }) {
     ends.textContent = 't: 0 data … 1 noise';
     svg.querySelectorAll('.ns-knots-curve').forEach((line, i) => {
       const a = curve[i], b = curve[i + 1];
-      for (const [name, is] of Object.entries({ x1: left(a.t), y1: top(a.l), x2: left(b.t), y2: top(b.l) })) line.setAttribute(name, is);
+      const way = { x1: left(a.t), y1: top(a.l), x2: left(b.t), y2: top(b.l) };
+      for (const [name, is] of Object.entries(way)) line.setAttribute(name, is);
     });
     svg.querySelectorAll('circle').forEach((node, i) => {
       const { t, l } = curve[i];

@@ -9,7 +9,8 @@ export function picker(element, { props, watch, trigger }) {
     const was = root.scrollTop;
     root.replaceChildren(...props.items.map(({ name, title, image }) => {
       const on = name === props.value;
-      const button = make('button', 'ns-pick', { type: 'button', role: 'radio', title, 'aria-label': title, 'aria-checked': on });
+      const is = { type: 'button', role: 'radio', title, 'aria-label': title, 'aria-checked': on };
+      const button = make('button', 'ns-pick', is);
       button.append(make('img', '', { src: image, alt: '' }));
       button.onclick = () => {
         for (const other of root.children) other.setAttribute('aria-checked', other === button);

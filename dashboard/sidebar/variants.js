@@ -40,8 +40,10 @@ export function versus(element, { props, watch, told }) {
   function target(row, letter) {
     const field = fields.find(({ name }) => name === row.name);
     const label = `what ${letter} changes it to`;
-    if (field && field.choices && field.choices.some(({ value }) => value === row.value)) return select(label, field.choices, row.value);
-    const id = `versus-${letter}`, input = make('input', '', { type: 'text', value: row.value, 'aria-label': label, list: id, maxlength: 200, title: row.value });
+    const known = field && field.choices && field.choices.some(({ value }) => value === row.value);
+    if (known) return select(label, field.choices, row.value);
+    const id = `versus-${letter}`, is = { type: 'text', value: row.value, title: row.value, list: id, maxlength: 200 };
+    const input = make('input', '', { ...is, 'aria-label': label });
     input.disabled = row.name === OFF;
     input.placeholder = row.name === OFF ? '' : row.name === TEXT ? 'steps:10+eta:1' : 'value';
     const list = make('datalist', '', { id });
@@ -53,8 +55,9 @@ export function versus(element, { props, watch, told }) {
   function draw() {
     root.replaceChildren(...rows.map((row, i) => {
       const letter = letters[i];
-      const what = select(`what ${letter} changes`, [{ value: OFF, label: '–' }, ...fields.map(f => ({ value: f.name, label: f.label })),
-        { value: TEXT, label: 'several' }], row.name);
+      const names = fields.map(field => ({ value: field.name, label: field.label }));
+      const offered = [{ value: OFF, label: '–' }, ...names, { value: TEXT, label: 'several' }];
+      const what = select(`what ${letter} changes`, offered, row.name);
       const to = target(row, letter);
       what.onchange = () => {
         const field = fields.find(({ name }) => name === what.value);
@@ -66,7 +69,8 @@ export function versus(element, { props, watch, told }) {
       to.onchange = () => { row.value = to.value; tell(); };
       const node = make('div', 'ns-versus-row', { 'data-run': letter }, make('b', '', {}, letter), what, to);
       if (row.step) {
-        const step = make('input', '', { type: 'text', inputmode: 'numeric', value: row.step, 'aria-label': `the step at which ${letter} leaves A` });
+        const about = { 'aria-label': `the step at which ${letter} leaves A`, inputmode: 'numeric' };
+        const step = make('input', '', { type: 'text', value: row.step, ...about });
         step.onchange = () => { row.step = step.value.trim(); tell(); };
         node.append(make('span', 'ns-versus-from', {}, 'from step'), step);
       }

@@ -29,7 +29,10 @@ const points = (first, count, total, range = [-1, 1]) => chunk(at => ({
   panels: [{ key: 'p', kind: 'points', range, scale: null, title: 'p', note: '', caption: '', palette: 'ink',
     codes: { dtype: 'i2', shape: [count, 2, 2], offset: at.codes } }],
   numbers: { t: { dtype: 'f8', shape: [count], offset: at.t } },
-}), { codes: Int16Array.from({ length: count * 4 }, (_, i) => first * 100 + i), t: Float64Array.from({ length: count }, (_, k) => first + k) });
+}), {
+  codes: Int16Array.from({ length: count * 4 }, (_, i) => first * 100 + i),
+  t: Float64Array.from({ length: count }, (_, k) => first + k),
+});
 
 test('a chunk is read without copying its arrays', () => {
   const buffer = points(0, 3, 3), header = decode(buffer);

@@ -220,7 +220,8 @@ class ChartView {
     context.lineWidth = 3;
     for (const label of labels) {
       const { series, x, y, alone } = label, text = plain(series.label);
-      const at = beside ? (x > right - 24 ? right : x) + 6 : alone ? Math.max(left, x - 2) : Math.max(x - 2, left + size(label));
+      const inside = alone ? Math.max(left, x - 2) : Math.max(x - 2, left + size(label));
+      const at = beside ? (x > right - 24 ? right : x) + 6 : inside;
       context.textAlign = beside || alone ? 'left' : 'right';
       context.strokeStyle = colours.panel;
       context.strokeText(text, at, y);

@@ -1,6 +1,6 @@
 // @ts-check
-// Words: the mini markup `_{…}` `^{…}`. Text reaches the page through text nodes only, so nothing a visitor wrote is ever
-// read as HTML.
+// Words: the mini markup `_{…}` `^{…}`. Text reaches the page through text nodes only, so nothing a visitor wrote is
+// ever read as HTML.
 
 // "x_{t}" → [{text: "x", level: 0}, {text: "t", level: -1}]
 export function runs(text) {

@@ -1,6 +1,6 @@
 // @ts-check
-// A page that is one film and nothing else. It opens from a disk, in a frame, in a notebook, and asks nobody for anything:
-// what it shows lies in it, deflated and in base64.
+// A page that is one film and nothing else. It opens from a disk, in a frame, in a notebook, and asks nobody for
+// anything: what it shows lies in it, deflated and in base64.
 
 import { Doctor } from './doctor.js';
 import { make } from './dom.js';

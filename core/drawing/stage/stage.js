@@ -28,6 +28,8 @@ function settle(node) {
   node.style.minHeight = `${node.offsetHeight}px`;
 }
 
+/** @typedef {{node: Element, allow: (there: boolean) => void, remove: () => void}} Exporter */
+
 export class Stage {
   /** @type {Map<string, View>} */
   views = new Map();
@@ -85,7 +87,7 @@ export class Stage {
    * @param {(path: string) => Promise<ArrayBuffer>} world.bring where chunks come from
    * @param {(event: string, data: object) => void} world.tell hears what a person does: want, shown, seek, stop, ask
    * @param {boolean} [world.asked] whether anybody answers to ask
-   * @param {(stage: Stage) => {node: Element, allow: (there: boolean) => void, remove: () => void} | null} [world.exporter]
+   * @param {(stage: Stage) => Exporter | null} [world.exporter]
    * @param {(stage: Stage) => void} [world.begun] hears that the first frames of a film are there
    */
   constructor(root, options, { bring, tell, asked = false, exporter = () => null, begun = () => {} }) {
@@ -448,7 +450,8 @@ document.addEventListener('keydown', event => {
   for (const stage of stages) if (!stage.node.isConnected) stage.remove();
   const stage = [...stages].find(s => (free ? s.there : s.node.contains(focus)));
   if (!stage || event.defaultPrevented) return;
-  if (!free && (/^(TEXTAREA|SELECT)$/.test(focus.tagName) || (focus instanceof HTMLInputElement && focus.type === 'number'))) return;
+  const typed = focus instanceof HTMLInputElement && focus.type === 'number';
+  if (!free && (typed || /^(TEXTAREA|SELECT)$/.test(focus.tagName))) return;
   if (event.key === ' ' && focus && focus.tagName === 'BUTTON') return;
   if (stage.transport.key(event)) event.preventDefault();
 });

@@ -12,8 +12,8 @@ const SPEEDS = [0.25, 0.5, 1, 2, 4];
 const CLOCK = { seconds: 6, hold: 0.8 };
 
 /**
- * Where the playhead stands, and how long it has rested on the last frame: `run` seconds of film and `passed` seconds of
- * the clock later. It waits for what has not arrived, rests on the last frame and, in a loop, begins again.
+ * Where the playhead stands, and how long it has rested on the last frame: `run` seconds of film and `passed` seconds
+ * of the clock later. It waits for what has not arrived, rests on the last frame and, in a loop, begins again.
  * @returns {[number, number]}
  */
 export function advance({ at, rest }, run, passed, { ready, total, loop, clock = CLOCK }) {
