@@ -1,0 +1,73 @@
+"""The Debug tab without a browser: scripts run as jobs, runs are kept, traces belong to who brought them."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from core.debug import Run
+from core.debug.cases import museum
+from core.recipe.recipe import Recipe
+from dashboard.server.app_state import AppState
+from dashboard.server.museum import Museum
+from dashboard.tabs import debug
+from tests.test_debug_showing import told
+
+CASE = museum()["flow-backwards"]
+
+
+@pytest.fixture
+def app():
+    app = AppState()
+    yield app
+    app.close()
+
+
+def answers(app, recipe: Recipe, session: str = "page"):
+    """The values that the tab's stage is given for a recipe."""
+    visitor = app.visitor(app.arrive(None, session), session)
+    return debug.shown_by(app, "debug", debug, recipe, visitor, session)
+
+
+def test_a_script_runs_as_a_job_and_is_run_once_for_all(app):
+    values = [*answers(app, Recipe(bug=CASE.name, seed=3))]
+    said = [value.get("status", "") for value in values if "status" in value]
+    assert any("the script" in words for words in said) and said[-1] == "" and not len(app.pool)
+    assert app.museum[CASE.name, 3] is not None
+    values = [*answers(app, Recipe(bug=CASE.name, seed=3), "another page")]
+    assert not any("status" in value for value in values) and values[-1]["findings"] and values[-1]["done"]
+
+
+def test_a_newer_run_on_the_stage_stops_the_script(app):
+    running = answers(app, Recipe(bug=CASE.name, seed=4))
+    next(running)
+    app.turns.take("page", "debug")
+    assert [*running] == [] and app.museum[CASE.name, 4] is None
+    for thread in [thread for thread in threading.enumerate() if thread.name == "case"]:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_the_museum_lets_the_oldest_runs_go(monkeypatch):
+    monkeypatch.setattr(Museum, "MOST", 2)
+    runs = Museum()
+    for seed in range(3):
+        runs["a", seed] = Run()
+    assert runs["a", 0] is None and runs["a", 1] is not None and runs["a", 2] is not None
+
+
+def test_of_traces_the_two_opened_last_are_kept_for_their_visitor_alone(app):
+    mine, other = (app.visitor(app.arrive(None, session), session) for session in ("mine", "other"))
+    runs = [told() for _ in range(3)]
+    for run in runs:
+        mine.open_trace(run)
+    assert mine.watched == (runs[2], runs[1]) and other.watched == () and mine.nbytes >= runs[2].nbytes
+
+
+def test_the_trace_that_the_server_was_started_with_is_there_for_every_visitor(app):
+    app.opened = told()
+    visitor = app.visitor(app.arrive(None, "page"), "page")
+    assert visitor.watched == (app.opened,)
+    *_, value = debug.shown_by(app, "debug", debug, Recipe(bug="trace"), visitor, "page")
+    assert value["total"] == 51 and value["findings"]
