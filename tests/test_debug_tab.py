@@ -49,6 +49,16 @@ def test_a_newer_run_on_the_stage_stops_the_script(app):
         assert not thread.is_alive()
 
 
+def test_stop_ends_the_script_and_the_film_before_it_stands_again(app):
+    *_, before = answers(app, Recipe(steps=10, samples=20))
+    running = answers(app, Recipe(bug=CASE.name, seed=5))
+    assert next(running)["value"]["film"] != before["film"]
+    app.turns.stop("page", "debug")
+    *_, last = running
+    assert last["value"]["film"] == before["film"] and last["value"]["done"] and last["status"] == ""
+    assert app.museum[CASE.name, 5] is None
+
+
 def test_the_museum_lets_the_oldest_runs_go(monkeypatch):
     monkeypatch.setattr(Museum, "MOST", 2)
     runs = Museum()

@@ -137,6 +137,15 @@ class RunTokens:
             turn = self._newest[session, tab] = next(self._count)
             return turn
 
+    def stop(self, session: str, tab: str) -> None:
+        """End what runs there; nothing takes its place."""
+        with self._lock:
+            self._newest[session, tab] = 0
+
+    def stopped(self, session: str, tab: str) -> bool:
+        """Whether what ran there last was ended, and nothing has begun since."""
+        return self._newest.get((session, tab)) == 0
+
     def taken(self, session: str, tab: str) -> bool:
         """Whether this page has begun a run there."""
         return (session, tab) in self._newest

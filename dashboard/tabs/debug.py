@@ -17,7 +17,7 @@ from dashboard.server.jobs import ENDED, Job
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage, film as stage_value
-from dashboard.tabs.stages import QUIET, new_stage, recipe_from, show
+from dashboard.tabs.stages import QUIET, new_stage, recipe_from, show, standing
 
 growing = examine
 #: Seconds between two looks at a script that runs.
@@ -42,7 +42,7 @@ def shown_by(app: AppState, tab: str, of: Any, recipe: Recipe, visitor: Visitor,
         turn = app.turns.take(session, tab)
         for each in wanted:
             if app.museum[each.name, recipe.seed] is None:
-                yield from _running(app, each, recipe.seed, turn, session)
+                yield from _running(app, each, recipe.seed, turn, visitor, session)
             run = app.museum[each.name, recipe.seed]
             if run is None:  # it was stopped, or something newer began
                 return
@@ -52,7 +52,7 @@ def shown_by(app: AppState, tab: str, of: Any, recipe: Recipe, visitor: Visitor,
     yield from show(app, tab, lambda recipe, visitor: examine(recipe, visitor, *runs), recipe, visitor, session)
 
 
-def _running(app: AppState, case: Case, seed: int, turn: int, session: str) -> Iterator[Any]:
+def _running(app: AppState, case: Case, seed: int, turn: int, visitor: Visitor, session: str) -> Iterator[Any]:
     """Run a case in the pool, telling the stage how far it is; its run is in the museum then, unless it was stopped."""
 
     def steps():
@@ -66,6 +66,8 @@ def _running(app: AppState, case: Case, seed: int, turn: int, session: str) -> I
     try:
         while not job.wait(LOOK_EVERY):
             if not app.turns.holds(session, "debug", turn) or app.door.deserted(session):
+                if app.turns.stopped(session, "debug"):  # what was told last may overtake the answer to Stop
+                    yield gr.update(value=standing(app, visitor, session, "debug"), status="")
                 return
             at = job.last
             said = f"the script {at.doing}" + f": call {at.calls:,}" * bool(at.calls) if at else "the script begins"

@@ -47,6 +47,13 @@ def show(app: AppState, tab: str, growing: Callable[[Recipe, Visitor], Iterator[
         raise user_error(error) from None
 
 
+def standing(app: AppState, visitor: Visitor, session: str, tab: str) -> dict | None:
+    """The stage's value when what was being made for it is stopped: the film there is, whole as far as it came."""
+    if visitor.trace(f"{tab}/{session}") is None and tab != "denoise":
+        return None
+    return app.stream(visitor, session, tab).value(done=True)
+
+
 def _miss(panels: Sequence[str], film: View) -> None:
     """Say which of the panels that a link asks for this film does not have."""
     lost = [shown(key) for key in panels if key not in film.offers]
@@ -83,8 +90,9 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
             yield export_state(1.0, str(user_error(error).message))
 
     def halt(token: str, request: gr.Request) -> Any:
-        app.turns.take(request.session_hash, tab)
-        return app.stream(app.visitor(token, request.session_hash), request.session_hash, tab).value(done=True)
+        app.turns.stop(request.session_hash, tab)
+        visitor = app.visitor(token, request.session_hash)
+        return standing(app, visitor, request.session_hash, tab)
 
     stage.want(want, token, stage, **QUIET)
     # What a file will weigh is asked by the same event, and must not keep the wish for it out.

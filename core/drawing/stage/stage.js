@@ -62,6 +62,7 @@ export class Stage {
   chips = make('div', 'ns-chips', { role: 'group', 'aria-label': 'panels' });
   panels = make('div', 'ns-panels');
   empty = make('div', 'ns-empty');
+  vacancy = make('span'); // what stands where a film will
   made = make('p', 'ns-made');
   note = make('span', 'ns-status', { role: 'status' });
   halt = make('button', 'ns-pill ns-stop', { type: 'button' }, 'stop');
@@ -128,7 +129,8 @@ export class Stage {
         make('div', 'ns-view', {}, this.panels, this.empty, this.made), this.transport.node, this.note),
       this.doctor.node, this.below);
     this.question.textContent = this.options.question;
-    this.empty.append(make('span', '', {}, this.options.empty));
+    this.vacancy.textContent = this.options.empty;
+    this.empty.append(this.vacancy);
     root.replaceChildren(this.node);
   }
 
@@ -379,6 +381,7 @@ export class Stage {
   // A line under the transport, until something else is to be said there.
   tells(status) {
     this.status = status;
+    this.vacancy.textContent = status || this.options.empty;
     this.say('');
   }
 
