@@ -92,6 +92,9 @@ def films_in_a_row(rounds: int) -> dict[str, object]:
     torch.set_num_threads(1)
     visitors, threads = Visitors(), ThreadPoolExecutor(VISITORS)
     tokens = [visitors.enter() for _ in range(VISITORS)]
+    for token in tokens:
+        visitors.open_page(token)
+    visitors.start()  # whose reaper gives memory back, as in a server
     curve, base = [], memory()
     for number in range(rounds * len(KINDS)):
         kind = list(KINDS)[number % len(KINDS)]

@@ -395,6 +395,16 @@ def test_memory_is_given_back_once_after_somebody_has_gone(visitors, clock, monk
     assert given == [0], "once for all who had gone, and not again while nobody goes"
 
 
+def test_what_a_film_worked_with_is_given_back_though_nobody_goes(visitors, monkeypatch):
+    given = threading.Event()
+    monkeypatch.setattr(registry, "trim", given.set)
+    token = come(visitors)
+    visitors.start(every=0.005)
+    visitors.of(token).keep("denoise", View(1))
+    assert given.wait(20)
+    visitors.stop()
+
+
 def test_free_memory_goes_back_where_the_c_library_can_be_asked():
     has = hasattr(ctypes.CDLL(None), "malloc_trim") if os.name == "posix" else False
     assert release() is has

@@ -21,7 +21,7 @@ from typing import Any
 
 from core.runs.brought import Brought
 from dashboard.server.door import in_words
-from dashboard.server.heap import release
+from dashboard.server.heap import release, trim
 from dashboard.server.jobs import RUNNING, WAITING, Job
 
 MB = 1_000_000
@@ -99,6 +99,7 @@ class Visitor(Brought):
                 raise Gone(GONE)
             self._traces.pop(name, None)
             self._traces[name] = trace
+            self._registry._made = True
             while sum(map(size_of, self._traces.values())) > most:
                 del self._traces[next(iter(self._traces))]
         self._registry.make_room(self)
@@ -204,7 +205,7 @@ class Visitors:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._reaper: threading.Thread | None = None
-        self._let_go = False  # whether anybody's things were, since the reaper last gave memory back
+        self._let_go = self._made = False  # whether anybody's things were, since the reaper last gave memory back
 
     def __len__(self) -> int:
         return len(self._here)
@@ -306,14 +307,17 @@ class Visitors:
     def start(self, every: float = 2.0) -> None:
         """Let a reaper thread look after those who left, every so many seconds, until `stop`.
 
-        It gives the memory that is free then back to the system.
+        It gives the memory that is free then back to the system, and what films worked with on their way as well.
         """
         def look_after():
             while not self._stopping.wait(every):
                 self.reap()
                 if self._let_go:
-                    self._let_go = False
+                    self._let_go = self._made = False
                     release()
+                elif self._made:
+                    self._made = False
+                    trim()
 
         self._reaper = threading.Thread(target=look_after, name="reaper", daemon=True)
         self._reaper.start()
