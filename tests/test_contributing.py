@@ -54,6 +54,16 @@ class Plain(nn.Module):
     def forward(self, x, t, noise_level, cond=None):
         return self.layers(cat([x, noise_level[:, None]], 1))
 '''
+FORMAT = '''
+
+def _write_clocks(job: _Job, path: Path) -> None:
+    scene = job.film.scene
+    path.write_text("\\n".join([job.recipe, *(scene.text(scene.clock, frame) for frame, _ in job.shots)]))
+
+
+FORMATS["clocks"] = Format("clocks", _write_clocks, lambda first: first[:2] == b\'{"\',
+                           lambda path: path.read_text().splitlines()[0], ("every",), "{frames:.0f} lines")
+'''
 USE = """
 import torch
 from core import Exact, load, make_sampler, make_schedule, start_noise, walk, Trace
@@ -78,6 +88,10 @@ assert all(name in filled("{samplers} {schedules} {networks}") for name in ("mid
 assert WORDS["network"]["plain"] == "plain layers"
 train = "train --data ellipse --steps 20 --network plain --set depth=1 --set width=16 --save plain.safetensors"
 assert main(train.split()) == 0
+assert main("gif --data ellipse --model exact --steps 4 --n 9 --out film.clocks".split()) == 0
+from core.drawing.export import read_recipe, suffixes
+from core.recipe.handed_back import HANDED_OUT
+assert read_recipe("film.clocks")["data"] == "ellipse" and suffixes().endswith(".clocks") and ".clocks" in HANDED_OUT
 from core import load_checkpoint
 assert load_checkpoint("plain.safetensors")[0].network.architecture["network"] == "plain"
 """
@@ -85,7 +99,7 @@ assert load_checkpoint("plain.safetensors")[0].network.architecture["network"] =
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
-    """A copy of the core, with a sampler, a schedule, a network and a data set more."""
+    """A copy of the core, with a sampler, a schedule, a network, a data set and an export format more."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "core", folder / "core", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "pretrained").symlink_to(ROOT / "pretrained")
@@ -94,13 +108,17 @@ def copy(tmp_path_factory) -> Path:
     (folder / "core" / "denoisers" / "plain.py").write_text(NETWORK, "utf-8")
     with open(folder / "core" / "data" / "shapes.py", "a", encoding="utf-8") as file:
         file.write(DATA)
+    with open(folder / "core" / "drawing" / "export.py", "a", encoding="utf-8") as file:
+        file.write(FORMAT)
     return folder
 
 
-def test_a_sampler_a_schedule_a_network_and_a_data_set_are_there_once_their_file_is(copy):
+def test_a_sampler_a_schedule_a_network_data_and_a_format_are_there_once_their_file_is(copy):
     done = subprocess.run([sys.executable, "-c", USE], cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (copy / "ends.npz").stat().st_size > 100
+    clocks = (copy / "film.clocks").read_text().splitlines()[1:]
+    assert clocks == [f"step {k} / 4 · t = {1 - k / 4:.3f}" for k in range(5)]
 
 
 def test_two_of_one_name_are_refused():
