@@ -205,6 +205,19 @@ def test_our_own_trainings_are_healthy(fields):
     assert {found["places"][place] for place in ("target", "loss", "noise", "time_sampling")} <= {"healthy", "unusual"}
 
 
+@pytest.mark.parametrize(("bug", "against"), [("walk", "before"), ("flow-backwards", "before"), ("trace", "fixed"),
+                                              ("training", "fixed")])
+def test_what_cannot_stand_beside_a_run_is_refused(bug, against):
+    with pytest.raises(CannotShow, match="beside it"):
+        next(examine(Recipe(bug=bug, against=against)))
+
+
+def test_a_walk_with_an_intervention_stands_beside_the_same_without():
+    found = examined(scale_eps=0.9, against="fixed")
+    assert found["places"]["step"] == "wrong" and found["other"]["places"]["step"] == "healthy"
+    assert found["other"]["title"] == "without interventions"
+
+
 def test_without_a_training_it_is_said_what_to_press():
     with pytest.raises(CannotShow, match="press Train first"):
         next(examine(Recipe(bug="training"), Trained()))

@@ -75,6 +75,10 @@ def examine(recipe: Recipe, brought: Brought | None = None, run: Run | None = No
     run     of the case that the recipe names, which was run before (`run_case`); other: of the same without its fault
     """
     case = case_of(recipe)
+    if recipe.against == "before" and recipe.bug != TRACE:
+        raise CannotShow("Only an opened trace has one before it: take nothing, or the same mended, beside it.")
+    if recipe.against == "fixed" and recipe.bug in (TRACE, TRAINING):
+        raise CannotShow("How this is to be mended is yours to say: mend it and examine that, with nothing beside it.")
     if case is not None:
         if run is None:
             *_, at = run_case(case, recipe.seed)

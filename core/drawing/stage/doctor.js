@@ -92,10 +92,11 @@ export class Doctor {
     const same = Boolean(before && now && before.source === now.source);
     Object.assign(this, { found: findings, charts });
     if (!same) Object.assign(this, { line: null, guess: null, revealed: !now });
-    const first = findings.algorithm.flatMap(part => part.lines).find(line => line.verdict === 'wrong');
+    const lines = findings.algorithm.flatMap(part => part.lines);
+    const first = lines.find(line => line.verdict === 'wrong') || lines.find(line => line.places.includes('step') && findings.charts.step);
     if (!this.line && this.revealed) this.line = first || null;
     else if (this.line && this.line.code)
-      this.line = findings.algorithm.flatMap(part => part.lines).find(line => line.code === this.line.code) || null;
+      this.line = lines.find(line => line.code === this.line.code) || null;
     this.node.hidden = false;
     this.draw();
   }
