@@ -16,6 +16,7 @@ from core.reverse import start_noise, walk
 from core.samplers import make_sampler
 from core.schedules import make_schedule
 from core.trace import Trace
+from core.training import trainer
 from core.training.autoencoder import autoencoder_config, make_autoencoder, pca_error, report, train_autoencoder
 from core.training.presets import preset
 from core.views import ForwardView, TraceView, TrainingView
@@ -42,6 +43,14 @@ def trained(data: Dataset, latent: str = "plane", **changes) -> Autoencoder:
     for _ in train_autoencoder(autoencoder, data.x0, config):
         pass
     return autoencoder
+
+
+def test_a_batch_seen_in_parts_teaches_what_the_whole_does(few, monkeypatch):
+    config, losses = autoencoder_config("spatial", **SMALL | {"batch": 20, "steps": 8}), []
+    for part in (trainer.PART, 64 * 7):  # seven pictures, and six in the last part
+        monkeypatch.setattr(trainer, "PART", part)
+        losses.append(list(train_autoencoder(make_autoencoder(few, config), few.x0, config)))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4) and losses[0][0] != losses[0][-1]
 
 
 def walked(name: str, count: int, steps: int = 12) -> TraceView:

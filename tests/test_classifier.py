@@ -22,6 +22,7 @@ from core.metrics.likelihood import density_grid
 from core.reverse import start_noise, walk
 from core.samplers import ddim, heun
 from core.schedules import make_schedule
+from core.training import trainer
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, accuracies, classifier_config, noised_labels
 
 
@@ -50,6 +51,16 @@ def plain(exact: Exact) -> Exact:
 @pytest.fixture
 def x(generator):
     return torch.randn(7, 2, generator=generator, dtype=torch.float64)
+
+
+def test_a_batch_seen_in_parts_teaches_what_the_whole_does(monkeypatch):
+    data, seen = clouds("images"), []
+    for part in (trainer.PART, 64 * 7):  # seven pictures, and six in the last part
+        monkeypatch.setattr(trainer, "PART", part)
+        steps = list(ClassifierTrainer(data, classifier_config(data, width=8, batch=20, steps=6)).run())
+        seen.append([(step.loss, step.accuracy) for step in steps])
+    for whole, parts in zip(*seen):
+        assert parts == pytest.approx(whole, rel=1e-4)
 
 
 # Guidance

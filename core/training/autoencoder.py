@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ..data.datasets import Dataset
 from ..data.latents import LATENTS, Autoencoder
+from .trainer import in_parts
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,17 @@ def train_autoencoder(autoencoder: Autoencoder, x0: Tensor, config: AutoencoderC
         warm, along = min(1, (step + 1) / 100), step / config.steps
         optimizer.param_groups[0]["lr"] = config.lr * warm * 0.5 * (1 + math.cos(math.pi * along))
         x = x0[torch.randint(len(x0), (config.batch,), generator=generator)]
-        raw = autoencoder.encoder(x)
-        noise = torch.randn(raw.shape, generator=generator)
-        back = autoencoder.decoder(autoencoder.squash(raw) + config.bandwidth * noise)
-        loss = (back - x).square().mean() + config.pull * raw.square().mean()
-        loss.backward()
+        noise, loss = torch.randn((len(x), *autoencoder.shape), generator=generator), 0.0
+        for rows in in_parts(x):  # gradients add up; what is kept for the way back grows with the rows
+            raw = autoencoder.encoder(x[rows])
+            back = autoencoder.decoder(autoencoder.squash(raw) + config.bandwidth * noise[rows])
+            error = (back - x[rows]).square().mean() + config.pull * raw.square().mean()
+            share = len(raw) / len(x) * error
+            share.backward()
+            loss += share.item()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        yield loss.item()
+        yield loss
 
 
 def pca_error(x0: Tensor, unseen: Tensor, numbers: int) -> float:

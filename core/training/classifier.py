@@ -24,6 +24,7 @@ from ..guidance.classifier import Classifier, ImageClassifier, LogPosterior, Poi
 from ..numerics import check_ranges
 from ..schedules import make_schedule
 from .presets import make_network
+from .trainer import in_parts
 
 NETWORKS = {"point classifier": PointClassifier, "image classifier": ImageClassifier}
 #: Times at which a classifier is measured.
@@ -119,18 +120,22 @@ class ClassifierTrainer:
     def _take_step(self) -> ClassifierStep:
         begun, c = time.thread_time(), self.config
         x_t, t, label = noised_labels(self.dataset, self.classifier, c.batch, c.condition, self._generator)
-        log_p = self.classifier(x_t, t)
-        loss = nll_loss(log_p, label)
         for group in self._optimizer.param_groups:
             group["lr"] = c.lr * 0.5 * (1 + math.cos(math.pi * self.step / c.steps))
-        loss.backward()
+        loss = right = 0.0
+        for rows in in_parts(x_t):  # gradients add up; what is kept for the way back grows with the rows
+            log_p = self.classifier(x_t[rows], t[rows])
+            share = len(log_p) / len(label) * nll_loss(log_p, label[rows])
+            share.backward()
+            loss += share.item()
+            right += float((log_p.argmax(1) == label[rows]).sum()) / len(label)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self._weights, 1 - min(c.ema, (1 + self.step) / (10 + self.step)))
         self.seconds += time.thread_time() - begun
         index, self.step = self.step, self.step + 1
-        return ClassifierStep(index, loss.item(), float((log_p.argmax(1) == label).float().mean()))
+        return ClassifierStep(index, loss, right)
 
 
 def noised_labels(dataset: Dataset, classifier: Classifier, n: int, condition: int,

@@ -125,9 +125,8 @@ class Batch:
         What a network keeps for its way back grows with the rows it sees at a time, to gigabytes; their gradients add
         up. A GPU is told of the memory it has in other ways, and is quick with large batches alone.
         """
-        x = self.noised.x_t
-        rows = max(1, PART // x[0].numel()) if x.device.type == "cpu" else len(x)
-        return [self] if rows >= len(x) else [self._rows(slice(i, i + rows)) for i in range(0, len(x), rows)]
+        parts = in_parts(self.noised.x_t)
+        return [self] if len(parts) == 1 else [self._rows(rows) for rows in parts]
 
     def _rows(self, rows: slice) -> Batch:
         def cut(part):
@@ -135,6 +134,12 @@ class Batch:
 
         noised, *others = (getattr(self, name.name) for name in fields(self))
         return Batch(Noised(*(cut(getattr(noised, name.name)) for name in fields(noised))), *map(cut, others))
+
+
+def in_parts(x: Tensor) -> list[slice]:
+    """The rows of a batch, cut so that no part holds more than PART numbers if a processor works on them."""
+    rows = max(1, PART // x[0].numel()) if x.device.type == "cpu" else len(x)
+    return [slice(i, min(i + rows, len(x))) for i in range(0, len(x), rows)]
 
 
 class Batches:
