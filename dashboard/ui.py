@@ -21,7 +21,7 @@ from dashboard.server.blocks import Page
 from dashboard.server.app_state import AppState, user_error
 from dashboard.server.visitors import Busy, Visitor
 from dashboard.sidebar.choices import (
-    OUTFITTED, best_model, facts, outfit, using, without_hidden, without_what_is_not_there,
+    WITH_CHOICES, best_model, facts, choices_for, using, without_hidden, without_what_is_not_there,
 )
 from dashboard.sidebar.controls import BUTTONS, PRESET_SETS, Controls, build_controls
 from dashboard.sidebar.examples import EXAMPLES
@@ -126,7 +126,7 @@ def greet() -> SceneStream:
 def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, told, tabs, tab_items,
           stages: dict[str, Stage], training, own) -> None:
     inputs, number = [token, *controls.inputs], gr.JSON([0, 0], visible=False)
-    kept = [controls.fields[name] for name in (*OUTFITTED, *USUAL)]  # by hand against an answer: set again
+    kept = [controls.fields[name] for name in (*WITH_CHOICES, *USUAL)]  # by hand against an answer: set again
 
     def refresh(number: list, tab: str, token: str, session: str, values, force: bool, **view) -> Iterator[dict]:
         def plan(visitor: Visitor, values: Sequence) -> tuple[Recipe, dict]:
@@ -281,7 +281,7 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
     def choose(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, dict]:
         dataset = dataset_of(recipe, visitor)
         recipe = without_what_is_not_there(using(recipe, best_model(recipe, visitor)), visitor)
-        offered = dict(zip((fields[name] for name in OUTFITTED), outfit(recipe, visitor)))
+        offered = dict(zip((fields[name] for name in WITH_CHOICES), choices_for(recipe, visitor)))
         walked = {fields[name]: getattr(recipe, name) for name in USUAL}
         read = understood(dataset if recipe.data == OWN else None)
         return recipe, {fields["data"]: picked(recipe, visitor), own.note: read, **offered, **walked}
@@ -347,7 +347,7 @@ def picked(recipe: Recipe, visitor: Visitor) -> dict:
 def fitted(controls: Controls, recipe: Recipe, visitor: Visitor) -> list:
     """The whole sidebar for a recipe, with the choices that there are for its data."""
     values = controls.show(recipe)
-    offered = {**dict(zip(OUTFITTED, outfit(recipe, visitor))), "data": picked(recipe, visitor)}
+    offered = {**dict(zip(WITH_CHOICES, choices_for(recipe, visitor))), "data": picked(recipe, visitor)}
     for name, update in offered.items():
         values[list(controls.fields).index(name)] = update
     return values
@@ -364,7 +364,7 @@ def _wire_settings(sidebar: Sidebar) -> None:
     def take(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, dict]:
         sets = walked_as(recipe.model, recipe.schedule, recipe.sampler, recipe.steps)
         recipe = without_what_is_not_there(recipe.with_(**sets), visitor)
-        offered = dict(zip((fields[name] for name in OUTFITTED), outfit(recipe, visitor)))
+        offered = dict(zip((fields[name] for name in WITH_CHOICES), choices_for(recipe, visitor)))
         return recipe, {**{fields[name]: value for name, value in sets.items()}, **offered}
 
     def show_example(recipe: Recipe, visitor: Visitor, name: str) -> tuple[Recipe, dict] | None:
@@ -379,7 +379,7 @@ def _wire_settings(sidebar: Sidebar) -> None:
         return recipe, {fields["seed"]: recipe.seed}
 
     sidebar.on(fields["preset"].input, preset, sets=[fields["prediction_type"], fields["schedule"]])
-    sidebar.on(fields["model"].input, take, sets=[fields[name] for name in (*USUAL, *OUTFITTED)])
+    sidebar.on(fields["model"].input, take, sets=[fields[name] for name in (*USUAL, *WITH_CHOICES)])
     sidebar.on(controls.examples.input, show_example, controls.examples, sets=controls.inputs)
     sidebar.on(controls.buttons["dice"].click, dice, sets=[fields["seed"]])
 

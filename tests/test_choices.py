@@ -21,7 +21,7 @@ from core.runs.trainings import config_of, floor_by_bucket
 from core.runs.walks import denoise, forward_film, lens
 from core.views.base import STATE_VIEW
 from dashboard.server.visitors import Visitors
-from dashboard.sidebar.choices import OUTFITTED, facts, outfit, using, without_hidden, without_what_is_not_there
+from dashboard.sidebar.choices import WITH_CHOICES, facts, choices_for, using, without_hidden, without_what_is_not_there
 from dashboard.sidebar.controls import PRESET_SETS, label_choices
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.tabs.train import training_of
@@ -36,7 +36,8 @@ def finished(films):
 
 
 def offered(recipe: Recipe) -> dict[str, list]:
-    return {name: [value for _, value in update["choices"]] for name, update in zip(OUTFITTED, outfit(recipe, None))}
+    updates = zip(WITH_CHOICES, choices_for(recipe, None))
+    return {name: [value for _, value in update["choices"]] for name, update in updates}
 
 
 # --- what there is ------------------------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ def test_the_menus_offer_the_models_labels_and_layers_that_these_data_have():
 
 
 def test_a_value_that_is_not_offered_gives_way_to_the_plain_one():
-    updates = dict(zip(OUTFITTED, outfit(Recipe(label="7", layer="middle", model="mine"), None)))
+    updates = dict(zip(WITH_CHOICES, choices_for(Recipe(label="7", layer="middle", model="mine"), None)))
     assert {name: update["value"] for name, update in updates.items()} == {
         "model": "pretrained", "label": "any", "label2": "any", "layer": "", "network": "auto"}
     kept = without_what_is_not_there(Recipe(data="digits8", label="7", label2="3", layer="middle"), None)

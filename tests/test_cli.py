@@ -460,13 +460,13 @@ def test_interventions_and_comparisons_are_had_as_on_the_page(tmp_path):
     for name, words, panels in (
         ("edits.gif", ("--sampler", "ddpm", "--drop-noise", "on", "--nudge", "0.5", "--time-shift", "0.05"),
          "x_t,added"),
-        ("versus.gif", ("--variants", "sampler:ddpm", "--variants", "steps:3"), ""),
+        ("variants.gif", ("--variants", "sampler:ddpm", "--variants", "steps:3"), ""),
         ("lens.gif", ("--film", "lens"), ""), ("forward.gif", ("--film", "forward"), ""),
     ):
         assert run("gif", *exact, *words, *(("--panels", panels) if panels else ()), "--out", tmp_path / name) == 0
     about = read_recipe(tmp_path / "edits.gif")
     assert (about["drop_noise"], about["nudge"], about["time_shift"]) == ([1.0, 0.0], 0.5, 0.05)
-    assert read_recipe(tmp_path / "versus.gif")["variants"] == ["sampler:ddpm", "steps:3"]
+    assert read_recipe(tmp_path / "variants.gif")["variants"] == ["sampler:ddpm", "steps:3"]
     assert [read_recipe(tmp_path / f"{tab}.gif")["tab"] for tab in ("lens", "forward")] == ["lens", "forward"]
 
 

@@ -11,7 +11,7 @@ from core.runs.brought import Brought
 from core.runs.trainings import Training, config_of
 from core.runs.walks import denoise
 from core.training.presets import PRESETS, preset
-from dashboard.sidebar.choices import OUTFITTED, outfit, without_what_is_not_there
+from dashboard.sidebar.choices import WITH_CHOICES, choices_for, without_what_is_not_there
 
 DATA = {"points": "gaussians8", "images": "digits8"}
 
@@ -38,7 +38,7 @@ def test_it_trains_and_its_samples_come_out(name, training, labels, tmp_path):
 @pytest.mark.parametrize("kind", DATA)
 def test_what_is_offered_are_the_networks_for_the_data_by_their_titles_after_the_presets_own(kind):
     recipe = Recipe(data=DATA[kind], model="exact")
-    update = outfit(recipe, None)[OUTFITTED.index("network")]
+    update = choices_for(recipe, None)[WITH_CHOICES.index("network")]
     titles = [(NETWORKS[name].title, name) for name in networks_for(kind)]
     assert update["choices"] == [("as the preset", "auto"), *titles] and update["value"] == "auto"
     assert all(NETWORKS[name].kind == kind for _, name in titles)

@@ -23,7 +23,7 @@ class BaselineTraining(Training):
 
     What the GAN has learned cannot be saved on the way, so neither is the whole.
 
-    gan: a name of `core.gan.GANS`. ValueError for another, and for data other than points with a bandwidth.
+    gan: a name of `core.baselines.gan.GANS`. ValueError for another, and for data other than points with a bandwidth.
     """
 
     can_be_saved = False

@@ -32,7 +32,8 @@ def offer_inside(film: TraceView, network: nn.Module, layer: str, sample: int = 
 
     The walk keeps nothing for this: film.denoise is asked again at the states of the walk, for the frames that are
     looked at. network: the one that film.denoise asks, whatever is wrapped around it; layer: one of
-    `core.inside.layers_of`, or any other of its modules. ValueError naming those near, for a layer that is not there.
+    `core.probes.activations.layers_of`, or any other of its modules. ValueError naming those near, for a layer that is
+    not there.
     """
     with capture(network, [layer]):
         pass  # an unknown layer is told now, and not when somebody looks

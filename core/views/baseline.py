@@ -37,10 +37,10 @@ class BaselinePreview(Preview):
 
 
 class BaselineView(View):
-    """The film of a training, taken over before its first preview, whose previews then are `BesidePreview`s.
+    """The film of a training, taken over before its first preview, whose previews then are `BaselinePreview`s.
 
-    The samples of both are counted by `core.modes`. ValueError for data without modes to count, and from `add` for
-    fewer samples than a count takes.
+    The samples of both are counted by `core.metrics.coverage`. ValueError for data without modes to count, and from
+    `add` for fewer samples than a count takes.
     """
 
     def __init__(self, training: TrainingView):

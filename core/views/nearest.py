@@ -22,9 +22,9 @@ def offer_nearest(film: TraceView, dataset: Dataset | None = None) -> None:
     dataset     what the denoiser was trained on; the film's own unless told
 
     Once somebody has looked at the panel there are charts too, of the frames that were looked at: the share of guesses
-    that are copies (`core.memory.copied`), and of those whose nearest row is by now the one it will be in the end; when
-    the walk is over, `memory_charts` with a dot for this walk. For points there is the second share alone, since one
-    point in nine would be called a copy by chance.
+    that are copies (`core.metrics.memorization.copied`), and of those whose nearest row is by now the one it will be in
+    the end; when the walk is over, `memory_charts` with a dot for this walk. For points there is the second share
+    alone, since one point in nine would be called a copy by chance.
     """
     dataset = dataset or film.dataset
     points = dataset.kind == "points"
@@ -74,7 +74,7 @@ def offer_nearest(film: TraceView, dataset: Dataset | None = None) -> None:
 def memory_cards(data: str) -> dict[int, dict]:
     """What the shipped models of a data set remember, by how many rows they were trained on, from few to many.
 
-    Each is the "memory" of a card, see `core.memory.memory_card`. {} where there are no such models.
+    Each is the "memory" of a card, see `core.metrics.memorization.memory_card`. {} where there are no such models.
     """
     cards = [card for card in pretrained().values() if card["data"] == data and "memory" in card]
     return {card["train_size"]: card["memory"] for card in sorted(cards, key=lambda card: card["train_size"])}

@@ -10,7 +10,7 @@ import { knots } from '../sidebar/knots.js';
 import { understood } from '../sidebar/own.js';
 import { pad } from '../sidebar/pad.js';
 import { picker } from '../sidebar/picker.js';
-import { versus } from '../sidebar/variants.js';
+import { variants } from '../sidebar/variants.js';
 import { next, pageState } from './changes.js';
 import { decorate } from './shell.js';
 import { seen, stageOf, watchTabs } from './tabs.js';
@@ -29,4 +29,4 @@ export function begin({ tables, tips, titles, space }) {
   watchTabs(titles);
 }
 
-export { knots, next, onSpace, pad, pageState, picker, seen, stage, stageOf, understood, versus };
+export { knots, next, onSpace, pad, pageState, picker, seen, stage, stageOf, understood, variants };

@@ -14,8 +14,8 @@ from core.views.nearest import memory_cards
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.controls import label_choices
 
-#: The fields whose choices depend on the data and on what the visitor has; `outfit` gives them in this order.
-OUTFITTED = ("model", "label", "label2", "layer", "network")
+#: The fields whose choices depend on the data and on what the visitor has; `choices_for` gives them in this order.
+WITH_CHOICES = ("model", "label", "label2", "layer", "network")
 
 
 def best_model(recipe: Recipe, visitor: Visitor | None) -> str:
@@ -31,8 +31,8 @@ def using(recipe: Recipe, model: str) -> Recipe:
     return recipe.with_(model=model, **walked_as(model, recipe.schedule, recipe.sampler, recipe.steps))
 
 
-def outfit(recipe: Recipe, visitor: Visitor | None) -> list:
-    """Updates of the fields OUTFITTED: their choices for these data, and their values where they are among them."""
+def choices_for(recipe: Recipe, visitor: Visitor | None) -> list:
+    """Updates of the fields WITH_CHOICES: their choices for these data, and their values where they are among them."""
     recipe = recipe.with_(model=best_model(recipe, visitor))
     models = [(WORDS[name], name) for name in model_choices(recipe, visitor)]
     updates = [gr.update(choices=models, value=recipe.model)]

@@ -153,7 +153,7 @@ def label_choices(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def needs(*facts: str) -> list[str]:
-    """Classes of what is seen only where all of these hold; `Told` says to the page which do."""
+    """Classes of what is seen only where all of these hold; `PageState` says to the page which do."""
     return [f"ns-needs-{fact}" for fact in facts]
 
 

@@ -17,8 +17,8 @@ class VariantRows(gr.HTML):
             value,
             fields=[self._field(name) for name in SPECS["variants"].varied],
             letters=LETTERS,
-            html_template='<div class="ns-versus" role="group" aria-label="the same noise, but"></div>',
-            js_on_load="Noisescope.versus(element, { props, watch, told: () => trigger('input') });",
+            html_template='<div class="ns-variants" role="group" aria-label="the same noise, but"></div>',
+            js_on_load="Noisescope.variants(element, { props, watch, told: () => trigger('input') });",
             apply_default_css=False,
             **kwargs,
         )

@@ -25,8 +25,8 @@ function select(label, options, value) {
   return node;
 }
 
-export function versus(element, { props, watch, told }) {
-  const root = element.querySelector('.ns-versus'), { fields, letters } = props;
+export function variants(element, { props, watch, told }) {
+  const root = element.querySelector('.ns-variants'), { fields, letters } = props;
   let rows = [], shown = null;
 
   function tell() {
@@ -42,7 +42,8 @@ export function versus(element, { props, watch, told }) {
     const label = `what ${letter} changes it to`;
     const known = field && field.choices && field.choices.some(({ value }) => value === row.value);
     if (known) return select(label, field.choices, row.value);
-    const id = `versus-${letter}`, is = { type: 'text', value: row.value, title: row.value, list: id, maxlength: 200 };
+    const id = `variants-${letter}`;
+    const is = { type: 'text', value: row.value, title: row.value, list: id, maxlength: 200 };
     const input = make('input', '', { ...is, 'aria-label': label });
     input.disabled = row.name === OFF;
     input.placeholder = row.name === OFF ? '' : row.name === TEXT ? 'steps:10+eta:1' : 'value';
@@ -67,12 +68,12 @@ export function versus(element, { props, watch, told }) {
         tell();
       };
       to.onchange = () => { row.value = to.value; tell(); };
-      const node = make('div', 'ns-versus-row', { 'data-run': letter }, make('b', '', {}, letter), what, to);
+      const node = make('div', 'ns-variants-row', { 'data-run': letter }, make('b', '', {}, letter), what, to);
       if (row.step) {
         const about = { 'aria-label': `the step at which ${letter} leaves A`, inputmode: 'numeric' };
         const step = make('input', '', { type: 'text', value: row.step, ...about });
         step.onchange = () => { row.step = step.value.trim(); tell(); };
-        node.append(make('span', 'ns-versus-from', {}, 'from step'), step);
+        node.append(make('span', 'ns-variants-from', {}, 'from step'), step);
       }
       return node;
     }));

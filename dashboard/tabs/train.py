@@ -17,7 +17,7 @@ from core.runs.trainings import Training
 from dashboard.server.app_state import AppState, user_error
 from dashboard.server.jobs import ENDED, PAUSED, Full, Job, watch
 from dashboard.server.visitors import Gone, Visitor
-from dashboard.sidebar.choices import outfit, using
+from dashboard.sidebar.choices import choices_for, using
 from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage
 from dashboard.stage.stream import SceneStream
@@ -89,7 +89,7 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
             visitor.take_job(None)
             app.kept.forget(visitor.token)
             visitor.denoiser = visitor.card = None
-        model = outfit(recipe_from(tab.controls, values), visitor)[0]
+        model = choices_for(recipe_from(tab.controls, values), visitor)[0]
         return [None, None, "", model, *KEPT[1:], *buttons_for(None)]
 
     inputs = [token, *tab.controls.inputs]
@@ -163,7 +163,7 @@ async def follow(app: AppState, visitor: Visitor, session: str) -> AsyncIterator
     if recipe is not None and visitor.denoiser is not None and visitor.card["data"] == recipe.data:
         mine = using(recipe, "mine")
         walked = [(getattr(mine, name), getattr(recipe, name)) for name in ("sampler", "steps")]
-        settings = [outfit(mine, visitor)[0], *(gr.skip() if new == old else new for new, old in walked)]
+        settings = [choices_for(mine, visitor)[0], *(gr.skip() if new == old else new for new, old in walked)]
     done = await asyncio.to_thread(stream.refreshed, True) if training.film.frames else gr.skip()
     yield [done, gr.skip(), status_of(job, training, visitor.not_saved), *settings, *buttons_for(job)]
     if training.kept:
