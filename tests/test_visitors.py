@@ -397,9 +397,9 @@ def test_memory_is_given_back_once_after_somebody_has_gone(visitors, clock, monk
 
 def test_what_a_film_worked_with_is_given_back_though_nobody_goes(visitors, monkeypatch):
     given = threading.Event()
-    monkeypatch.setattr(registry, "trim", given.set)
+    monkeypatch.setattr(registry, "release", given.set)
     token = come(visitors)
-    visitors.start(every=0.005)
+    visitors.start(every=0.005, tidy_every=0.0)
     visitors.of(token).keep("denoise", View(1))
     assert given.wait(20)
     visitors.stop()

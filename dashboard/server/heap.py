@@ -19,19 +19,13 @@ def _trim() -> Any:
     return trim
 
 
-def trim() -> bool:
-    """Give free memory back; whether this system lets one ask for it.
+def release() -> bool:
+    """Give free memory back, after something large was let go; whether this system lets one ask for it.
 
     Takes milliseconds, during which nobody else gets memory: for a thread that nobody waits for.
     """
-    malloc_trim = _trim()
-    if malloc_trim is not None:
-        malloc_trim(0)
-    return malloc_trim is not None
-
-
-def release() -> bool:
-    """As `trim`, after something large was let go. Films know their panels and those know the film, so that only the
-    garbage collector, which takes longer, sees that they are gone."""
-    gc.collect()
-    return trim()
+    gc.collect()  # films know their panels and those know the film: what was let go may still be there
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+    return trim is not None

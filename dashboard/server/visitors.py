@@ -21,7 +21,7 @@ from typing import Any
 
 from core.runs.brought import Brought
 from dashboard.server.door import in_words
-from dashboard.server.heap import release, trim
+from dashboard.server.heap import release
 from dashboard.server.jobs import RUNNING, WAITING, Job
 
 MB = 1_000_000
@@ -304,20 +304,20 @@ class Visitors:
                 return self.nbytes <= self.most_bytes  # somebody may have gone meanwhile
         return True
 
-    def start(self, every: float = 2.0) -> None:
+    def start(self, every: float = 2.0, tidy_every: float = 30.0) -> None:
         """Let a reaper thread look after those who left, every so many seconds, until `stop`.
 
-        It gives the memory that is free then back to the system, and what films worked with on their way as well.
+        It gives the memory that is free then back to the system; and while films are made, which leave much behind that
+        only the garbage collector sees, every tidy_every seconds.
         """
         def look_after():
+            tidied = self.clock()
             while not self._stopping.wait(every):
                 self.reap()
-                if self._let_go:
+                if self._let_go or self._made and self.clock() - tidied >= tidy_every:
                     self._let_go = self._made = False
                     release()
-                elif self._made:
-                    self._made = False
-                    trim()
+                    tidied = self.clock()
 
         self._reaper = threading.Thread(target=look_after, name="reaper", daemon=True)
         self._reaper.start()
