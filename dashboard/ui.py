@@ -160,14 +160,19 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
                 yield {told: {"refused": refused, "number": number}}
             raise
         yield {**settings, current: tab, told: tell(recipe, visitor, number)}
-        if tab in LOOKS and (force or not _is_shown(visitor, session, tab, recipe)):
+        if not force and _is_shown(visitor, session, tab, recipe):
+            return
+        if tab in LOOKS:
             for value in debug.shown_by(app, tab, LOOKS[tab], recipe, visitor, session):
                 yield {stages[tab]: value}
+        else:
+            for value in train.untrained(app, recipe, visitor, session):
+                yield {training.stage: value}
 
     def on_change(number: int, tab: str, token: str, request: gr.Request, *values) -> Iterator[dict]:
         yield from refresh(number, tab, token, request.session_hash, values, force=False)
 
-    outputs = [current, told, *stages.values()]
+    outputs = [current, told, *stages.values(), training.stage]
     gr.on(controls.settled(), on_change, [number, current, *inputs], [*kept, *outputs], js=NUMBERED,
           trigger_mode="multiple", **QUIET)
 

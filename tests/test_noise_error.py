@@ -7,7 +7,7 @@ import torch
 
 from core.denoisers.exact import Exact
 from core.prediction import Prediction
-from core.probes.noise_error import cosine, lens_times, loss_floor, measure, mse
+from core.probes.noise_error import cosine, lens_times, eps_errors, measure, mse
 from core.schedules import make_schedule
 
 B = 2000
@@ -170,7 +170,7 @@ def test_the_floor_of_a_gaussian_is_the_signals_share_of_the_variance(schedule, 
     def draw(n, g):
         return c * torch.randn(n, 2, generator=g, dtype=torch.float64), None
 
-    floor = loss_floor(gaussian(schedule, c), schedule, draw, TIMES, B, generator)
+    floor = eps_errors(gaussian(schedule, c), schedule, draw, TIMES, B, generator)
     alpha, sigma = schedule(TIMES)
     wanted = alpha**2 * c**2 / (alpha**2 * c**2 + sigma**2)
     # ε − ε_exact is normal with that variance, so its mean square has the relative standard error √(2/2B).
@@ -184,7 +184,7 @@ def test_the_floor_can_have_times_of_its_own_for_each_sample(gaussian):
         return 0.5 * torch.randn(n, 2, generator=g, dtype=torch.float64), None
 
     def floor(times):
-        return loss_floor(gaussian(schedule, 0.5), schedule, draw, times, B, torch.Generator().manual_seed(1))
+        return eps_errors(gaussian(schedule, 0.5), schedule, draw, times, B, torch.Generator().manual_seed(1))
 
     torch.testing.assert_close(floor(TIMES[:, None].expand(-1, B)), floor(TIMES))
     mixed = torch.cat([TIMES[:1].expand(B // 2), TIMES[2:3].expand(B // 2)])[None]

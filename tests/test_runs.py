@@ -14,9 +14,10 @@ from PIL import Image
 
 from core.data.datasets import Dataset, load
 from core.denoisers.exact import Exact
+from core.denoisers.linear import wiener
 from core.drawing.export import FORMATS, read_recipe
 from core.forward import noised
-from core.probes.noise_error import loss_floor
+from core.probes.noise_error import eps_errors
 from core.recipe.recipe import Recipe
 from core.recipe.values import Invalid
 from core.runs import resolve as subject, walks as looks
@@ -340,6 +341,22 @@ def test_looking_at_a_training_does_not_change_it(training):
     np.testing.assert_array_equal(training.trainer.losses.loss, alone.losses.loss)
 
 
+def test_before_training_the_film_shows_the_untrained_network_over_the_floor(visitor):
+    """Of small pictures it is their Wiener filter at first, which no network that learned something falls short of."""
+    training = Training(Recipe(data="digits8", seed=3), visitor)
+    film = training.untrained()
+    scene = film.scene(None, 0, film.frames)
+    assert film.frames == 1 and scene.sentence.startswith("Not trained yet")
+    (by_t,) = scene.charts
+    floor, network = by_t.series
+    assert bool((network.y >= 0.95 * floor.y).all()) and float(network.y[0]) > 2 * float(floor.y[0])
+    samples = film.previews[0].samples
+    wiener_walk = training._walk(wiener(training.dataset, make_schedule("cosine")), 20).final
+    near = float((samples - wiener_walk).square().mean()), float(wiener_walk.square().mean())
+    assert near[0] < 0.1 * near[1]
+    assert visitor.denoiser is None
+
+
 def test_progress_tells_where_a_training_stands(training):
     assert Training(SHORT).progress(0.0).losses.numel() == 0
     progress = training.progress(2.5)
@@ -450,7 +467,7 @@ def test_the_floor_is_what_the_exact_denoiser_loses_at_the_times_of_the_training
     for k in (0, 1, 5, 12):
         timesteps = torch.arange(k * 50 + (k == 0), (k + 1) * 50, dtype=torch.float64) / 1000
         g = torch.Generator().manual_seed(k)
-        mean = loss_floor(exact, schedule, dataset.draw, timesteps, 2000, g).mean()
+        mean = eps_errors(exact, schedule, dataset.draw, timesteps, 2000, g).mean()
         assert float(floor[k]) == pytest.approx(float(mean), rel=0.1)
     # At the centre of the first interval it is another: most of its timesteps lie where noise hides behind the jitter.
     fast = floor_by_bucket(dataset, training_recipe("fast", dataset))[1]

@@ -82,12 +82,12 @@ def measure(denoise: Denoise, exact: Denoise, schedule: Schedule, x0: Tensor, ep
 
 
 @torch.no_grad()
-def loss_floor(exact: Denoise, schedule: Schedule, draw, times: Tensor, count: int,
+def eps_errors(denoise: Denoise, schedule: Schedule, draw, times: Tensor, count: int,
                generator: torch.Generator) -> Tensor:
-    """The irreducible E|ε − ε_exact|² of each row of `times`, (K,): a mean over `count` samples.
+    """E|ε − ε̂|² at each row of `times`, (K,): a mean over `count` samples. Of the exact denoiser, the irreducible loss.
 
     draw(count, generator)[0] gives the data; times: (K,), or (K, count) with a time for each sample.
     """
     x0 = draw(count, generator)[0]
     eps = torch.randn(x0.shape, generator=generator).to(x0)
-    return torch.tensor([mse(exact(noised(schedule, x0, t, eps).x_t, t).eps, eps) for t in times])
+    return torch.tensor([mse(denoise(noised(schedule, x0, t, eps).x_t, t).eps, eps) for t in times])

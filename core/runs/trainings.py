@@ -20,7 +20,7 @@ from ..denoisers.exact import Exact
 from ..doors.jsons import parse_json
 from ..forward import noised
 from ..guidance.classifier_free import condition
-from ..probes.noise_error import loss_floor
+from ..probes.noise_error import eps_errors
 from ..recipe.recipe import Recipe
 from ..reverse import walk
 from ..samplers import ddim
@@ -81,13 +81,17 @@ def floor_by_bucket(dataset: Dataset, config: TrainingConfig) -> tuple[torch.Ten
     known = _floors.setdefault(dataset, {})
     key = (config.schedule, config.T, config.time_sampling, config.level_mean, config.level_std, config.labels)
     if key not in known:
-        schedule, generator = make_schedule(config.schedule, config.T), torch.Generator().manual_seed(0)
-        exact, count = Exact.of(dataset, schedule), FLOOR_SAMPLES[dataset.kind]
-        times = _bucket_times(dataset, config, count, generator)
-        x0, labels = dataset.draw(count, generator)
-        told = condition(exact, drop_labels(labels, dataset.classes, generator) if config.labels else None)
-        known[key] = loss_floor(told, schedule, lambda *_: (x0, labels), times, count, generator)
+        known[key] = error_by_bucket(Exact.of(dataset, make_schedule(config.schedule, config.T)), dataset, config)
     return bucket_centres(), known[key]
+
+
+def error_by_bucket(denoiser: Denoiser | Exact, dataset: Dataset, config: TrainingConfig) -> torch.Tensor:
+    """(BUCKETS,): a denoiser's mean (ε̂ − ε)² in each interval of t, of the same noised data whoever is asked."""
+    generator, count = torch.Generator().manual_seed(0), FLOOR_SAMPLES[dataset.kind]
+    times = _bucket_times(dataset, config, count, generator)
+    x0, labels = dataset.draw(count, generator)
+    told = condition(denoiser, drop_labels(labels, dataset.classes, generator) if config.labels else None)
+    return eps_errors(told, denoiser.schedule, lambda *_: (x0, labels), times, count, generator)
 
 
 def bucket_centres() -> torch.Tensor:
@@ -160,6 +164,16 @@ class Training:
             raise
         if self.brought is not None:
             self.give(self.brought)
+
+    def untrained(self) -> TrainingView:
+        """The film as far as it goes without training: what the network makes of noise before it has learned anything,
+        its loss on a first batch, and by t over the floor. Nothing is anybody's model after that."""
+        self.trainer = Trainer(self.dataset, self.config, best_device(self.dataset.kind))
+        self._look(0)
+        by_t = error_by_bucket(self._averaged(), self.dataset, self.config)
+        loss = next(self.trainer.run()).loss  # of a step it is that of before it
+        self.film.progress = Progress(torch.tensor([loss]), bucket_centres(), by_t, 0.0)
+        return self.film
 
     def save(self, path: str | os.PathLike) -> None:
         """Write trainer, recipe and previews to one .safetensors file; not the weights that were kept on the way.

@@ -129,12 +129,14 @@ class TrainingView(View):
         step = np.array([p.step for p in self.previews[first:end]], int)
         losses = self.progress.losses.numpy() if self.progress else np.empty(0)
         smoothed = smooth(losses)
+        learned = "After {step:.0f} steps of training the same noise becomes this. Loss, smoothed: {loss:.4f}."
+        untrained = "Not trained yet: this is what the network makes of noise. Its loss: {loss:.4f}."
         numbers = dict(t=np.zeros(len(step)), step=step.astype(float),
                        steps=np.full(len(step), float(self.config.steps)), loss=smoothed[np.maximum(step - 1, 0)])
         return Scene(
             (), numbers,
             clock="training step {step:.0f} / {steps:.0f}",
-            sentence="After {step:.0f} steps of training the same noise becomes this. Loss, smoothed: {loss:.4f}.",
+            sentence=learned if len(losses) > 1 else untrained,
             formula=self._formula(),
             figures=("mean over the last tenth of its steps: L = {loss:.5f}", self.config.line),
             source="core/training/trainer.py · (output.float() - self.wanted(batch)).square()",
@@ -160,7 +162,7 @@ class TrainingView(View):
                      (Series("exact denoiser: the floor", t, floor, style="dashed", palette="ink"),
                       Series("network", bucket_t[seen], bucket[seen])),
                      ends=("t=0 data", "t=1 noise"))
-        return (loss, by_t)
+        return (loss, by_t) if len(losses) > 1 else (by_t,)
 
 
 class ClocksView(View):

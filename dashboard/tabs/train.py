@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from core.recipe.recipe import Recipe
 from core.runs.baseline import BaselineTraining
 from core.runs.resolve import dataset_of
 from core.runs.trainings import Training
+from core.views import TrainingView
 from dashboard.server.app_state import AppState, user_error
 from dashboard.server.jobs import ENDED, PAUSED, Full, Job, watch
 from dashboard.server.visitors import Gone, Visitor
@@ -21,7 +22,7 @@ from dashboard.sidebar.choices import choices_for, using
 from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage
 from dashboard.stage.stream import SceneStream
-from dashboard.tabs.stages import QUIET, new_stage, recipe_from, wire_stage
+from dashboard.tabs.stages import QUIET, new_stage, recipe_from, show, wire_stage
 
 #: Model, sampler and steps stay as they stand.
 KEPT = [gr.skip()] * 3
@@ -82,15 +83,17 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
                 getattr(job, name)()
         return act
 
-    def reset(token: str, request: gr.Request, *values) -> list:
+    def reset(token: str, request: gr.Request, *values) -> Iterator[list]:
         visitor = app.visitor(token, request.session_hash)
         app.turns.take(request.session_hash, "train")
         with visitor.lock:
             visitor.take_job(None)
             app.kept.forget(visitor.token)
             visitor.denoiser = visitor.card = None
-        model = choices_for(recipe_from(tab.controls, values), visitor)[0]
-        return [None, None, "", model, *KEPT[1:], *buttons_for(None)]
+        recipe = recipe_from(tab.controls, values)
+        yield [None, None, "", choices_for(recipe, visitor)[0], *KEPT[1:], *buttons_for(None)]
+        for value in untrained(app, recipe, visitor, request.session_hash):
+            yield [value, *[gr.skip()] * (len(tab.outputs) - 1)]
 
     inputs = [token, *tab.controls.inputs]
     buttons["train"].click(start, inputs, tab.outputs, **{**api, "concurrency_limit": None})
@@ -107,6 +110,18 @@ def training_of(recipe: Recipe, visitor: Visitor) -> Training:
     if recipe.baseline == "nothing" or dataset_of(recipe, visitor).kind != "points":
         return Training(recipe, visitor)
     return BaselineTraining(recipe, visitor, recipe.baseline)
+
+
+def untrained(app: AppState, recipe: Recipe, visitor: Visitor, session: str) -> Iterator[dict]:
+    """What the stage shows before Train is pressed: the data, what the untrained network makes of noise, the floor.
+
+    Nothing where a training is on the stage already.
+    """
+    if visitor.job is None:
+        def film(recipe: Recipe, visitor: Visitor) -> Iterator[TrainingView]:
+            yield Training(recipe, visitor).untrained()
+
+        yield from show(app, "train", film, recipe, visitor, session)
 
 
 def submit(app: AppState, visitor: Visitor, training: Training, session: str,

@@ -290,8 +290,11 @@ def test_an_exported_gif_is_the_film_on_the_stage_and_knows_its_recipe(at, tmp_p
 
 def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, url):
     page = open_page(url, query="tab=train&train_steps=3000&data=gaussians8&steps=10")
+    wait(page, "train", "s.frames === 1 && s.total === 1")
+    says(page, "#stage-train", "Not trained yet: this is what the network makes of noise.")
     page.click("#train")
     wait(page, "train", "s.frames > 2")
+    says(page, "#stage-train", "steps of training the same noise becomes this")
     page.click("#pause")
     page.wait_for_selector("#resume:visible")
     page.wait_for_function("document.querySelector('#training-status').innerText.includes('paused')")
