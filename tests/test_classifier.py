@@ -63,6 +63,24 @@ def test_a_batch_seen_in_parts_teaches_what_the_whole_does(monkeypatch):
         assert parts == pytest.approx(whole, rel=1e-4)
 
 
+def test_its_network_sees_states_of_unit_variance_and_the_noise_level_of_a_denoiser(generator):
+    schedule, std, seen = make_schedule("ve"), 0.3, []
+
+    class Ears(torch.nn.Module):
+        def forward(self, x, t, noise_level):
+            seen.append((x, noise_level))
+            return torch.zeros(len(x), 2)
+
+    classifier = Classifier(Ears(), schedule, std, torch.tensor([0.5, 0.5]))
+    for t in (0.1, 0.4):
+        alpha, sigma = schedule.at(t)
+        x_t = math.hypot(alpha * std, sigma) * torch.randn(4000, 2, generator=generator)
+        classifier(x_t, torch.tensor(t))
+        x, noise_level = seen.pop()
+        assert float(x.std()) == pytest.approx(1, rel=0.05)
+        assert_close(noise_level, torch.full((4000,), math.log(sigma / alpha) / 4), rtol=1e-4, atol=1e-5)
+
+
 # Guidance
 
 
