@@ -289,7 +289,7 @@ def test_an_exported_gif_is_the_film_on_the_stage_and_knows_its_recipe(at, tmp_p
 
 
 def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, url):
-    page = open_page(url, query="tab=train&train_steps=3000&data=gaussians8&steps=10")
+    page = open_page(url, query="tab=train&train_steps=1200&data=gaussians8&steps=10")
     wait(page, "train", "s.frames === 1 && s.total === 1")
     says(page, "#stage-train", "Not trained yet: this is what the network makes of noise.")
     page.click("#train")
@@ -306,7 +306,7 @@ def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, ur
     assert text(page, "#training-status") == paused
     page.click("#resume")
     wait(page, "clocks", "s.total === 51 && s.frames === 51")
-    assert "3,000 of 3,000" in text(page, "#training-status").replace("\n", " ")
+    assert "1,200 of 1,200" in text(page, "#training-status").replace("\n", " ")
     assert len(stage(page, "clocks")["keys"]) == 6
     assert page.evaluate(f"{STAGE.format('train')}.film.charts.length") == 2
     go(page, "Denoise")

@@ -93,7 +93,8 @@ export class Doctor {
     Object.assign(this, { found: findings, charts });
     if (!same) Object.assign(this, { line: null, guess: null, revealed: !now });
     const lines = findings.algorithm.flatMap(part => part.lines);
-    const first = lines.find(line => line.verdict === 'wrong') || lines.find(line => line.places.includes('step') && findings.charts.step);
+    const first = lines.find(line => line.verdict === 'wrong')
+      || lines.find(line => line.places.includes('step') && findings.charts.step);
     if (!this.line && this.revealed) this.line = first || null;
     else if (this.line && this.line.code)
       this.line = lines.find(line => line.code === this.line.code) || null;
