@@ -45,6 +45,19 @@ def test_an_untouched_copy_is_true(copy):
     assert all(problems(copy, name) == "" for name in MODELS) and strangers(copy) == []
 
 
+def test_every_command_begins_the_training_that_its_card_tells_of():
+    parse = cli.make_parser().parse_args
+    trained = [name for name in pretrained() if Entry(name).role.command == "train"]
+    assert len(trained) > 20 and [command.other_training(Entry(name), parse) for name in trained] == [[]] * len(trained)
+
+
+def test_a_command_that_trains_another_network_is_found(copy):
+    told = Entry("trex", copy).card["command"]
+    edit(copy, "trex", command=told + " --set width=32")
+    assert "its command trains with width 32, and the card says 128" in command.other_training(
+        Entry("trex", copy), cli.make_parser().parse_args)
+
+
 def test_other_weights_than_the_cards_are_found(copy):
     denoiser, card = load_checkpoint(copy / "trex.safetensors")
     with torch.no_grad():

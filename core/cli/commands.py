@@ -26,7 +26,6 @@ from ..denoisers.base import Denoiser
 from ..denoisers.linear import linear
 from ..drawing.export import FORMATS, check, estimate, export, read_recipe
 from ..files import atomic_write
-from ..former import field_now
 from ..recipe.models import MEMORY, SOLVED
 from ..runs.comparison import compare
 from ..runs.walks import denoise, forward_film, lens
@@ -35,7 +34,6 @@ from ..training.autoencoder import autoencoder_config, make_autoencoder, train_a
 from ..training.classifier import ClassifierTrainer, classifier_config
 from ..training.consistency import Distillation, distillation_config
 from ..training.devices import best_device
-from ..training.presets import preset
 from ..training.reflow import Reflow, couple, reflow_config
 from ..training.trainer import Trainer
 from ..views import TraceView, View
@@ -43,6 +41,7 @@ from ..views.decoded import DECODED, offer_decoded
 from ..zoo.roles import figures
 from .asked import Asked, asked_of, network_of
 from .progress import Bar, table
+from .settings import changes_of, config_of
 from .zoo import zoo
 
 #: Bytes a trace may take; beyond it, every k-th step is kept.
@@ -130,10 +129,8 @@ def output(name: str, *suffixes: str) -> Path:
 def train(options: argparse.Namespace, command: str) -> None:
     path, dataset = output(options.save, ".safetensors"), data_of(options)
     device = device_of(options.device, dataset.kind)
-    changes = changes_of(options, network=options.network, prediction_type=options.prediction_type,
-                         schedule=options.schedule, labels=options.labels or None, without=options.without)
     kept = path.with_suffix(".training.safetensors")
-    trainer = Trainer(dataset, preset(options.preset, dataset, **changes), device)
+    trainer = Trainer(dataset, config_of(options, dataset), device)
     if options.resume:
         trainer = resumed(kept, trainer)
         command = command.replace(" --resume", "")  # what makes the model again is the training as a whole
@@ -187,12 +184,6 @@ class Keeper:
         finally:
             signal.signal(signal.SIGTERM, before)
         self.path.unlink(missing_ok=True)
-
-
-def changes_of(options: argparse.Namespace, **others) -> dict[str, object]:
-    """What the options change about a preset; `others` may be None."""
-    own = {"steps": options.steps, "seed": options.seed} | others
-    return dict(map(value_of, options.settings)) | {name: value for name, value in own.items() if value is not None}
 
 
 def reflow(options: argparse.Namespace, command: str) -> None:
@@ -275,14 +266,6 @@ def learn(trainer: Trainer, path: Path, card: dict, note: str | None, keeper: Ke
         save_checkpoint(path, trainer, card | ({"notes": note} if note else {}))
     print(f"{path}: {trainer.step:,} steps in {trainer.seconds:.1f} s of CPU, loss {loss:.4g}; its card is "
           f"{path.with_suffix('.json')}")
-
-
-def value_of(pair: tuple[str, str]) -> tuple[str, object]:
-    """NAME=VALUE with the value as JSON has it (true, 0.002), or else as a word."""
-    try:
-        return field_now(pair[0]), json.loads(pair[1])
-    except json.JSONDecodeError:
-        return field_now(pair[0]), pair[1]
 
 
 def device_of(name: str, kind: str) -> torch.device:

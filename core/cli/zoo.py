@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 
 from ..checkpoints.models import pretrained, save_card
-from ..zoo.checks import Entry, check, strangers
+from ..training.presets import TrainingConfig
+from ..zoo.checks import Entry, Parse, check, read_command, strangers
 from ..zoo.gallery import write_gallery
 from ..zoo.parts import check_part, parts
 from ..zoo.roles import figures
 from ..zoo.sheets import draw_sheet, save_sheet
 from .progress import Bar, table
+from .settings import config_of
 
 HEAD = ("name", "from unseen", "real's own", "nearest", "real's own", "bytes", "card")
 
@@ -31,7 +33,7 @@ def zoo(options: argparse.Namespace, command: str) -> int:
     with Bar(len(chosen), "check", "models") as bar:
         for k, name in enumerate(chosen):
             entry = Entry(name)
-            problems = check(entry, options.parse, options.full)
+            problems = check(entry, options.parse, options.full) + other_training(entry, options.parse)
             rows.append(row(entry, problems))
             wrong += [f"{name}: {problem}" for problem in problems]
             bar(k + 1, name)
@@ -44,6 +46,19 @@ def zoo(options: argparse.Namespace, command: str) -> int:
     for line in wrong:
         print(line)
     return int(bool(wrong))
+
+
+def other_training(entry: Entry, parse: Parse) -> list[str]:
+    """Where the training that a card's command begins is not the one that the card tells of."""
+    if entry.role.command != "train":
+        return []
+    try:
+        begun = config_of(argparse.Namespace(**read_command(entry.card["command"], parse)), entry.dataset).to_dict()
+    except ValueError:
+        return []  # that the command is none is said already
+    told = TrainingConfig.from_dict(entry.card["training"]).to_dict()
+    return [f"its command trains with {name} {begun[name]!r}, and the card says {told[name]!r}"
+            for name in begun if begun[name] != told[name]]
 
 
 def renew(entry: Entry) -> None:
