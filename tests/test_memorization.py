@@ -15,7 +15,7 @@ from core.data.datasets import Dataset, load, save_dataset
 from core.denoisers.exact import Exact
 from core.metrics.distances import draw_samples, nearest_rows
 from core.metrics.memorization import (
-    COPY, LEVEL, copied, memorization_rate, distinct, guess_errors, memory_card, memory_figures, share,
+    COPY, LEVEL, copied, memorization_rate, distinct, guess_errors, memorization_card, memorization_figures, share,
 )
 from core.prediction import Prediction
 from core.reverse import start_noise, walk
@@ -23,7 +23,7 @@ from core.samplers import ddim
 from core.schedules import make_schedule
 from core.trace import Trace
 from core.views import TraceView
-from core.views.nearest import memory_cards, memory_charts, offer_nearest
+from core.views.nearest import memorization_cards, memory_charts, offer_nearest
 
 
 @pytest.fixture(scope="module")
@@ -134,17 +134,17 @@ def test_digits_never_seen_are_no_copies(digits):
 def test_figures_of_copies_and_of_new_digits_differ_as_they_should(digits):
     few = digits.first(4)
     drawn = few.draw(128, torch.Generator().manual_seed(0))[0]
-    learned, unseen = memory_figures(drawn, few), memory_figures(digits.x0[-128:], few)
-    assert learned["copies"] == 1 and unseen["copies"] == 0
+    learned, unseen = memorization_figures(drawn, few), memorization_figures(digits.x0[-128:], few)
+    assert learned["rate"] == 1 and unseen["rate"] == 0
     assert learned["sliced_wasserstein"] > 1.5 * unseen["sliced_wasserstein"] > 0
 
 
 def test_the_card_holds_a_model_against_the_exact_denoiser(digits, generator):
     data = Dataset("some", "", "images", digits.x0[:6], held_out=digits.held_out[:20])
     denoiser = Exact(digits.x0[100:110], make_schedule("cosine"))
-    card = memory_card(denoiser, data)
-    assert card["samples"] == 20 and card["exact"]["copies"] == 1
-    assert card["network"]["copies"] == card["unseen_copies"] == 0
+    card = memorization_card(denoiser, data)
+    assert card["samples"] == 20 and card["exact"]["rate"] == 1
+    assert card["network"]["rate"] == card["unseen_rate"] == 0
 
 
 def test_an_exact_denoiser_guesses_its_own_rows_and_not_others(digits):
@@ -168,7 +168,7 @@ def test_guesses_of_the_mean_are_wrong_by_the_variance(digits):
 
 
 def test_without_held_out_data_there_is_nothing_to_hold_a_model_against():
-    assert memory_card(None, load("moons").first(8)) == {}
+    assert memorization_card(None, load("moons").first(8)) == {}
 
 
 # At the playhead
@@ -234,7 +234,7 @@ def test_one_row_alone_is_nearest_to_all_and_nothing_is_called_a_copy(digits):
 
 
 def test_the_chart_over_rows_has_the_cards_figures_and_a_dot_for_this_walk(digits):
-    cards = memory_cards("digits8")
+    cards = memorization_cards("digits8")
     film = film_of(digits.first(16))
     film.scene(("nearest",))
     _, over_rows, errors = charts(film)
@@ -242,29 +242,30 @@ def test_the_chart_over_rows_has_the_cards_figures_and_a_dot_for_this_walk(digit
     exact, network, here = over_rows.series
     assert network.x.tolist() == [math.log2(n) for n in cards] == errors.series[0].x.tolist()
     assert errors.series[1].y.tolist() == [card["network"]["unseen"] for card in cards.values()]
-    assert network.y.tolist() == [card["network"]["copies"] for card in cards.values()]
+    assert network.y.tolist() == [card["network"]["rate"] for card in cards.values()]
     assert exact.y.tolist() == [1] * len(cards)
     assert (here.style, here.x.tolist(), here.y.tolist()) == ("dots", [4], [1])
 
 
 def test_there_is_no_chart_over_rows_for_data_without_such_models():
-    assert memory_cards("faces16") == {} and memory_charts("faces16", (9, share(torch.ones(3, dtype=torch.bool)))) == ()
+    assert memorization_cards("faces16") == {}
+    assert memory_charts("faces16", (9, share(torch.ones(3, dtype=torch.bool)))) == ()
 
 
 # The shipped models
 
 def test_from_few_rows_the_network_gives_copies_and_from_many_it_draws_anew():
-    cards = memory_cards("digits8")
+    cards = memorization_cards("digits8")
     few, many = (cards[n]["network"] for n in (4, len(load("digits8"))))
-    assert few["copies"] > 0.95 and many["copies"] < 0.02
-    shares = [card["network"]["copies"] for card in cards.values()]
+    assert few["rate"] > 0.95 and many["rate"] < 0.02
+    shares = [card["network"]["rate"] for card in cards.values()]
     assert all(b <= a + 0.05 for a, b in zip(shares, shares[1:]))
     assert few["sliced_wasserstein"] > 2 * many["sliced_wasserstein"]
-    assert all(card["exact"]["copies"] == 1 and card["unseen_copies"] < 0.02 for card in cards.values())
+    assert all(card["exact"]["rate"] == 1 and card["unseen_rate"] < 0.02 for card in cards.values())
 
 
 def test_a_network_of_many_rows_guesses_unseen_pictures_as_well_as_its_own_and_better_than_the_exact_denoiser():
-    cards = memory_cards("digits8")
+    cards = memorization_cards("digits8")
     few, many = (cards[n] for n in (4, len(load("digits8"))))
     assert few["network"]["unseen"] > 50 * few["network"]["seen"]
     assert many["network"]["unseen"] < 1.2 * many["network"]["seen"]
@@ -272,7 +273,7 @@ def test_a_network_of_many_rows_guesses_unseen_pictures_as_well_as_its_own_and_b
 
 
 def test_the_networks_of_the_series_differ_in_nothing_but_their_rows():
-    of = [card for card in pretrained().values() if "memory" in card and card["data"] == "digits8"]
+    of = [card for card in pretrained().values() if "memorization" in card and card["data"] == "digits8"]
     same = {json.dumps([card[name] for name in ("architecture", "training", "schedule", "prediction_type")])
             for card in of}
     assert len(same) == 1 and len({card["train_size"] for card in of}) == len(of) >= 5
@@ -283,7 +284,7 @@ def test_what_the_card_says_of_memory_is_what_the_model_does(digits, rows):
     denoiser, card = load_pretrained(f"digits8-rows{rows}")
     samples = draw_samples(denoiser, digits.shape, 48, seed=1)
     found = memorization_rate(samples, digits.x0[:rows])
-    assert abs(found.value - card["memory"]["network"]["copies"]) < 4 * found.error
+    assert abs(found.value - card["memorization"]["network"]["rate"]) < 4 * found.error
 
 
 # On the command line
@@ -291,12 +292,13 @@ def test_what_the_card_says_of_memory_is_what_the_model_does(digits, rows):
 def test_a_model_is_trained_on_the_first_rows_and_its_card_says_what_it_remembers(tmp_path, digits):
     path = tmp_path / "few.safetensors"
     few = Dataset("some", "", "images", digits.x0[:9], held_out=digits.held_out[:16])
-    words = ["--train-size", "5", "--set", "width=8", "--set", "depth=1", "--steps", "2", "--save", str(path)]
+    words = ["--network", "unet", "--train-size", "5", "--set", "width=8", "--set", "depth=1", "--steps", "2"]
+    words += ["--save", str(path)]
     assert cli.main(["train", "--data", str(save_dataset(few, tmp_path / "some.npz")), *words]) == 0
     denoiser, card = load_checkpoint(path)
     assert (card["data"], card["data_hash"]) == ("some", few.first(5).hash)
     assert (card["role"], card["train_size"], denoiser.sigma_data) == ("rows5", 5, few.first(5).std)
-    assert card["memory"]["exact"]["copies"] == 1 and card["memory"]["network"]["copies"] == 0
+    assert card["memorization"]["exact"]["rate"] == 1 and card["memorization"]["network"]["rate"] == 0
 
 
 def test_the_exact_denoiser_of_the_first_rows_draws_those(tmp_path, digits):

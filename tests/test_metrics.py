@@ -40,7 +40,7 @@ def test_samples_of_the_exact_denoiser_are_as_good_as_data():
     exact = Exact(data.x0, make_schedule("cosine"), data.bandwidth)
     figures = sample_quality(exact, data, n=200)
     assert figures["nearest"] < 1.2 * figures["real_nearest"]
-    assert figures["sliced_wasserstein"] < 2.5 * figures["real_sliced_wasserstein"] and figures["stray"] < 0.01
+    assert figures["sliced_wasserstein"] < 2.5 * figures["real_sliced_wasserstein"] and figures["outlier_rate"] < 0.01
 
 
 def test_the_same_seed_gives_the_same_samples_and_another_seed_others():
@@ -79,8 +79,8 @@ def test_a_model_that_repeats_its_pictures_is_seen_to():
     g = torch.Generator().manual_seed(0)
     pictures = torch.rand(60, 1, 8, 8, generator=g) * 2 - 1
     data = Dataset("noise", "", "images", pictures[:40], held_out=pictures[40:])
-    assert sample_quality(Exact(data.x0, make_schedule("cosine")), data)["copies"] < 0.05
-    assert sample_quality(Exact(data.held_out, make_schedule("cosine")), data)["copies"] > 0.9
+    assert sample_quality(Exact(data.x0, make_schedule("cosine")), data)["nearest_ratio"] < 0.05
+    assert sample_quality(Exact(data.held_out, make_schedule("cosine")), data)["nearest_ratio"] > 0.9
 
 
 def test_pictures_without_any_held_out_have_no_figures():

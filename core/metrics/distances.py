@@ -19,7 +19,7 @@ from ..samplers import heun
 
 #: Blocks that a set of samples is split into, to see how far a distance varies from set to set.
 BLOCKS = 8
-STRAY = 4.5  #: a normal sample in 2-D lies farther out with probability exp(−4.5²/2) = 4e-5
+OUTLIER = 4.5  #: a normal sample in 2-D lies farther out with probability exp(−4.5²/2) = 4e-5
 
 
 def sliced_wasserstein(a: Tensor, b: Tensor, directions: int = 512, seed: int = 0) -> float:
@@ -137,11 +137,12 @@ def sample_quality(denoiser: Denoiser, dataset: Dataset, n: int | None = None, s
 
     sliced_wasserstein, nearest             samples against unseen data; `nearest` is a median
     real_sliced_wasserstein, real_nearest   training data against unseen data
-    stray       points: share of samples farther than STRAY bandwidths from every row; of the data one in 25,000 is
+    outlier_rate   points: share of samples farther than OUTLIER bandwidths from every row; of the
+                data one in 25,000 is
     agreement, real_agreement   with labels: share of samples, and of training data, whose nearest (other) training row
                 is called as they are
-    copies      images: samples' `nearest` training image over that of unseen images; far below 1, the model repeats
-                what it was shown
+    nearest_ratio   images: samples' `nearest` training image over that of unseen images; far below 1, the model
+                repeats what it was shown
     """
     generator = torch.Generator().manual_seed(seed)
     if dataset.kind == "points":
@@ -166,7 +167,8 @@ def sample_quality(denoiser: Denoiser, dataset: Dataset, n: int | None = None, s
         figures["real_agreement"] = agreement(seen, cond, dataset, skip=1 if dataset.bandwidth == 0 else 0)
     if dataset.kind == "images":
         own, fair = (nearest_distances(x, dataset.x0).median() for x in (samples, unseen))
-        figures["copies"] = float(own / fair)
+        figures["nearest_ratio"] = float(own / fair)
     elif dataset.bandwidth:
-        figures["stray"] = float((nearest_distances(samples, dataset.x0) > STRAY * dataset.bandwidth).float().mean())
+        away = nearest_distances(samples, dataset.x0) > OUTLIER * dataset.bandwidth
+        figures["outlier_rate"] = float(away.float().mean())
     return {"samples": n, "seed": seed} | {name: round(value, 5) for name, value in figures.items()}

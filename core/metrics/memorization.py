@@ -6,7 +6,7 @@ two lies a transition that can be measured (Gu et al. 2023, "On Memorization in 
 2024, "Generalization in diffusion models arises from geometry-adaptive harmonic representations").
 
     data = load("digits8").first(64)
-    copies(samples, data.x0)        # Estimate(value=0.31, error=0.03)
+    memorization_rate(samples, data.x0)  # Estimate(value=0.31, error=0.03)
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def memorization_rate(samples: Tensor, rows: Tensor) -> Estimate:
 
 
 def share(flags: Tensor) -> Estimate:
-    """The share of true ones among B independent flags, with the error of `copies`. ValueError if there are none."""
+    """The share of true ones among B independent flags, with its error. ValueError if there are none."""
     if not len(flags):
         raise ValueError("no samples were given; give 1 or more")
     count, n = int(flags.sum()), len(flags)
@@ -66,18 +66,18 @@ def share(flags: Tensor) -> Estimate:
     return Estimate(count / n, math.sqrt(p * (1 - p) / (n + 4)))
 
 
-def memory_figures(samples: Tensor, dataset: Dataset) -> dict[str, float]:
+def memorization_figures(samples: Tensor, dataset: Dataset) -> dict[str, float]:
     """What samples remember of a data set, and how near they are to what it held out, as many as there are samples.
 
-    copies               the share of samples that are copies of a row
+    rate                 the share of samples that are copies of a row
     sliced_wasserstein   samples against held-out data
-    copies_error, sliced_wasserstein_error   one standard error of each
+    rate_error, sliced_wasserstein_error   one standard error of each
 
     ValueError if fewer rows were held out than samples are given, or there are too few for an error.
     """
     remembered = memorization_rate(samples, dataset.x0)
     distance = estimated(sliced_wasserstein, samples, dataset.held_out[: len(samples)], pairs=True)
-    figures = {"copies": remembered.value, "copies_error": remembered.error,
+    figures = {"rate": remembered.value, "rate_error": remembered.error,
                "sliced_wasserstein": distance.value, "sliced_wasserstein_error": distance.error}
     return {name: round(value, 5) for name, value in figures.items()}
 
@@ -98,12 +98,12 @@ def guess_errors(denoiser: Denoiser | Exact, dataset: Dataset, count: int, seed:
     return errors
 
 
-def memory_card(denoiser: Denoiser, dataset: Dataset, seed: int = 0) -> dict[str, object]:
-    """How much a model remembers of the data it was trained on: its "memory" on a card. {} where none were held out.
+def memorization_card(denoiser: Denoiser, dataset: Dataset, seed: int = 0) -> dict[str, object]:
+    """How much a model remembers of its training data: its "memorization" on a card. {} where none were held out.
 
     samples         how many were drawn, 256 at most and no more than were held out; seed: of their noise
-    network, exact  `memory_figures` and `guess_errors` of the model, and of the exact denoiser of the same data
-    unseen_copies   the share of held-out data that would be called copies: what the criterion finds by chance
+    network, exact  `memorization_figures` and `guess_errors` of the model, and of the exact denoiser of the same data
+    unseen_rate     the share of held-out data that would be called copies: what the criterion finds by chance
     """
     count = min(256, len(dataset.held_out))
     if count < 2 * BLOCKS:
@@ -113,5 +113,5 @@ def memory_card(denoiser: Denoiser, dataset: Dataset, seed: int = 0) -> dict[str
     models: dict[str, Denoiser | Exact] = {"network": denoiser, "exact": exact}
     for name, of in models.items():
         drawn = draw_samples(of, dataset.shape, count, seed=seed)
-        card[name] = memory_figures(drawn, dataset) | guess_errors(of, dataset, count, seed)
-    return card | {"unseen_copies": round(memorization_rate(dataset.held_out[:count], dataset.x0).value, 5)}
+        card[name] = memorization_figures(drawn, dataset) | guess_errors(of, dataset, count, seed)
+    return card | {"unseen_rate": round(memorization_rate(dataset.held_out[:count], dataset.x0).value, 5)}

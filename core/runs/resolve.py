@@ -21,7 +21,7 @@ from ..recipe.models import MEMORY, SHIPPED, SOLVED
 from ..recipe.recipe import OWN, Recipe
 from ..reverse import Edit
 from ..schedules import Schedule, make_schedule
-from ..views.nearest import memory_cards
+from ..views.nearest import memorization_cards
 from .brought import Brought
 
 
@@ -70,7 +70,7 @@ def model_choices(recipe: Recipe, brought: Brought | None) -> list[str]:
     choices = [name for name, role in SHIPPED.items() if role in shipped]
     if _has_own(recipe, brought):
         choices.append("mine")
-    return choices + list(SOLVED) + [MEMORY] * bool(memory_cards(recipe.data))
+    return choices + list(SOLVED) + [MEMORY] * bool(memorization_cards(recipe.data))
 
 
 def _has_own(recipe: Recipe, brought: Brought | None) -> bool:
@@ -142,7 +142,7 @@ def network_of(recipe: Recipe, brought: Brought | None, dataset: Dataset) -> tup
     if recipe.model == "pretrained" and recipe.train_size is not None and recipe.train_size < whole:
         role = f"rows{recipe.train_size}"
         if role not in shipped:
-            there = ", ".join(map(str, memory_cards(recipe.data))) or "none"
+            there = ", ".join(map(str, memorization_cards(recipe.data))) or "none"
             raise CannotShow(f"No model is shipped that was trained on {recipe.train_size:,} of “{dataset.title}”; "
                              f"there are some of: {there}. Train one in the Train tab, or pick the exact denoiser.")
     if role not in shipped:

@@ -17,13 +17,13 @@ from ..metrics.distances import draw_samples, nearest_rows
 from ..metrics.memorization import copied, distinct
 from ..scene import Scene
 from .base import View, pictures
-from .nearest import memory_cards, memory_charts
+from .nearest import memorization_cards, memory_charts
 
 
 def memory_series(data: str) -> dict[int, Denoiser]:
     """The shipped networks of a data set by how many rows they were trained on, from few to many; {} for none."""
     names = pretrained_for(data)
-    return {rows: load_pretrained(names[f"rows{rows}"])[0] for rows in memory_cards(data)}
+    return {rows: load_pretrained(names[f"rows{rows}"])[0] for rows in memorization_cards(data)}
 
 
 class MemorizationView(View):

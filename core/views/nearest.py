@@ -71,13 +71,13 @@ def offer_nearest(film: TraceView, dataset: Dataset | None = None) -> None:
 
 
 @cache
-def memory_cards(data: str) -> dict[int, dict]:
+def memorization_cards(data: str) -> dict[int, dict]:
     """What the shipped models of a data set remember, by how many rows they were trained on, from few to many.
 
-    Each is the "memory" of a card, see `core.metrics.memorization.memory_card`. {} where there are no such models.
+    Each is the "memorization" of a card, see `core.metrics.memorization`. {} where there are no such models.
     """
-    cards = [card for card in pretrained().values() if card["data"] == data and "memory" in card]
-    return {card["train_size"]: card["memory"] for card in sorted(cards, key=lambda card: card["train_size"])}
+    cards = [card for card in pretrained().values() if card["data"] == data and "memorization" in card]
+    return {card["train_size"]: card["memorization"] for card in sorted(cards, key=lambda card: card["train_size"])}
 
 
 def memory_charts(data: str, here: tuple[int, Estimate] | None = None) -> tuple[Chart, ...]:
@@ -87,7 +87,7 @@ def memory_charts(data: str, here: tuple[int, Estimate] | None = None) -> tuple[
     same rows; and how well each guesses x0 of pictures it was trained on and of others, which meet where nothing is
     learned by heart. here: (rows, share of copies) of what is looked at, as a dot. () without such models.
     """
-    cards = memory_cards(data)
+    cards = memorization_cards(data)
     if not cards:
         return ()
     rows, ends = np.log2(list(cards)), (f"{min(cards):,}", f"{max(cards):,} training pictures")
@@ -102,7 +102,7 @@ def memory_charts(data: str, here: tuple[int, Estimate] | None = None) -> tuple[
         dot = (Series(f"here {share.value:.0%} ± {share.error:.0%}", np.log2([at]), np.array([share.value]), "dots"),)
     return (
         Chart("share of samples that are copies, over log₂ of the rows",
-              (curve("exact", "exact", "copies", "dashed"), curve("network", "network", "copies"), *dot), ends=ends),
+              (curve("exact", "exact", "rate", "dashed"), curve("network", "network", "rate"), *dot), ends=ends),
         Chart(f"error of the guess x̂₀ at σ/α = {LEVEL:g}, of pictures trained on and unseen",
               (curve("exact, unseen", "exact", "unseen", "dashed"), curve("unseen", "network", "unseen"),
                curve("trained on", "network", "seen", "dashed")), ends=ends),

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..checkpoints.models import load_checkpoint, role_of
 from ..data.datasets import Dataset, load
 from ..metrics.distances import agreement, draw_samples, sample_quality
-from ..metrics.memorization import memory_card
+from ..metrics.memorization import memorization_card
 from ..training.consistency import jump
 from ..training.presets import TrainingConfig, make_denoiser
 from ..training.reflow import few_steps, straightness
@@ -37,7 +37,7 @@ def by_steps(model: Any, dataset: Dataset) -> Card:
 
 def memories(model: Any, dataset: Dataset) -> Card:
     """How much a model remembers of the few rows that it was trained on."""
-    return {"memory": memory_card(model, dataset)}
+    return {"memorization": memorization_card(model, dataset)}
 
 
 def as_trained(model: Any, card: Card, dataset: Dataset) -> Iterator[str]:

@@ -10,7 +10,7 @@ from core.probes.activations import layers_of
 from core.recipe.models import MEMORY, SHIPPED, SOLVED, WORDS, walked_as
 from core.recipe.recipe import DEFAULTS, FIELDS, Recipe
 from core.runs.resolve import CannotShow, dataset_of, model_choices, network_of, resolve
-from core.views.nearest import memory_cards
+from core.views.nearest import memorization_cards
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.controls import label_choices
 
@@ -75,7 +75,7 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
         "two": len(conditions) > 1,
         "asked": recipe.label != "any" or len(conditions) > 1 and recipe.label2 != "any",
         "rows": recipe.model in SOLVED or recipe.train_size is not None
-                or recipe.model != MEMORY and bool(memory_cards(recipe.data)),
+                or recipe.model != MEMORY and bool(memorization_cards(recipe.data)),
         "memory": recipe.model == MEMORY,
         "mine": recipe.model == "mine",
         "noised": recipe.forward == "data" or dataset.kind != "points",  # heat in a room asks for no schedule
