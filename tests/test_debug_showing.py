@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from core.debug import Run
 from core.debug.cases import museum
 from core.debug.cases.live import turns
-from core.debug.oracle import energy_distance, posterior_mean
+from core.debug.oracle import energy_distance, halves, posterior_mean
 from core.debug.showing import EXACT, OTHER, show
 from core.recipe.recipe import Recipe
 from core.runs.brought import Brought
@@ -87,6 +88,15 @@ def test_the_dots_of_a_sound_step_lie_on_the_curve_of_the_closed_form(view):
     for chart in (a, b):
         curve, dots = chart.series
         assert np.allclose(curve.y, dots.y, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("away, said", [(0.0, (False, False)), (0.6, (True, False)), (4.0, (True, True))])
+def test_samples_are_there_off_or_far_as_they_are_moved(away, said):
+    """Of a normal cloud in the plane, 400 rows: moved by 0.6 it is no longer the same beyond chance, by 4 far away."""
+    g = np.random.default_rng(0)
+    data, ends = g.normal(size=(900, 2)), g.normal(size=(400, 2)) + [away, 0]
+    found = halves(SimpleNamespace(data=data), {"your walk": ends})
+    assert [(row["off"], row["far"]) for row in found["rows"]] == [said]
 
 
 def test_a_wrong_line_is_red_and_its_dots_are_off_the_curve():

@@ -19,7 +19,8 @@ SAMPLES, ROWS, PAIRS = 128, 1024, 150_000_000
 READ, MOSTLY = ("arithmetic", "least squares"), 0.9
 #: Rows of either side that a distance is worked out from.
 COMPARED = 400
-#: Samples are far from the data if they are so much of the data's own size away, and more than chance explains.
+#: Samples are off the data if they are farther away than chance explains, by CHANCE times what two draws of one
+#: distribution differ about; and far if that is FAR of the data's own size at least: no small network ends there.
 FAR, CHANCE = 0.35, 2.0
 
 
@@ -118,7 +119,7 @@ def energy_distance(a: np.ndarray, b: np.ndarray) -> float:
 def halves(run: Run, ends: dict[str, np.ndarray]) -> dict | None:
     """How far the ends of some walks are from the data, beside other data; None where no data were seen.
 
-    {"rows": [{"name", "distance", "far"}, …], "says": one sentence, "size": a distance that would be large}
+    {"rows": [{"name", "distance", "off", "far"}, …], "says": one sentence, "size": a distance that would be large}
     """
     data = run.data
     if data is None or len(data) < 32:
@@ -132,17 +133,22 @@ def halves(run: Run, ends: dict[str, np.ndarray]) -> dict | None:
         if end.shape[1:] != data.shape[1:] or len(end) < 4:
             continue
         distance = energy_distance(np.clip(end, -1e6, 1e6), first) if np.isfinite(end).all() else None
-        far = distance is None or distance**2 > max(FAR**2 * size, CHANCE * size * (1 / len(end) + 1 / half))
-        rows.append({"name": name, "distance": distance, "far": bool(far)})
-    return {"rows": rows, "says": _conclusion([row["far"] for row in rows]), "size": FAR * size**0.5}
+        off = distance is None or distance**2 > CHANCE * size * (1 / len(end) + 1 / half)
+        far = off and (distance is None or distance**2 > FAR**2 * size)
+        rows.append({"name": name, "distance": distance, "off": bool(off), "far": bool(far)})
+    off, far = ([row[name] for row in rows] for name in ("off", "far"))
+    return {"rows": rows, "says": _conclusion(off, far), "size": FAR * size**0.5}
 
 
-def _conclusion(far: list[bool]) -> str:
-    """What follows from which are far of: the walk, its sampler with the exact denoiser, its network with ours."""
+def _conclusion(off: list[bool], far: list[bool]) -> str:
+    """What follows from who is off, and far: the walk, its sampler with the exact denoiser, its network with ours."""
     if len(far) < 3:
         return ""
+    if not off[0]:
+        return "Your samples cannot be told from the data that training saw."
     if not far[0]:
-        return "Your samples look like the data that training saw."
+        return ("Your samples are near the data that training saw, and beyond chance not the same: the fault is small, "
+                "or the network has not learned enough.")
     return {
         (True, False): "Your sampler misses the data even with the exact denoiser, and your network reaches them with "
                        "a sampler of ours: the fault is in the sampler.",

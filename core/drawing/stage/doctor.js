@@ -433,8 +433,8 @@ export class Doctor {
 
   halves({ rows, says, size }) {
     const most = Math.max(size * 2, ...rows.map(row => Math.min(row.distance ?? Infinity, size * 8)));
-    const body = rows.map(({ name, distance, far }) => {
-      const bar = make('span', 'ns-far', { 'data-verdict': far ? 'wrong' : 'healthy' });
+    const body = rows.map(({ name, distance, off, far }) => {
+      const bar = make('span', 'ns-far', { 'data-verdict': far ? 'wrong' : off ? 'unusual' : 'healthy' });
       bar.style.width = `${Math.min(100, (100 * (distance ?? most)) / most)}%`;
       const words = distance === null ? 'no numbers' : short(distance);
       return make(
@@ -444,7 +444,7 @@ export class Doctor {
         make('th', '', { scope: 'row' }, name),
         make('td', 'ns-bar-cell', {}, bar),
         make('td', 'ns-figure', {}, words),
-        make('td', '', {}, far ? '✕ far' : '✓ near'),
+        make('td', '', {}, far ? '✕ far' : off ? '~ near' : '✓ there'),
       );
     });
     return card(
