@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import _get_current_function_mode_stack
 
-from core.debug import Place, Run, watch
+from core.debug import Place, Run, tape as tapes, watch
 
 T = 100
 BETAS = torch.linspace(1e-3, 0.2, T)
@@ -200,6 +200,20 @@ def test_a_report_is_one_file_that_asks_for_nothing_else(run, tmp_path):
     assert not any(word in text for word in ("https:", "src=", "href=", "@import", "url("))
     with pytest.raises(ValueError, match="let it end in .html"):
         run.report(tmp_path / "report.pdf")
+
+
+def test_a_state_that_is_used_many_times_is_followed_once(monkeypatch):
+    """x ← 0.5·x + 0.3·x − 0.1·x, 15 times: 3¹⁵ ways lead back to the first x, and no node is opened twice."""
+    opened, open_up = [], tapes.open_up
+    monkeypatch.setattr(tapes, "open_up", lambda node, clips=None: opened.append(node) or open_up(node, clips))
+    with tapes.Tape() as tape:
+        first = x = torch.randn(6, 2)
+        for _ in range(15):
+            x = 0.5 * x + 0.3 * x - 0.1 * x
+    ((leaf, factor),) = tapes.terms(tape.node(x))
+    assert leaf is tape.node(first)
+    torch.testing.assert_close(factor, torch.full((6,), 0.7**15, dtype=torch.float64), rtol=1e-6, atol=0)
+    assert len(opened) == len({id(node) for node in opened}) < 100
 
 
 def test_a_run_comes_back_from_its_file(run, tmp_path):

@@ -624,18 +624,39 @@ LEAVES = (*DRAWS, "output", "state", "given", "part", "opaque")
 def terms(
     node: Node, clips: list[Clip] | None = None, stop: Callable[[Node], bool] | None = None, depth: int = 60
 ) -> list[tuple[Node, Tensor]]:
-    """A node as a sum over leaves, [(leaf, factor a row (B,))]; the same leaf once."""
-    total: dict[int, tuple[Node, Tensor]] = {}
-    todo: list[tuple[Node, Tensor | None, int]] = [(node, None, depth)]
+    """A node as a sum over leaves, [(leaf, factor a row (B,))]; the same leaf once.
+
+    Each node is opened once and hands its whole factor on, after all that it is a part of has done so: what is used
+    many times, as a state is that the next one is made of three times over, is not followed once a way, of which there
+    are exponentially many. Nodes more than `depth` levels down are leaves.
+    """
+    opened: dict[int, list[tuple[Node, Tensor]] | None] = {}
+    parents: dict[int, int] = {}  #: uses of a node by opened ones
+    level = [node]
+    for left in range(depth, -1, -1):
+        below: dict[int, Node] = {}
+        for at in level:
+            closed = not left or at.op in ("output", "state") or bool(stop and at is not node and stop(at))
+            opened[id(at)] = None if closed else open_up(at, clips)
+            for inner, _ in opened[id(at)] or ():
+                parents[id(inner)] = parents.get(id(inner), 0) + 1
+                if id(inner) not in opened:
+                    below[id(inner)] = inner
+        # One that also stands in this level has been opened by now.
+        level = [inner for key, inner in below.items() if key not in opened]
+    factors: dict[int, Tensor] = {}
+    leaves, todo = [], [node]
     while todo:
-        at, factor, left = todo.pop()
-        opened = None
-        if left and at.op not in ("output", "state") and not (stop and at is not node and stop(at)):
-            opened = open_up(at, clips)
-        if opened is None:
-            factor = torch.ones(rows_of(at.value), dtype=torch.float64) if factor is None else factor
-            before = total.get(id(at))
-            total[id(at)] = (at, factor if before is None else before[1] + factor)
-        else:
-            todo += [(inner, _times(factor, f), left - 1) for inner, f in opened]
-    return list(total.values())
+        at = todo.pop()
+        factor = factors.pop(id(at), None)
+        inside = opened[id(at)]
+        if inside is None:
+            leaves.append((at, torch.ones(rows_of(at.value), dtype=torch.float64) if factor is None else factor))
+            continue
+        for inner, f in inside:
+            added, key = _times(factor, f), id(inner)
+            factors[key] = added if key not in factors else factors[key] + added
+            parents[key] -= 1
+            if not parents[key]:
+                todo.append(inner)
+    return leaves
