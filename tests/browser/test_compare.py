@@ -17,6 +17,12 @@ def whole(page, tab: str = "compare", condition: str = "true") -> dict:
                          "film: s.film.id, charts: s.film.charts.map(c => c.series.map(l => l.label)) }; })()")
 
 
+def titled(page, *titles: str) -> None:
+    """Until these are the titles of the first panels: they are set after the film has come."""
+    page.wait_for_function("titles => titles.every((title, k) => document.querySelectorAll("
+                           "'#stage-compare .ns-panel-title')[k]?.innerText === title)", arg=list(titles))
+
+
 def rated(page, tab: str = "compare") -> list[list[str]]:
     """The labels of each chart when the quality is known too, of every run: they are rated one after another."""
     runs = "[...s.film.panels.keys()].filter(key => /^x_/.test(key)).length"
@@ -32,8 +38,7 @@ def test_two_panels_a_difference_and_the_curve_of_their_distance(at):
     whole(page, "denoise")
     page.click("button[role=tab]:has-text('Compare')")
     assert whole(page)["keys"] == ["x_a", "x_b", "less_b", "shift_b"]
-    titles = page.locator("#stage-compare .ns-panel-title").all_inner_texts()
-    assert titles[:2] == ["A · DDIM", "B · DDPM"]
+    titled(page, "A · DDIM", "B · DDPM")
     distance, quality = rated(page)
     assert distance == ["5 % of std", "B", ""] and quality == ["real data", "", "A, 20", "", "B, 20"]
     assert "away from A" in page.inner_text("#stage-compare .ns-sentence")
@@ -53,7 +58,7 @@ def test_a_row_changed_by_hand_makes_another_film_and_a_link_that_restores_it(at
     assert whole(other)["keys"] == ["x_a", "x_b", "x_c", "less_b"]
     assert row(other, "C").input_value() == "steps"
     assert other.input_value("#field-variants [data-run=C] input") == "5"
-    assert other.locator("#stage-compare .ns-panel-title").all_inner_texts()[2] == "C · 5 steps"
+    titled(other, "A · DDIM", "B · DDPM", "C · 5 steps")
 
 
 def test_what_no_run_can_change_is_said_and_the_film_stays(at):
@@ -91,8 +96,7 @@ def test_branch_here_takes_a_change_of_the_sidebar_with_it(open_page, url):
     page.evaluate(f"(() => {{ const s = {STAGE.format('denoise')}; s.pause(); s.seek(5); }})()")
     page.click("#branch")
     whole(page)
-    titles = page.locator("#stage-compare .ns-panel-title").all_inner_texts()
-    assert titles[:2] == ["A · DDPM", "B · no noise from step 5"]
+    titled(page, "A · DDPM", "B · no noise from step 5")
 
 
 def test_a_comparison_exports_as_one_gif(at, tmp_path):
