@@ -639,12 +639,15 @@ def _learning(exam: Exam) -> None:
     scored = [_score(c) for c in calls if c.error is not None]
     if len(scored) < 30 or exam.has(Place.TARGET, Place.LOSS, Place.NOISE):
         return
-    ratio = np.array([e / p for e, p in scored])
-    third = max(8, len(ratio) // 4)
-    first, last = float(np.mean(ratio[:8])), float(np.mean(ratio[-third:]))
+    errors, powers = np.array(scored).T
+    third = max(8, len(scored) // 4)
+    # Of sums: with a batch of one, a call's own quotient has no mean to speak of.
+    first, last = (float(errors[part].sum() / powers[part].sum()) for part in (slice(8), slice(-third, None)))
+    rows = sum(len(c.error) for c in [c for c in calls if c.error is not None][-third:])
+    beyond_chance = 1 + 4 * (2 / rows) ** 0.5  # of the quotient of two mean squares over pairs, 4 deviations up
     exam.identified["loss"] = {"first": first, "last": last}
     exam.tell(f"the loss falls from {number(first)} to {number(last)} of what always saying 0 would have")
-    if last > 1.5 and last > 1.2 * first:
+    if last > max(1.5, beyond_chance) and last > 1.2 * first:
         exam.found(
             Place.LEARNING,
             "the loss rises: it ends above that of always saying 0",
