@@ -344,7 +344,7 @@ def test_looking_at_a_training_does_not_change_it(training):
 def test_before_training_the_film_shows_the_untrained_network_over_the_floor(visitor):
     """Of small pictures it is their Wiener filter at first, which no network that learned something falls short of."""
     training = Training(Recipe(data="digits8", seed=3), visitor)
-    film = training.untrained()
+    *_, film = training.untrained()
     scene = film.scene(None, 0, film.frames)
     assert film.frames == 1 and scene.sentence.startswith("Not trained yet")
     (by_t,) = scene.charts

@@ -165,15 +165,20 @@ class Training:
         if self.brought is not None:
             self.give(self.brought)
 
-    def untrained(self) -> TrainingView:
+    def untrained(self) -> Iterator[TrainingView]:
         """The film as far as it goes without training: what the network makes of noise before it has learned anything,
-        its loss on a first batch, and by t over the floor. Nothing is anybody's model after that."""
+        its loss on a first batch, and by t over the floor. Nothing is anybody's model after that.
+
+        It comes between the parts of the work too, which can be left there: of large pictures they take seconds.
+        """
         self.trainer = Trainer(self.dataset, self.config, best_device(self.dataset.kind))
         self._look(0)
+        yield self.film
         by_t = error_by_bucket(self._averaged(), self.dataset, self.config)
+        yield self.film
         loss = next(self.trainer.run()).loss  # of a step it is that of before it
         self.film.progress = Progress(torch.tensor([loss]), bucket_centres(), by_t, 0.0)
-        return self.film
+        yield self.film
 
     def save(self, path: str | os.PathLike) -> None:
         """Write trainer, recipe and previews to one .safetensors file; not the weights that were kept on the way.

@@ -119,7 +119,7 @@ def untrained(app: AppState, recipe: Recipe, visitor: Visitor, session: str) -> 
     """
     if visitor.job is None:
         def film(recipe: Recipe, visitor: Visitor) -> Iterator[TrainingView]:
-            yield Training(recipe, visitor).untrained()
+            yield from Training(recipe, visitor).untrained()
 
         yield from show(app, "train", film, recipe, visitor, session)
 
