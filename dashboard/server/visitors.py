@@ -299,10 +299,15 @@ class Visitors:
 
         Idle visitors go first, then older traces of the one who has something new to keep.
         """
-        while self.nbytes > self.most_bytes:
-            if not self._send_one_away(but=keeper, holding=True) and not (keeper and keeper.drop_oldest()):
-                return self.nbytes <= self.most_bytes  # somebody may have gone meanwhile
-        return True
+        while True:
+            with self._lock:  # one look for both: what is held too much, and who could go, change all the time
+                if sum(visitor.nbytes for visitor in self._here.values()) <= self.most_bytes:
+                    return True
+                idlest = self._take_idlest(but=keeper, holding=True)
+            if idlest is not None:
+                self._let_go_of(idlest)
+            elif not (keeper and keeper.drop_oldest()):
+                return False
 
     def start(self, every: float = 2.0, tidy_every: float = 30.0) -> None:
         """Let a reaper thread look after those who left, every so many seconds, until `stop`.
@@ -355,24 +360,31 @@ class Visitors:
         with self._lock:
             return list(self._here.values())
 
-    def _send_one_away(self, but: Visitor | None = None, holding: bool = False,
-                       of: list[Visitor] | None = None) -> bool:
-        """Free whoever is idle for longest: no page open, or silent without a running job. Whether there was one.
+    def _send_one_away(self, of: list[Visitor] | None = None) -> bool:
+        """Free whoever is idle for longest; whether there was one. With `of`, only one of those."""
+        with self._lock:
+            idlest = self._take_idlest(of=of)
+        if idlest is not None:
+            self._let_go_of(idlest)
+        return idlest is not None
 
-        With `holding`, only someone who holds something; with `of`, only one of those.
+    def _take_idlest(self, but: Visitor | None = None, holding: bool = False,
+                     of: list[Visitor] | None = None) -> Visitor | None:
+        """Take whoever is idle for longest off the list: no page open, or silent without a running job.
+
+        With `holding`, only someone who holds something; with `of`, only one of those. Called with the lock held.
         """
         now = self.clock()
-        with self._lock:
-            idle = [
-                visitor for visitor in self._here.values()
-                if visitor is not but and (visitor.nbytes or not holding) and (of is None or visitor in of)
-                and self._idle_in(visitor, now) <= 0
-            ]  # fmt: skip
-            if not idle:
-                return False
-            # A page that closed while its job runs may be a reload: it goes last.
-            first = min(idle, key=lambda visitor: (visitor.is_working, visitor.last_seen))
-            del self._here[first.token]
-        first.free()
+        idle = [
+            visitor for visitor in self._here.values()
+            if visitor is not but and (visitor.nbytes or not holding) and (of is None or visitor in of)
+            and self._idle_in(visitor, now) <= 0
+        ]  # fmt: skip
+        if not idle:
+            return None
+        # A page that closed while its job runs may be a reload: it goes last.
+        return self._here.pop(min(idle, key=lambda visitor: (visitor.is_working, visitor.last_seen)).token)
+
+    def _let_go_of(self, visitor: Visitor) -> None:
+        visitor.free()
         self._let_go = True
-        return True
