@@ -92,8 +92,8 @@ def k_diffusion(sampler: str):
             optimizer.step()
             optimizer.zero_grad()
         with torch.no_grad():
-            sigmas = k.sampling.get_sigmas_karras(20, 0.01, 20.0)
-            run.samples = getattr(k.sampling, sampler)(model, torch.randn(64, 2) * 20, sigmas, disable=True)
+            sigmas = k.sampling.get_sigmas_karras(20, 0.01, 80.0)
+            run.samples = getattr(k.sampling, sampler)(model, torch.randn(64, 2) * sigmas[0], sigmas, disable=True)
     return run
 
 

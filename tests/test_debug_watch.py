@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +13,8 @@ from torch.nn import functional as F
 from torch.overrides import _get_current_function_mode_stack
 
 from core.debug import Place, Run, tape as tapes, watch
+from core.debug.identify import LEVELS_TOLD, levels_of
+from core.debug.record import Train
 
 T = 100
 BETAS = torch.linspace(1e-3, 0.2, T)
@@ -200,6 +203,78 @@ def test_a_report_is_one_file_that_asks_for_nothing_else(run, tmp_path):
     assert not any(word in text for word in ("https:", "src=", "href=", "@import", "url("))
     with pytest.raises(ValueError, match="let it end in .html"):
         run.report(tmp_path / "report.pdf")
+
+
+class Noisy:
+    """A preconditioned program: the network is given c_in·x_t and told ln(sigma/alpha); t runs over (0, 1)."""
+
+    LEAST = 1e-3
+
+    def __init__(self, net):
+        self.net = net
+
+    def levels(self, t):
+        alpha = torch.exp(-6 * t**2)
+        return alpha, (1 - alpha**2 + self.LEAST**2).sqrt()
+
+    def denoise(self, x_t, t):
+        alpha, sigma = (level[..., None] for level in self.levels(t))
+        c_in = torch.rsqrt(alpha**2 + sigma**2)
+        told = torch.log(sigma / alpha).reshape_as(t)
+        return alpha * c_in**2 * x_t + sigma * c_in * self.net(c_in * x_t, told.reshape(-1).expand(len(x_t)))
+
+    def loss(self, x, t):
+        alpha, sigma = (level[..., None] for level in self.levels(t))
+        mean = self.denoise(alpha * x + sigma * torch.randn_like(x), t)
+        return (((alpha / sigma) ** 2 + 1) * (mean - x).square()).mean()
+
+    @torch.no_grad()
+    def sample(self, shape, steps=12, root=torch.sqrt):
+        """DDPM from a draw about a mean of 0, down to t = 0, where a least sigma is left."""
+        times = torch.linspace(1, 0, steps + 1)
+        alpha, sigma = self.levels(times[0])
+        mean, std = (alpha * 0.0).expand(shape), (alpha**2 + sigma**2).sqrt().expand(shape)
+        x = mean + std * torch.randn_like(mean)
+        for t, s in zip(times, times[1:]):
+            (alpha_t, sigma_t), (alpha_s, sigma_s) = self.levels(t), self.levels(s)
+            tau = 1 - (alpha_t / alpha_s * sigma_s / sigma_t) ** 2
+            x0 = self.denoise(x, t)
+            x = alpha_s * x0 + sigma_s * (1 - tau).sqrt() / sigma_t * (x - alpha_t * x0) \
+                + sigma_s * root(tau) * torch.randn_like(x)
+        return x
+
+
+@pytest.mark.parametrize("root, places", [(torch.sqrt, []), (lambda tau: tau, [Place.STEP_NOISE])])
+def test_a_preconditioned_network_that_is_told_the_noise_level_is_read_to_the_last_step(root, places):
+    torch.manual_seed(0)
+    net = Net()
+    program, optimizer = Noisy(net), torch.optim.Adam(net.parameters(), 1e-3)
+    with watch(net) as run:
+        for _ in range(20):
+            program.loss(data(64), torch.rand(64)).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        program.sample((16, 2), root=root)
+    report = run.diagnose()
+    assert not run.facts["faults"] and len(run.trains) == 20 and len(report.identified["steps"]) == 11
+    assert report.identified["levels"]["closed_form"] == "t = ln(sigma/alpha)"
+    assert [cause.place for cause in report.causes] == places, report
+
+
+@pytest.mark.parametrize("told, ratio", LEVELS_TOLD, ids=[told for told, _ in LEVELS_TOLD])
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.0])
+def test_levels_that_are_told_themselves_are_known_where_training_never_was(told, ratio, scale):
+    """x0 + r·eps, times 1/√(sigma_data² + r²) but for a scale of 0; told is what makes r, far beyond those drawn."""
+    t = np.linspace(0.2, 0.9, 50)
+    size = np.sqrt(scale**2 + ratio(t) ** 2) if scale else np.ones(50)
+    run = Run()
+    run.trains.append(Train(t, 1 / size, ratio(t) / size))
+    levels = levels_of(run)
+    assert levels.told == told
+    far = 1.3
+    alpha, sigma = levels.closed(np.array([far]))
+    assert sigma / alpha == pytest.approx(ratio(far)) and (
+        alpha == 1 if not scale else scale**2 * alpha**2 + sigma**2 == pytest.approx(1))
 
 
 def test_a_state_that_is_used_many_times_is_followed_once(monkeypatch):

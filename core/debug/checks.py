@@ -355,10 +355,9 @@ def _target(exam: Exam) -> None:
         )
         return
     if kind in KINDS:
-        exam.tell(
-            f"the network is taught {kind}" + (", the opposite of what papers have" if kind in ("−x0", "−v") else "")
-        )
-        if kind in ("−x0", "−v"):
+        backwards = kind == "−x0" or kind == "−v" and not L.told  # EDM's F is −v where the data's scale is 1
+        exam.tell(f"the network is taught {kind}" + (", the opposite of what papers have" if backwards else ""))
+        if backwards:
             exam.found(Place.TARGET, f"the network is taught {kind}", unusual=True)
         return
     if kind == "other":

@@ -41,8 +41,19 @@ KINDS: dict[str, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray
     "sigma·eps": lambda a, s: (0 * a, s),
     "eps/sigma": lambda a, s: (0 * a, 1 / np.maximum(s, 1e-12)),
     "−sigma·eps": lambda a, s: (0 * a, -s),
+    # (x0 − c_skip·x_t)/c_out of Karras et al. 2022, for the sigma_data² = (1 − sigma²)/alpha² of a scaled input
+    "EDM's F": lambda a, s: (s * a / np.sqrt(np.maximum(1 - s**2, 1e-24)), -np.sqrt(np.maximum(1 - s**2, 0.0))),
 }
 OPPOSITE = {"eps": "−eps", "x0": "−x0", "v": "−v", "velocity": "data − noise"}
+#: What may be told instead of a time: (what, sigma/alpha of it).
+LEVELS_TOLD: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
+    ("sigma/alpha", lambda t: t),
+    ("ln(sigma/alpha)/4", lambda t: np.exp(4 * t)),
+    ("ln(sigma/alpha)", np.exp),
+    ("ln(alpha²/sigma²)", lambda t: np.exp(-t / 2)),
+    ("ln(sigma²/alpha²)", lambda t: np.exp(t / 2)),
+    ("arctan(sigma/alpha)", np.tan),
+)
 OPPOSITE |= {b: a for a, b in OPPOSITE.items()} | {"score": "eps/sigma", "eps/sigma": "score"}
 
 
@@ -61,6 +72,7 @@ class Levels:
     family: str | None = None  #: "VP", "flow", "VE", "EDM"
     closed: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None  #: alpha, sigma of any t
     closed_name: str = ""
+    told: str = ""  #: what t is, where it is no time but the noise level itself: one of LEVELS_TOLD
     flipped: bool = False  #: x_t is made with −sigma·eps; here sigma and v have their signs turned
 
     @property
@@ -228,16 +240,17 @@ def _close(levels: Levels) -> None:
             and max(np.abs(p - a).max(), (np.abs(q - s) / np.maximum(1, s)).max()) < 2e-5
         ):
             levels.closed, levels.closed_name = form, name
+            levels.told = name.removeprefix("t = ") if name.startswith("t = ") else ""
             return
 
 
 def closed_forms(levels: Levels):
     """(name, t → alpha, sigma) of forms that these levels may have: schedules that papers and their code use."""
     top = float(levels.t[-1])
-    if levels.family == "VE":
-        yield "sigma = t", lambda x: (1 + 0 * x, x)
-        yield "t = ln(sigma)/4", lambda x: (1 + 0 * x, np.exp(4 * x))
-        yield "t = ln(sigma)", lambda x: (1 + 0 * x, np.exp(x))
+    if levels.family in ("VE", "VP", "EDM"):
+        scale = 0.0 if levels.family == "VE" else _data_scale(levels)
+        for name, ratio in LEVELS_TOLD:
+            yield f"t = {name}", partial(_of_ratio, ratio=ratio, scale=scale)
     for scale in {1.0, 1000.0, top, top + 1}:
         if scale > 0:
             yield "flow, t from data to noise", lambda x, k=scale: (1 - x / k, x / k)
@@ -253,6 +266,19 @@ def closed_forms(levels: Levels):
 
                 form = partial(_of_table, bar=bar, shift=shift)
                 yield f"{name}, T = {T}" + (", t from 1" if shift else ""), form
+
+
+def _data_scale(levels: Levels) -> float:
+    """sigma_data² of an input c_in·(x0 + r·eps), c_in = 1/√(sigma_data² + r²): alpha²·sigma_data² + sigma² = 1."""
+    a = levels.alpha**2
+    return float((a * (1 - levels.sigma**2)).sum() / (a**2).sum())
+
+
+def _of_ratio(t: np.ndarray, ratio: Callable[[np.ndarray], np.ndarray], scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """alpha, sigma where t tells r = sigma/alpha: (1, r)/√(scale + r²), or (1, r) themselves with no scale."""
+    r = ratio(np.asarray(t, dtype=np.float64))
+    size = np.sqrt(scale + r**2) if scale else 1 + 0 * r
+    return 1 / size, r / size
 
 
 def _of_table(x: np.ndarray, bar: np.ndarray, shift: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -32,7 +32,7 @@ WALKS = 4
 DATA_ROWS, DATA_NUMBERS = 2048, 262_144
 
 
-@dataclass
+@dataclass(eq=False)
 class Train:
     """One training call. Arrays are a number a row, (B,); `facts` holds what is said of the whole call.
 
@@ -77,7 +77,7 @@ class Arrival:
     alive: int = 0  #: of an end: 2 if the program still held it after the loop, 1 if something that was made of it
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """One call of a network while sampling: the state it was given, what it was told and what it said."""
 
@@ -88,7 +88,7 @@ class Call:
     arrival: Arrival | None = None  #: how x was made; None for the start
 
 
-@dataclass
+@dataclass(eq=False)
 class Walk:
     """One sampling loop. `ends` are the sums that the last output went into, each a way the last step may have gone."""
 

@@ -362,7 +362,7 @@ class Watch:
             direct = [p for p in drawn if p[0].op in DRAWS and p[0].law == "normal"] or drawn
             drawn = [max(direct, key=lambda p: p[0].serial)]
         noise = drawn[0]
-        rest = [p for p in parts if p is not noise]
+        rest = [p for p in parts if p is not noise and bool(p[0].value.any())]  # noise about a mean of 0 is a start
         if any(divisor(n) is not None for n, _ in parts):
             return None
         if len(rest) != 1 or any(n.numel != node.numel for n in (noise[0], rest[0][0])):
@@ -791,12 +791,12 @@ class Watch:
             walk.final = rows(array(node.value))
 
     def _start_of(self, node: Node, x: Tensor) -> dict:
-        at, factor = strip(node), 1.0
-        while at.op in ("product", "quotient") and at.pure:
-            opened = open_up(at)
-            if not opened or len(opened) != 1:
+        at = strip(node)
+        while at.op in ("product", "quotient", "sum"):
+            opened = [part for part, _ in open_up(at) or () if bool(part.value.any())]
+            if len(opened) != 1 or not opened[0].pure:
                 break
-            at, factor = strip(opened[0][0]), factor * _mean(opened[0][1])
+            at = strip(opened[0])
         return moments(array(node.value)) | {"law": at.law if at.op in DRAWS else "", "op": at.op}
 
     def _keep(self, walk: Walk) -> None:
