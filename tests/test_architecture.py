@@ -31,6 +31,7 @@ LAYERS = (
     {"debug"},
     {"recipe", "zoo"},
     {"runs"},
+    {"lessons"},
     {"cli"},
 )
 

@@ -59,6 +59,14 @@ class NoiseErrorView(View):
     def rows(self, name: str, first: int, end: int) -> torch.Tensor:
         return torch.stack(self._rows[name][first:end])
 
+    def index(self, t: float) -> int:
+        """The frame whose time is nearest to t."""
+        return int((self.times[: self.frames] - t).abs().argmin())
+
+    def figure(self, name: str, t: float) -> float:
+        """mse, floor, excess, cosine or exact_cosine of `NoiseError`, at the time nearest to t."""
+        return self._figures[name][self.index(t)]
+
     def _state(self, first: int, end: int) -> torch.Tensor:
         """x_t as it is shown."""
         return over(self.rows("x_t", first, end), self.scale[first:end])
