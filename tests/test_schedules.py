@@ -155,7 +155,15 @@ def test_any_number_of_linear_timesteps_ends_at_about_the_same_noise():
         assert float(make_schedule("linear", T).log_snr(torch.ones(()))) == pytest.approx(full, abs=1.5)
 
 
-@pytest.mark.parametrize("name, T", [(n, T) for n in SCHEDULES for T in (50, 1000)])
+def test_unscaled_betas_are_ddpms_at_a_thousand_timesteps_and_leave_most_of_the_data_at_few():
+    torch.testing.assert_close(make_schedule("unscaled", 1000).betas, linear_betas(1000))
+    short = make_schedule("unscaled", 3)  # by hand: 0.9999 · 0.98995 · 0.98
+    assert float(short.alpha_bar(torch.ones((), dtype=torch.float64))) == pytest.approx(0.9999 * 0.98995 * 0.98)
+    problem, = make_schedule("unscaled", 50).check()
+    assert "alpha = 0.776 at t = 1" in problem and "scale the betas by 1000/T" in problem
+
+
+@pytest.mark.parametrize("name, T", [(n, T) for n in SCHEDULES for T in (50, 1000) if (n, T) != ("unscaled", 50)])
 def test_nothing_is_wrong_with_the_schedules_that_ship(name, T):
     assert make_schedule(name, T).check() == []
 

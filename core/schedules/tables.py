@@ -1,4 +1,7 @@
-"""Schedules that are tables of T betas, as DDPM's is: linear, cosine, sigmoid, and linear down to no signal at all."""
+"""Schedules that are tables of T betas, as DDPM's is: linear, cosine, sigmoid, and linear down to no signal at all.
+
+One more is there to be looked at, since much code has it: DDPM's betas, not scaled to fewer timesteps.
+"""
 
 from __future__ import annotations
 
@@ -139,3 +142,9 @@ def _sigmoid(T: int) -> Schedule:
 @named("zero_snr", "zero SNR", least=21)
 def _zero_snr(T: int) -> Schedule:
     return ZeroTerminalSNR("zero_snr", _linear(T))
+
+
+@named("unscaled", "linear β, unscaled")
+def _unscaled(T: int) -> Schedule:
+    """1e-4 … 0.02 as they were written for T = 1000, whatever T is: with few timesteps most of the data is left."""
+    return Discrete("unscaled", torch.linspace(1e-4, 0.02, T, dtype=torch.float64))
