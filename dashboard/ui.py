@@ -16,6 +16,7 @@ from core.recipe.models import USUAL, walked_as
 from core.recipe.recipe import DEFAULTS, HELP, OWN, Recipe
 from core.runs.resolve import dataset_of, model_choices
 from dashboard.api import expose
+from dashboard.greeting import greeting
 from dashboard.head import head
 from dashboard.server.blocks import Page
 from dashboard.server.app_state import AppState, user_error
@@ -101,6 +102,7 @@ def build(app: AppState) -> gr.Blocks:
                 controls = build_controls()
                 own = build_own(controls)
             with gr.Column(elem_id="main", min_width=0):
+                gr.HTML(greeting(), padding=False, elem_id="greeting", elem_classes=["ns-for-denoise"])
                 with gr.Tabs(selected="denoise", elem_id="tabs") as tabs:
                     stages, tab_items = {}, {}
                     for name, title in TITLES.items():

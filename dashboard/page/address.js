@@ -40,8 +40,17 @@ let restore = () => {};
 /** `then()`: the browser has gone Back or Forward, to what stands in the address now. */
 export function onWalk(then) { restore = then; }
 
-window.addEventListener('popstate', () => {
+function arrived() {
   Object.assign(address, read());
   outer();
   restore();
-});
+}
+
+window.addEventListener('popstate', arrived);
+
+/** To what a link of this page asks for, `?…`, without opening the page anew; Back leads here again. */
+export function go(query) {
+  const theme = new URLSearchParams(location.search).get('__theme');
+  history.pushState(history.state, '', query + (theme ? `&__theme=${theme}` : ''));
+  arrived();
+}

@@ -12,6 +12,7 @@ import { pad } from '../sidebar/pad.js';
 import { picker } from '../sidebar/picker.js';
 import { variants } from '../sidebar/variants.js';
 import { next, pageState } from './changes.js';
+import { greet } from './greeting.js';
 import { decorate } from './shell.js';
 import { seen, stageOf, watchTabs } from './tabs.js';
 
@@ -25,6 +26,7 @@ import { seen, stageOf, watchTabs } from './tabs.js';
 export function begin({ tables, tips, titles, space }) {
   dress(tables);
   onSpace(space);
+  greet();
   decorate(tips);
   watchTabs(titles);
 }

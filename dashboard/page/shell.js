@@ -2,6 +2,7 @@
 // What stands around the stages and is Gradio's own: tooltips, the buttons of the bar, keys on sliders.
 
 import { copy } from './frame.js';
+import { pressed } from './greeting.js';
 
 /**
  * Gradio mounts and unmounts as it likes; what we add to its nodes is added again when they come back.
@@ -31,9 +32,10 @@ function theme() {
   history.replaceState(history.state, '', url);
 }
 
-document.addEventListener('click', ({ target }) => {
+document.addEventListener('click', event => {
+  const { target } = event;
   const button = target instanceof Element && /** @type {HTMLElement | null} */ (target.closest('[data-ns]'));
-  if (!button) return;
+  if (!button || pressed(button, event)) return;
   if (button.dataset.ns === 'theme') theme();
   if (button.dataset.ns === 'copy') copy(button);
   if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');

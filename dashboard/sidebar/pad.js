@@ -6,7 +6,7 @@ import { make } from '../../core/drawing/stage/dom.js';
 const SIDE = 160, INK = 7; // pixels of the picture that is sent, and the pen's width in them
 
 export function pad(element, { trigger }) {
-  const canvas = make('canvas', 'ns-pad', { width: SIDE, height: SIDE, 'aria-label': 'drawing pad' });
+  const canvas = make('canvas', 'ns-pad', { width: SIDE, height: SIDE, 'aria-label': 'drawing pad', tabindex: -1 });
   const use = make('button', 'ns-pill', { type: 'button' }, 'use the drawing');
   const clear = make('button', 'ns-pill', { type: 'button' }, 'clear');
   element.querySelector('.ns-pad-root').replaceChildren(canvas, make('div', 'ns-pad-tools', {}, use, clear));
@@ -31,6 +31,9 @@ export function pad(element, { trigger }) {
   canvas.onpointermove = stroke;
   canvas.onpointerup = canvas.onpointercancel = () => { last = null; };
   clear.onclick = wipe;
-  use.onclick = () => trigger(empty ? '' : canvas.toDataURL('image/png'));
+  use.onclick = () => {
+    document.body.classList.remove('ns-open'); // where the sidebar lies over the stage, what comes of it is seen
+    trigger(empty ? '' : canvas.toDataURL('image/png'));
+  };
   wipe();
 }

@@ -429,6 +429,7 @@ export class Stage {
       get sample() { return stage.sample; },
       seek: frame => transport.seek(frame),
       pause: () => transport.pause(),
+      play: () => { transport.pause(); transport.go(0); transport.play(); },
       paint: frame => { transport.go(frame); stage.paint(); return stage.took; },
     };
   }

@@ -1,0 +1,54 @@
+"""The first minute of somebody who has never been here, in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+
+STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
+
+
+@pytest.fixture
+def page(open_shared, url):
+    """The page as it greets, which the tests of this file share."""
+    page = open_shared(url)
+    page.wait_for_selector("body.ns-ready")
+    return page
+
+
+def test_the_greeting_says_what_this_is_and_its_ways_in_are_one_press_away(page):
+    assert "diffusion models" in page.inner_text(".ns-greeting p")
+    ways = page.locator(".ns-way b").all_inner_texts()
+    assert ways == ["Watch", "Learn", "Debug", "Draw"]
+    page.click(".ns-way:has-text('Watch')")
+    page.wait_for_function(f"(() => {{ const s = {STAGE.format('denoise')}; return s.playing && s.frame > 1; }})()")
+    page.evaluate(f"({STAGE.format('denoise')}).pause()")
+    page.click(".ns-way:has-text('Draw')")
+    page.wait_for_function("document.activeElement?.classList.contains('ns-pad')")
+    box = page.locator("#own-pad .ns-pad").bounding_box()
+    assert 0 <= box["y"] and box["y"] + box["height"] <= 850
+    page.mouse.move(box["x"] + 40, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 120, steps=5)
+    page.mouse.up()
+    page.click("#own-pad button:has-text('use the drawing')")
+    page.wait_for_function("location.search.includes('data=own')")
+
+
+def test_a_way_in_goes_there_without_opening_the_page_anew_and_back_leads_out_of_it(page):
+    page.evaluate("window.same = true")
+    page.click(".ns-way:has-text('Learn')")
+    page.wait_for_function("location.search.includes('tab=forward')")
+    page.wait_for_selector("button[role=tab][aria-selected=true]:has-text('Forward')")
+    page.wait_for_function(f"(() => {{ const s = {STAGE.format('forward')}; return s && s.total > 1 "
+                           "&& s.frames === s.total; })()")
+    assert not page.is_visible(".ns-greeting")
+    page.evaluate("history.back()")
+    page.wait_for_selector("button[role=tab][aria-selected=true]:has-text('Denoise')")
+    assert page.evaluate("window.same")
+
+
+def test_the_greeting_goes_when_it_is_sent_away_and_stays_away(page):
+    page.wait_for_selector(".ns-greeting")
+    page.click(".ns-greeted")
+    page.wait_for_selector(".ns-greeting", state="hidden")
+    assert page.evaluate("localStorage.getItem('noisescope-greeted')")
