@@ -1,4 +1,4 @@
-"""How often does the Doctor name the right line? python -m benchmarks.diagnosis [--only museum,sound,mutants] [--quick]
+"""How often does the Doctor name the right line? python -m benchmarks.diagnosis [--only museum,sound,mutants,libraries]
 
 museum     every case of the museum, by two networks and three seeds: is its place first?
 sound      correct scripts, however odd, by two networks and five seeds: no cause?
@@ -6,24 +6,30 @@ mutants    every operator, root and index of the lines of Algorithms 1 and 2 in 
            machine: is a place of that line first? What cannot run, or gives the script's own numbers, is left out
 libraries  diffusers' schedulers, and whatever of smalldiffusion, denoising-diffusion-pytorch, azula and k-diffusion is
            installed: a short training and a walk each, watched from outside
+
+Each row is kept as soon as it is there (diagnosis.json), and the tables are made of all that are (DIAGNOSIS.md): parts
+can be run one by one, `--missing` goes on where one was stopped, `--names` makes single rows anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import re
+import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from core.debug import Place, watch
-from core.debug.cases import CASES, SOUND, Case, load_script
+from benchmarks.libraries import JOBS
+from core.debug import Place, Run
+from core.debug.cases import CASES, SOUND, Case
 from core.files import atomic_write
 
-RESULTS = Path(__file__).parent / "DIAGNOSIS.md"
+RESULTS, RECORD = (Path(__file__).parent / name for name in ("DIAGNOSIS.md", "diagnosis.json"))
 NETWORKS = ({"width": 64, "depth": 2}, {"width": 40, "depth": 3})
 PICTURES = ({"width": 24, "depth": 1}, {"width": 16, "depth": 2})
 
@@ -106,62 +112,60 @@ def settings(script: str, network: int, seed: int, quick: bool) -> dict[str, int
     return dict(chosen, seed=seed) | ({"steps": 60, "samples": 32} if quick else {})
 
 
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: its cells, and how many of how many runs were right."""
+
+    cells: list[str]
+    right: int
+    total: int
+    silent: int = 0  #: runs of which nothing was said though something is wrong
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table: `jobs` by name, each of which makes a row, and what the sum of all rows says."""
+
+    columns: tuple[str, ...]
+    jobs: Callable[[bool], dict[str, Callable[[], Row | None]]]
+    says: Callable[[int, int, int], str]  #: right, total, silent → a sentence
+
+
 def first(case: Case, **chosen) -> str | None:
     """The place that is named first; None for a healthy run."""
     report = case.run(**chosen).diagnose()
     return str(report.causes[0].place) if report.causes else None if report.seen else "nothing seen"
 
 
-def museum(quick: bool) -> list[str]:
-    rows, right, total = [], 0, 0
-    for case in CASES:
-        said = [first(case, **settings(case.script, n, s, quick)) for n in range(2) for s in range(3)]
-        hits = sum(place == case.place for place in said)
-        misses = ", ".join(str(place) for place in said if place != case.place)
-        rows.append(f"| {case.name} | {case.script} | {case.place} | {hits} of {len(said)} | {misses} |")
-        right, total = right + hits, total + len(said)
-        print(rows[-1], flush=True)
-    head = ["| case | script | place | named first | instead |", "|---|---|---|---|---|"]
-    return [f"**Museum**: the right place first in {right} of {total} runs ({right / total:.1%}).", "", *head, *rows]
+def museum_row(case: Case, quick: bool) -> Row:
+    said = [first(case, **settings(case.script, n, s, quick)) for n in range(2) for s in range(3)]
+    hits = sum(place == case.place for place in said)
+    misses = ", ".join(str(place) for place in said if place != case.place)
+    return Row([case.name, case.script, str(case.place), f"{hits} of {len(said)}", misses], hits, len(said))
 
 
-def sound(quick: bool) -> list[str]:
-    rows, ill, total = [], 0, 0
-    for case in SOUND:
-        said = [first(case, **settings(case.script, n, 10 + s, quick)) for n in range(2) for s in range(5)]
-        wrong = [str(place) for place in said if place is not None]
-        rows.append(f"| {case.name} | {case.script}: {case.title} | {len(said) - len(wrong)} of {len(said)} | "
-                    f"{', '.join(wrong)} |")
-        ill, total = ill + len(wrong), total + len(said)
-        print(rows[-1], flush=True)
-    bound = f"with 95 % confidence below {1 - 0.05 ** (1 / total):.2%}" if not ill else ""
-    head = ["| script | what is odd | healthy | named |", "|---|---|---|---|"]
-    return [f"**Sound scripts**: a cause in {ill} of {total} runs {bound}.", "", *head, *rows]
+def sound_row(case: Case, quick: bool) -> Row:
+    said = [first(case, **settings(case.script, n, 10 + s, quick)) for n in range(2) for s in range(5)]
+    wrong = [str(place) for place in said if place is not None]
+    hits = len(said) - len(wrong)
+    return Row([case.name, f"{case.script}: {case.title}", f"{hits} of {len(said)}", ", ".join(wrong)], hits, len(said))
 
 
-def run_mutants(quick: bool) -> list[str]:
-    rows, right, total, silent = [], 0, 0, 0
-    for script, lines in LINES.items():
-        for line, places in lines:
-            said = []
-            for kind, changed in mutants(line):
-                case = Case(f"{script}-{kind}", script, kind, ((line, changed),))
-                try:
-                    place = first(case, **settings(script, 0, 0, True))
-                except Exception:  # noqa: S112, BLE001 - a mutant that cannot run is none
-                    continue
-                if place is None and _same(case, script):
-                    continue
-                said.append((place, kind, changed))
-            hits = sum(place in places for place, *_ in said)
-            missed = "; ".join(f"`{c}` → {p or 'nothing'}" for p, _, c in said if p not in places)
-            silent += sum(place is None for place, *_ in said)
-            rows.append(f"| {script} | `{line}` | {hits} of {len(said)} | {missed} |")
-            right, total = right + hits, total + len(said)
-            print(rows[-1], flush=True)
-    head = ["| script | line | place of the line first | missed |", "|---|---|---|---|"]
-    return [f"**Mutants**: a place of the changed line first in {right} of {total} ({right / max(total, 1):.1%}); "
-            f"nothing said of {silent}.", "", *head, *rows]
+def mutants_row(script: str, line: str, places: tuple[Place, ...]) -> Row:
+    said = []
+    for kind, changed in mutants(line):
+        case = Case(f"{script}-{kind}", script, kind, ((line, changed),))
+        try:
+            place = first(case, **settings(script, 0, 0, True))
+        except Exception:  # noqa: S112, BLE001 - a mutant that cannot run is none
+            continue
+        if place is None and _same(case, script):
+            continue
+        said.append((place, changed))
+    hits = sum(place in places for place, _ in said)
+    missed = "; ".join(f"`{changed}` → {place or 'nothing'}" for place, changed in said if place not in places)
+    silent = sum(place is None for place, _ in said)
+    return Row([script, f"`{line}`", f"{hits} of {len(said)}", missed], hits, len(said), silent)
 
 
 def _same(case: Case, script: str) -> bool:
@@ -174,78 +178,108 @@ def _same(case: Case, script: str) -> bool:
     return all(b is not None for b in both) and both[0].shape == both[1].shape and bool((both[0] == both[1]).all())
 
 
+def library_row(name: str, job: Callable[[], Run]) -> Row | None:
+    """What is said of a library's run; None where it is not installed."""
+    try:
+        run = job()
+    except ImportError as error:
+        print(f"{name}: not installed ({error.name})", flush=True)
+        return None
+    report = run.diagnose()
+    steps, asked = len(report.identified.get("steps", ())), run.facts["sampling_calls"]
+    said = "healthy" if report.healthy else "nothing seen" if not report.seen else "; ".join(
+        f"{c.place}: {c.says}" for c in report.causes)
+    seen = f"{run.facts['training_calls']} calls of training, {asked} of sampling, {steps} steps read"
+    return Row([name, seen, said], int(report.healthy), 1)
+
+
+def _bound(right: int, total: int) -> str:
+    """What no false alarm in so many runs says of their rate (Clopper and Pearson: 1 − 0.05^(1/n))."""
+    return f", so with 95 % confidence in less than {1 - 0.05 ** (1 / total):.2%}" if right == total else ""
+
+
+PARTS = {
+    "museum": Part(
+        ("case", "script", "place", "named first", "instead"),
+        lambda quick: {case.name: partial(museum_row, case, quick) for case in CASES},
+        lambda right, total, _: f"the right place first in {right} of {total} runs ({right / total:.1%})",
+    ),
+    "sound": Part(
+        ("script", "what is odd", "healthy", "named"),
+        lambda quick: {case.name: partial(sound_row, case, quick) for case in SOUND},
+        lambda right, total, _: f"a cause in {total - right} of {total} runs{_bound(right, total)}",
+    ),
+    "mutants": Part(
+        ("script", "line", "a place of it first", "instead"),
+        lambda quick: {f"{script}:{k}": partial(mutants_row, script, *line)
+                       for script, lines in LINES.items() for k, line in enumerate(lines)},
+        lambda right, total, silent: f"a place of the changed line first in {right} of {total} "
+                                     f"({right / total:.1%}); nothing said of {silent}",
+    ),
+    "libraries": Part(
+        ("library", "seen", "said"),
+        lambda quick: {name: partial(library_row, name, job) for name, job in JOBS.items()},
+        lambda right, total, _: f"healthy in {right} of {total}",
+    ),
+}
+
+
+def kept() -> dict[str, dict[str, Row]]:
+    """The rows of earlier runs, by part and name."""
+    told = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    return {part: {name: Row(**row) for name, row in rows.items()} for part, rows in told.items()}
+
+
+def keep(record: dict[str, dict[str, Row]]) -> None:
+    """Write all rows, and the tables made of them."""
+    plain = {name: {key: asdict(row) for key, row in rows.items()} for name, rows in record.items()}
+    tables = ["\n".join(table(name, record[name])) for name in PARTS if name in record]
+    head = "# The Doctor's record\n\n`python -m benchmarks.diagnosis` makes it anew.\n\n"
+    written = {RECORD: json.dumps(plain, indent=1, ensure_ascii=False), RESULTS: head + "\n\n".join(tables)}
+    for path, text in written.items():
+        with atomic_write(path) as part:
+            part.write_text(text + "\n", encoding="utf-8")
+
+
+def table(name: str, rows: dict[str, Row]) -> list[str]:
+    """One part as Markdown, in the order of its jobs; says how many rows are still to be made."""
+    part = PARTS[name]
+    names = list(part.jobs(False))
+    made = [rows[key] for key in names if key in rows]
+    right, total, silent = (sum(getattr(row, field) for row in made) for field in ("right", "total", "silent"))
+    left = f" {len(made)} of {len(names)} rows are made." if len(made) < len(names) else ""
+    lines = [f"**{name.capitalize()}**: {part.says(right, max(total, 1), silent)}.{left}", ""]
+    cells = [list(part.columns), ["---"] * len(part.columns), *(row.cells for row in made)]
+    return lines + ["| " + " | ".join(row) + " |" for row in cells]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = {"museum": museum, "sound": sound, "mutants": run_mutants, "libraries": libraries}
-    parser.add_argument("--only", default=",".join(parts), help="comma-separated: %(default)s")
-    parser.add_argument("--quick", action="store_true", help="trainings of 60 steps; writes no file")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, comma-separated: %(default)s")
+    parser.add_argument("--names", nargs="+", default=[], help="rows of them; all if not said")
+    parser.add_argument("--missing", action="store_true", help="only rows that are not kept yet")
+    parser.add_argument("--quick", action="store_true", help="trainings of 60 steps; keeps nothing")
     given = parser.parse_args()
-    unknown = [name for name in given.only.split(",") if name not in parts]
+    unknown = [name for name in given.only.split(",") if name not in PARTS]
     if unknown:
-        parser.error(f"--only {given.only}: there is no {', '.join(unknown)}; choose of {', '.join(parts)}")
+        parser.error(f"--only {given.only}: there is no {', '.join(unknown)}; choose of {', '.join(PARTS)}")
+    parts = {name: PARTS[name].jobs(given.quick) for name in given.only.split(",")}
+    missing = [name for name in given.names if not any(name in jobs for jobs in parts.values())]
+    if missing:
+        parser.error(f"--names: there is no {', '.join(missing)} in {', '.join(parts)}")
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
-    found = [parts[name](given.quick) for name in given.only.split(",")]
-    text = "# The Doctor's record\n\n" + "\n\n".join("\n".join(lines) for lines in found) + "\n"
-    print(text)
-    if not given.quick and len(found) == len(parts):
-        with atomic_write(RESULTS) as part:
-            part.write_text(text, encoding="utf-8")
-
-
-SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
-              "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
-              "DPMSolverSinglestepScheduler", "KDPM2DiscreteScheduler", "UniPCMultistepScheduler",
-              "DEISMultistepScheduler", "FlowMatchEulerDiscreteScheduler")
-
-
-def _with_scheduler(name: str):
-    """The museum's script of small pictures, sampled by another scheduler of diffusers."""
-    import diffusers
-
-    kind = getattr(diffusers, name)
-    flow = name.startswith("FlowMatch")
-    source = load_script("pictures_scheduler")
-    old = 'DDIMScheduler(num_train_timesteps=1000, beta_schedule="linear", clip_sample=True)'
-    made = f'__import__("diffusers").{kind.__name__}.from_config(train_scheduler.config)'
-    new = "None" if flow else made
-    source = source.replace(f"sample_scheduler = {old}", f"sample_scheduler = {new}")
-    if flow:
-        source = source.replace("sample_scheduler = None", "from diffusers import FlowMatchEulerDiscreteScheduler\n"
-                                "sample_scheduler = FlowMatchEulerDiscreteScheduler()")
-        source = re.sub(r"noisy = .*\n", "sigma = ((timesteps + 1) / 1000).view(-1, 1, 1, 1)\n"
-                        "        noisy = (1 - sigma) * clean + sigma * noise\n", source)
-        source = source.replace("unet(noisy, timesteps), noise)", "unet(noisy, sigma.flatten() * 1000), noise - clean)")
-        source = source.replace("* sample_scheduler.init_noise_sigma", "")
-        source = source.replace("model_input = sample_scheduler.scale_model_input(latents, t)", "model_input = latents")
-    names: dict = {"__name__": name}
-    exec(compile(source, f"<{name}>", "exec"), names)  # noqa: S102 - our own text
-    with watch(*names["networks"]) as run:
-        names["train"]()
-        names["sample"]()
-    return run
-
-
-def libraries(quick: bool) -> list[str]:
-    jobs = {f"diffusers {name}": lambda name=name: _with_scheduler(name) for name in SCHEDULERS}
-    from benchmarks.libraries import JOBS
-
-    jobs |= JOBS
-    rows, healthy, total = [], 0, 0
-    for name, job in jobs.items():
-        try:
-            run = job()
-        except ImportError as error:
-            rows.append(f"| {name} | not installed: {error.name} | |")
-            continue
-        report = run.diagnose()
-        steps = len(report.identified.get("steps", ()))
-        said = "healthy" if report.healthy else "nothing seen" if not report.seen else "; ".join(
-            f"{c.place}: {c.says}" for c in report.causes)
-        rows.append(f"| {name} | {run.facts['training_calls']} calls, {steps} steps read | {said} |")
-        healthy, total = healthy + report.healthy, total + 1
-        print(rows[-1], flush=True)
-    return [f"**Libraries**: healthy in {healthy} of {total}.", "", "| library | seen | said |", "|---|---|---|", *rows]
+    for part, jobs in parts.items():
+        for name, job in jobs.items():
+            if given.names and name not in given.names or given.missing and name in kept().get(part, {}):
+                continue
+            if (row := job()) is None:
+                continue
+            print("| " + " | ".join(row.cells) + " |", flush=True)
+            if not given.quick:
+                record = kept()  # another part may be running beside
+                record.setdefault(part, {})[name] = row
+                keep(record)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 import torch
 from torch import nn
 
 from core.debug import watch
+from core.debug.cases import load_script
 
 
 class MLP(nn.Module):
@@ -97,7 +101,40 @@ def k_diffusion(sampler: str):
     return run
 
 
-JOBS = {
+SCHEDULERS = ("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "EulerDiscreteScheduler",
+              "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
+              "DPMSolverSinglestepScheduler", "KDPM2DiscreteScheduler", "UniPCMultistepScheduler",
+              "DEISMultistepScheduler", "FlowMatchEulerDiscreteScheduler")
+
+
+def diffusers_scheduler(name: str):
+    """The museum's script of small pictures, sampled by another scheduler of diffusers."""
+    import diffusers
+
+    kind = getattr(diffusers, name)
+    flow = name.startswith("FlowMatch")
+    source = load_script("pictures_scheduler")
+    old = 'DDIMScheduler(num_train_timesteps=1000, beta_schedule="linear", clip_sample=True)'
+    made = f'__import__("diffusers").{kind.__name__}.from_config(train_scheduler.config)'
+    new = "None" if flow else made
+    source = source.replace(f"sample_scheduler = {old}", f"sample_scheduler = {new}")
+    if flow:
+        source = source.replace("sample_scheduler = None", "from diffusers import FlowMatchEulerDiscreteScheduler\n"
+                                "sample_scheduler = FlowMatchEulerDiscreteScheduler()")
+        source = re.sub(r"noisy = .*\n", "sigma = ((timesteps + 1) / 1000).view(-1, 1, 1, 1)\n"
+                        "        noisy = (1 - sigma) * clean + sigma * noise\n", source)
+        source = source.replace("unet(noisy, timesteps), noise)", "unet(noisy, sigma.flatten() * 1000), noise - clean)")
+        source = source.replace("* sample_scheduler.init_noise_sigma", "")
+        source = source.replace("model_input = sample_scheduler.scale_model_input(latents, t)", "model_input = latents")
+    names: dict = {"__name__": name}
+    exec(compile(source, f"<{name}>", "exec"), names)  # noqa: S102 - our own text
+    with watch(*names["networks"]) as run:
+        names["train"]()
+        names["sample"]()
+    return run
+
+
+JOBS = {f"diffusers {name}": partial(diffusers_scheduler, name) for name in SCHEDULERS} | {
     "smalldiffusion, DDIM": smalldiffusion,
     "smalldiffusion, DDPM": lambda: smalldiffusion(gam=1, mu=0.5),
     "smalldiffusion, gradient estimation": lambda: smalldiffusion(gam=2),

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from core.debug import Run
+from core.debug import Run, watch
 from core.debug.cases import museum
 from core.debug.cases.live import turns
-from core.debug.oracle import energy_distance, halves, posterior_mean
+from core.debug.identify import levels_of
+from core.debug.oracle import energy_distance, halves, posterior_mean, with_exact_denoiser
 from core.debug.showing import EXACT, OTHER, show
 from core.recipe.recipe import Recipe
 from core.runs.brought import Brought
-from core.runs.examine import SURPRISE, TRACE, case_of, examine
+from core.runs.examine import SURPRISE, TRACE, case_of, examine, run_of_walk
 from core.runs.resolve import CannotShow
 from core.runs.trainings import Training
+from core.samplers import SAMPLERS
 
 T = 50
 BETAS = np.linspace(0.002, 0.4, T)
@@ -125,6 +127,39 @@ def test_a_sound_sampler_with_the_exact_denoiser_arrives_at_the_data(view):
     assert np.allclose(np.abs(end), 1, atol=0.1) and abs(end.mean()) < 0.5
 
 
+class Guess(torch.nn.Module):
+    """The best network there is for two points, as one that is watched: eps."""
+
+    def forward(self, x, t):
+        b = torch.as_tensor(ALPHA_BAR, dtype=x.dtype)[t][:, None]
+        return (x - b.sqrt() * torch.tanh(x * b.sqrt() / (1 - b))) / (1 - b).sqrt()
+
+
+def test_an_oracle_clamps_what_the_program_clamps():
+    """DDIM whose x̂0 is clamped to 0.4 ends at just that, with the exact denoiser of ±1 too."""
+    torch.manual_seed(0)
+    net, bar = Guess(), torch.as_tensor(ALPHA_BAR, dtype=torch.float32)
+    with watch(net) as run:
+        for _ in range(12):
+            x0, t, eps = torch.randint(0, 2, (64, 2)) * 2.0 - 1, torch.randint(0, T, (64,)), torch.randn(64, 2)
+            a = bar[t][:, None]
+            noised = a.sqrt() * x0 + (1 - a).sqrt() * eps
+            (net(noised.requires_grad_(), t) - eps).square().mean()
+        with torch.no_grad():
+            x = torch.randn(16, 2)
+            for i in reversed(range(T)):
+                eps = net(x, torch.full((16,), i))
+                x0 = ((x - (1 - bar[i]).sqrt() * eps) / bar[i].sqrt()).clamp(-0.4, 0.4)
+                x = bar[i - 1].sqrt() * x0 + (1 - bar[i - 1]).sqrt() * eps if i else x0
+    replay = with_exact_denoiser(run, run.walks[-1], levels_of(run))
+    assert not replay.without and np.allclose(np.abs(replay.states[-1]), 0.4, atol=1e-6)
+    for arrival in [*(call.arrival for call in run.walks[-1].calls[1:]), *run.walks[-1].ends]:
+        for clip in arrival.clips:
+            clip["whole"] = False
+    replay = with_exact_denoiser(run, run.walks[-1], levels_of(run))
+    assert replay.without == "without its clamps" and np.abs(replay.states[-1]).max() > 0.8
+
+
 def test_before_and_after_the_fix_stand_side_by_side():
     view = show(told(std=lambda beta: beta), other=told(), other_title="mended")
     assert view.findings["other"]["places"]["step_noise"] == "healthy"
@@ -178,22 +213,32 @@ def examined(**fields) -> dict:
     return view.findings
 
 
-@pytest.mark.parametrize("fields", [{}, {"sampler": "ddpm"}, {"schedule": "flow"}, {"sampler": "heun"}])
-def test_our_own_walks_are_healthy(fields):
-    found = examined(**fields)
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("schedule", ["cosine", "flow"])
+def test_every_step_of_our_own_walks_is_read_and_all_but_those_that_fail_on_purpose_are_healthy(name, schedule):
+    run = run_of_walk(Recipe(steps=10, samples=16, sampler=name, schedule=schedule), None)
+    report = run.diagnose()
+    assert report.healthy != SAMPLERS[name].fails, report
+    assert SAMPLERS[name].fails or len(report.identified["steps"]) == len(run.walks[0].calls) - 1
+
+
+def test_an_examined_walk_is_healthy():
+    found = examined()
     assert found["verdict"] == "healthy" and not found["causes"]
 
 
-@pytest.mark.parametrize(("fields", "place"), [({"sampler": "ddpm", "drop_noise": (1.0, 0.0)}, "step_noise"),
-                                               ({"time_shift": 0.05}, "time"), ({"scale_eps": 0.9}, "step")])
-def test_an_intervention_is_named(fields, place):
-    assert [cause["place"] for cause in examined(**fields)["causes"]] == [place]
-
-
-@pytest.mark.parametrize("shift", [0.05, -0.03])
-def test_a_shifted_time_is_told_by_how_much(shift):
-    (cause,) = examined(time_shift=shift)["causes"]
-    assert cause["says"].endswith(f"of t {'−' if shift > 0 else '+'} {abs(shift)}")
+@pytest.mark.parametrize(("fields", "place", "says"), [
+    ({"sampler": "ddpm", "drop_noise": (1.0, 0.0)}, "step_noise", "no fresh noise is added"),
+    ({"scale_eps": 0.9}, "step", "the part of eps is off"),
+    ({"nudge": 0.2}, "step", "add a constant to every number of the state, such as 0.01 at"),
+    ({"nudge": 0.2, "sampler": "heun_edm"}, "step", "add a constant to every number of the state, such as 0.01 at"),
+    ({"time_shift": 0.05}, "time", "of t − 0.05"),
+    ({"time_shift": -0.03}, "time", "of t + 0.03"),
+    ({"time_shift": 0.05, "sampler": "dpmpp_2m"}, "time", "of t − 0.05"),
+])
+def test_an_intervention_is_named(fields, place, says):
+    (cause,) = run_of_walk(Recipe(steps=20, samples=32, **fields), None).diagnose().causes
+    assert cause.place == place and says in cause.says
 
 
 class Trained(Brought):

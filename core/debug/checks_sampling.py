@@ -84,7 +84,7 @@ def _mode(exam: Exam) -> None:
 
 def _weights(exam: Exam) -> None:
     facts, calls = exam.run.facts.get("weights", {}), exam.walk.calls
-    if not facts or not exam.learning or any(c.facts.get("by_hand") for c in calls):
+    if not facts or not exam.learning or any(c.facts.get("by_hand") for c in (*calls, *exam.learning)):
         return
     sampled, trained = calls[0].facts["network"], exam.learning[-1].facts["network"]
     at = exam.walk.facts.get("weights") or facts.get("end")
@@ -216,10 +216,13 @@ def _rule(exam: Exam) -> None:
         )
         return
     judged = [x for x in known if math.isfinite(x.want[0])]
+    judged = [x for x in judged if not x.bare] or judged  # a state that is only asked for again is no step
     if not judged:
         return
     exam.fine(Place.STEP, Place.STEP_NOISE, Place.SCHEDULE, Place.LADDER, Place.PARAMETERIZATION, Place.TIME)
     moving = [x for x in judged if x.move > 1e-9] or judged
+    if _shifted(exam, judged):
+        return
     if len(_bad(moving)) <= SHARE * len(moving) and not _few(moving):
         _tell_rule(exam, judged)
         return
@@ -247,6 +250,25 @@ def _crooked(exam: Exam) -> bool:
         weight=3,
         expected="a·x_t + b·output + c·z",
         evidence=f"the arithmetic of {len(sources)} steps",
+    )
+    return True
+
+
+def _shifted(exam: Exam, steps: list[Landing]) -> bool:
+    """Whether steps add a constant to every number, which is no part of any rule."""
+    found = [x for x in steps if x.is_shifted]
+    if len(found) <= SHARE * len(steps):
+        return False
+    mid = found[len(found) // 2]
+    exam.found(
+        Place.STEP,
+        f"{len(found)} of {len(steps)} steps add a constant to every number of the state, such as {number(mid.offset)}"
+        f" at t = {number(mid.t)}",
+        weight=3,
+        measured=f"{number(mid.offset)}",
+        expected="a·x_t + b·output + c·z and nothing else",
+        evidence=f"coefficients read from the {mid.source} of the sampler",
+        refute="data whose mean moves with t",
     )
     return True
 
@@ -431,9 +453,10 @@ def _clock(exam: Exam, L: Levels, walk, found: list[Landing], read: dict) -> boo
         for k in (size, -size)
     ]
     relations.insert(0, (f"{number(top + low)} − t", lambda t: top + low - t))
+    edges = [t for t in (low, top) if (times == t).sum() > 1]  # what is told may be clamped there
     for words, relation in relations:
         shifted = landings(walk, L, told=relation)
-        inside = [x for x in shifted if math.isfinite(x.want[0]) and math.isfinite(x.A)]
+        inside = [x for x in shifted if math.isfinite(x.want[0]) and math.isfinite(x.A) and x.t not in edges]
         sure = bool(inside) and np.mean([x.exact for x in inside]) > 0.5  # between known levels nearly anything fits
         if sure and len(inside) > 0.6 * len(shifted) and _fits(inside):
             covers = abs(asked.max() - top) <= 1e-9 and abs(asked.min() - low) <= 1e-9

@@ -206,17 +206,32 @@ def _record(text: str, tensors: dict[str, np.ndarray]) -> Run:
 def _arrival(told: dict, before: int) -> Arrival:
     terms = [Term(str(t["kind"]), int(t["call"]), int(t["part"]), float(t["factor"])) for t in told["terms"]]
     draws = [dict(d) for d in told["draws"]]
-    for term in terms:
+    clips = [_clip(clip) for clip in told["clips"]]
+    inside = [Term(*part) for clip in clips for part in clip["terms"]]
+    for term in [*terms, *inside]:
         if not 0 <= term.call < (len(draws) if term.kind == "z" else before):
             raise ValueError(f"a step names call {term.call} of {before}")
     return Arrival(
         terms,
         str(told["source"]),
         float(told["left"]),
-        [dict(c) for c in told["clips"]],
+        clips,
         draws,
         int(told.get("alive", 0)),
     )
+
+
+def _clip(told: dict) -> dict:
+    low, high = (None if told[end] is None else float(told[end]) for end in ("low", "high"))
+    return {
+        "low": low,
+        "high": high,
+        "share": float(told["share"]),
+        "factor": float(told.get("factor", 1.0)),
+        "terms": [[str(kind), int(call), int(part), float(factor)] for kind, call, part, factor in told["terms"]],
+        "whole": bool(told.get("whole", False)),
+        "noise": bool(told["noise"]),
+    }
 
 
 def _arrays(tensors: dict[str, np.ndarray]) -> Run:

@@ -337,11 +337,13 @@ class Landing:
     A: float = math.nan
     E: float = math.nan
     c: float = 0.0
+    offset: float = 0.0  #: that is added to every number
     want: tuple[float, float] = (math.nan, math.nan)
     start: tuple[float, float] = (math.nan, math.nan)
     exact: bool = True
     seen: bool = True
     last: bool = False
+    bare: bool = False  #: the state as it was, asked for again
     source: str = ""
     alive: int = 0
     clips: list[dict] = field(default_factory=list)
@@ -359,7 +361,8 @@ class Landing:
     @property
     def off_noise(self) -> float:
         """How far sqrt(E² + c²) is off, in moves."""
-        return abs(math.copysign(math.hypot(self.E, self.c), self.E) - self.want[1]) / max(self.move, 1e-6)
+        turned = self.E < -1e-5 * max(1.0, abs(self.want[1]))  # noise that is turned round is no level; 0 is none
+        return abs(math.hypot(self.E, self.c) * (-1 if turned else 1) - self.want[1]) / max(self.move, 1e-6)
 
     @property
     def tolerance(self) -> float:
@@ -387,7 +390,24 @@ class Landing:
         """Whether it lands where it is said to, for some member of the family."""
         if not self.seen or not math.isfinite(self.A) or not math.isfinite(self.want[0]):
             return True
-        return self.lands or self.is_euler
+        return not self.is_shifted and (self.lands or self.is_euler or self.is_langevin)
+
+    @property
+    def is_shifted(self) -> bool:
+        """Whether a constant is added that is neither state, output nor noise."""
+        fitted = FITTED if self.source == "least squares" else TOLERANCE
+        return abs(self.offset) > fitted * self.move + 1e-5 * max(1.0, *map(abs, self.start))
+
+    @property
+    def is_langevin(self) -> bool:
+        """A step of Langevin dynamics at the level that it starts from, x + (δ/2)·score + √δ·z: whatever level the
+        network is told next, as annealing has it (Song & Ermon 2019, algorithm 1)."""
+        a0, s0 = self.start
+        if not (self.c > 0 and s0 > 0):
+            return False
+        drift = self.c**2 / (2 * s0)
+        near = 0.01 * drift + 2e-6 * max(1.0, s0)
+        return abs(self.A - a0) < near and abs(self.E - (s0 - drift)) < near
 
     @property
     def lands(self) -> bool:
@@ -406,8 +426,16 @@ class Landing:
     @property
     def is_euler(self) -> bool:
         """A first-order step of the reverse SDE or its ODE in t (Song et al. 2021): right to the step's size."""
-        (a0, s0), (a1, _) = self.start, self.want
-        if not (a0 > 0 and a1 > 0 and s0 > 0) or not self.seen:
+        (a0, s0), (a1, s1) = self.start, self.want
+        if not (a1 > 0 and s0 > 0) or not self.seen:
+            return False
+        between = s0**2 - (a0 / a1 * s1) ** 2  # of the forward step q(x_t | x_s), which "reverse diffusion" turns round
+        for noise in (0.0, 1.0):
+            A, E = (2 - a0 / a1) * a0, (2 - a0 / a1) * s0 - between * (1 + noise) / 2 / s0
+            near = self.tolerance * max(self.move, 1e-6)
+            if max(abs(self.A - A), abs(self.E - E)) < near and abs(self.c - noise * math.sqrt(max(between, 0))) < near:
+                return True
+        if not a0 > 0:
             return False
         for beta in (2 * math.log(a1 / a0), 1 - (a0 / a1) ** 2, (a1 / a0) ** 2 - 1):
             if not 0 < beta < 0.3:
@@ -445,7 +473,7 @@ def landings(
         arrival = walk.calls[m].arrival
         if arrival is None:
             continue
-        landing = _land(arrival, m, times, table)
+        landing = _land(_as_asked_last(arrival, walk), m, times, table)
         if {walk.calls[k].facts.get("dtype") for k in (m - 1, m)} & {"float16", "bfloat16"}:
             landing.seen = False  # rounding of the state hides the coefficients
         aim = true[m] if goal is None else goal(float(times[landing.call - 1]), float(times[m]))
@@ -456,11 +484,14 @@ def landings(
 
 
 def _land(arrival: Arrival, m: int, times: np.ndarray, table: np.ndarray) -> Landing:
-    A = E = a = b = variance = 0.0
+    A = E = a = b = variance = offset = 0.0
     exact = True
     for term in arrival.terms:
         if term.kind == "z":
             variance += term.factor**2
+            continue
+        if term.kind == "1":
+            offset += term.factor
             continue
         alpha, sigma, u, v, seen = table[term.call]
         exact &= bool(seen)
@@ -468,7 +499,7 @@ def _land(arrival: Arrival, m: int, times: np.ndarray, table: np.ndarray) -> Lan
             A, E, a = A + term.factor * alpha, E + term.factor * sigma, a + term.factor
         else:
             A, E, b = A + term.factor * u, E + term.factor * v, b + term.factor
-    k = max([t.call for t in arrival.terms if t.kind != "z"], default=m - 1)
+    k = max([t.call for t in arrival.terms if t.kind in ("x", "out")], default=m - 1)
     states = [t for t in arrival.terms if t.kind == "x"]
     base = max(states, key=lambda t: abs(t.factor)).call if states else k
     read = arrival.source == "arithmetic" or arrival.source == "least squares" and arrival.left < 2e-3
@@ -482,10 +513,12 @@ def _land(arrival: Arrival, m: int, times: np.ndarray, table: np.ndarray) -> Lan
         A,
         E,
         math.sqrt(variance),
+        offset,
         start=(float(table[base][0]), float(table[base][1])),
         exact=exact,
         seen=seen,
         last=m == len(times),
+        bare=_is_bare(arrival),
         source=arrival.source,
         alive=arrival.alive,
         clips=arrival.clips,
@@ -499,4 +532,19 @@ def endings(walk: Walk, levels: Levels, kind: str | None = None) -> list[Landing
     table = levels.many(times)
     if kind is not None:
         table[:, 2], table[:, 3] = KINDS[kind](table[:, 0], table[:, 1])
-    return [_land(arrival, len(walk.calls), times, table) for arrival in walk.ends]
+    return [_land(_as_asked_last(arrival, walk), len(walk.calls), times, table) for arrival in walk.ends]
+
+
+def _is_bare(arrival: Arrival | None) -> bool:
+    """Whether a state is one before it, unchanged."""
+    return arrival is not None and [(t.kind, t.factor) for t in arrival.terms] == [("x", 1.0)]
+
+
+def _as_asked_last(arrival: Arrival, walk: Walk) -> Arrival:
+    """The same sum, with a state that was asked for at several times as that of the last whose output is in it."""
+    again = {}
+    for k in (term.call for term in arrival.terms if term.kind == "out"):
+        if 0 < k < len(walk.calls) and _is_bare(walk.calls[k].arrival):
+            again[walk.calls[k].arrival.terms[0].call] = k
+    terms = [replace(t, call=again[t.call]) if t.kind == "x" and t.call in again else t for t in arrival.terms]
+    return replace(arrival, terms=terms)

@@ -26,10 +26,11 @@ FAR, CHANCE = 0.35, 2.0
 
 @dataclass(frozen=True)
 class Replay:
-    """A walk that was not taken: its states (K + 1, N, ...), or why it cannot be."""
+    """A walk that was not taken: its states (K + 1, N, ...), or why it cannot be; and what it leaves out."""
 
     states: np.ndarray | None
     why: str = ""
+    without: str = ""
 
 
 def posterior_mean(data: np.ndarray, x: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
@@ -74,7 +75,8 @@ def with_exact_denoiser(run: Run, walk: Walk, levels: Levels | None) -> Replay:
         outputs.append(u * x0 + v * eps)
         with np.errstate(all="ignore"):
             states.append(_arrive(arrival, states, outputs, rng) if read else alpha_s * x0 + sigma_s * eps)
-    return Replay(np.stack(states).astype(np.float32))
+    left = any(not _can_clamp(a, clip) for a, read in zip(arrivals, known) if read for clip in a.clips)
+    return Replay(np.stack(states).astype(np.float32), without="without its clamps" if left else "")
 
 
 def _arrive(arrival: Arrival, states: list[np.ndarray], outputs: list[np.ndarray], rng) -> np.ndarray:
@@ -88,20 +90,33 @@ def _arrive(arrival: Arrival, states: list[np.ndarray], outputs: list[np.ndarray
                 scale = (about.get("mean", 0.0), about.get("std", 1.0)) if not about.get("modulated") else (0.0, 1.0)
                 draws[term.call] = scale[0] + scale[1] * rng.standard_normal(shape)
             x = x + term.factor * draws[term.call]
+        elif term.kind == "1":
+            x = x + term.factor
         else:
             x = x + term.factor * (states if term.kind == "x" else outputs)[term.call]
+    for clip in arrival.clips:
+        if _can_clamp(arrival, clip):
+            part = sum(f * (states if kind == "x" else outputs)[call] for kind, call, _, f in clip["terms"])
+            x = x + clip["factor"] * (np.clip(part, clip["low"], clip["high"]) - part)
     return x
 
 
+def _can_clamp(arrival: Arrival, clip: dict) -> bool:
+    """Whether all is known of a clamp; least squares has fitted to what it did already."""
+    bounds = [b for b in (clip["low"], clip["high"]) if b is not None]
+    return arrival.source == "arithmetic" and clip.get("whole", False) and bool(bounds) and not np.isnan(bounds).any()
+
+
 def end_of(walk: Walk, levels: Levels | None) -> Arrival | None:
-    """The sum that the last step was: of all that the last output went into, what is nearest to data at t = 0."""
+    """The sum that the last step was: of all that the last output went into, what is nearest to data at t = 0; of
+    several that are alike, as before and after a clamp, the last."""
     if not walk.ends:
         return None
     if levels is None:
         return walk.ends[-1]
     found = endings(walk, levels)
-    off = [abs(x.A - 1) + abs(x.E) if np.isfinite([x.A, x.E]).all() else np.inf for x in found]
-    return walk.ends[int(np.argmin(off))] if np.isfinite(off).any() else walk.ends[-1]
+    off = np.array([abs(x.A - 1) + abs(x.E) if np.isfinite([x.A, x.E]).all() else np.inf for x in found])
+    return walk.ends[int(np.flatnonzero(off <= off.min() + 1e-9)[-1])]
 
 
 def energy_distance(a: np.ndarray, b: np.ndarray) -> float:

@@ -7,10 +7,12 @@ sum of x_t and eps. What changed a walk (an edit, a time told wrongly) then show
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..prediction import Denoise, Prediction
 from ..reverse import Step
@@ -18,6 +20,7 @@ from ..schedules import Schedule
 from ..trace import Trace
 from ..training.trainer import TrainStep
 from .record import Call, Run, Term, Train, Walk, array, least_squares, moments, rows, two_factors
+from .watching import watch
 
 
 def run_of_trace(path: str | os.PathLike | Trace) -> Run:
@@ -38,57 +41,50 @@ def run_of_trace(path: str | os.PathLike | Trace) -> Run:
         _step(walk, t, x, eps, mean, float(trace.std[k]), noise)
     walk.final = rows(array(trace.final))
     walk.facts["final"] = moments(array(trace.final))
-    _finish(run, walk)
+    run.walks.append(walk)
+    run.facts["sampling_calls"] = len(walk.calls)
     return run
 
 
-def run_of_steps(
-    steps: Iterable[Step], schedule: Schedule, told: list[tuple[torch.Tensor, Prediction]] | None = None
-) -> Run:
-    """A walk of ours as it is taken. `told` is what `listen` hears: (t told, what was said) of every call.
+class Asked(nn.Module):
+    """A denoiser as a network that is asked for the velocity eps − x0.
 
-    What was said is taken as the velocity eps − x0, as a rule takes the answer for another time: see `shift_time`.
-    It is well conditioned at both ends of every schedule, which eps is not where alpha is 0.
-
-    The first of a step is that at x_t; the list is emptied after each.
+    It is what `shift_time` keeps of an answer, and well conditioned at both ends of every schedule.
     """
-    run, walk = Run(), Walk(facts={"network": 0})
-    grid = torch.linspace(1 / schedule.T, 1, min(schedule.T, 1000), dtype=torch.float64)
-    alpha, sigma = (array(a.double()) for a in schedule(grid))
-    run.trains.append(
-        Train(
-            array(grid),
-            alpha,
-            sigma,
-            0 * alpha - 1,
-            0 * alpha + 1,
-            0 * alpha,
-            facts={"by_hand": True, "finite": True, "output_shape": []},
-        )
-    )
-    step = None
-    for step in steps:
-        t, said = told[0] if told else (step.t, step.prediction)
-        x, velocity, mean, noise = map(array, (step.x_t, said.velocity, step.mean, step.noise))
-        _step(walk, float(t), x, velocity, mean, float(step.std), noise)
-        if told:
-            told.clear()
-    if step is not None:
-        walk.final, walk.facts["final"] = rows(array(step.x_s)), moments(array(step.x_s))
-    _finish(run, walk)
-    return run
+
+    def __init__(self, denoise: Denoise):
+        super().__init__()
+        self.denoise, self.levels = denoise, (torch.ones(()), torch.zeros(()))
+
+    def forward(self, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        prediction = self.denoise(x_t, t)
+        self.levels = prediction.alpha, prediction.sigma
+        return prediction.velocity
 
 
-def listen(denoise: Denoise) -> tuple[Denoise, list[tuple[torch.Tensor, Prediction]]]:
-    """(denoise, told): the same denoiser, and what its calls were told and said; a rule may ask often in a step."""
-    told: list = []
+def listen(denoise: Denoise) -> tuple[Denoise, Asked]:
+    """(denoise, asked): the same denoiser, as something whose calls can be watched."""
+    asked = Asked(denoise)
 
     def heard(x_t, t):
-        prediction = denoise(x_t, t)
-        told.append((t, prediction))
-        return prediction
+        velocity = asked(x_t, t)
+        return Prediction.of("velocity", velocity, x_t, *asked.levels)
 
-    return heard, told
+    return heard, asked
+
+
+def run_of_steps(steps: Iterable[Step], schedule: Schedule, asked: Asked) -> Run:
+    """A walk of ours, watched as anybody's program is, with the levels of its schedule in the place of a training."""
+    with watch(asked) as run:
+        (last,) = deque(steps, maxlen=1)
+    run._ask = None  # the Doctor has no questions about a network that is the page's own
+    grid = torch.linspace(1 / schedule.T, 1, min(schedule.T, 1000), dtype=torch.float64)
+    alpha, sigma = (array(a.double()) for a in schedule(grid))
+    facts = {"by_hand": True, "finite": True, "output_shape": []}
+    run.trains.append(Train(array(grid), alpha, sigma, 0 * alpha - 1, 0 * alpha + 1, 0 * alpha, facts=facts))
+    for walk in run.walks[-1:]:
+        walk.final, walk.facts["final"] = rows(array(last.x_s)), moments(array(last.x_s))
+    return run
 
 
 def see_training(run: Run, step: TrainStep) -> None:
@@ -145,8 +141,3 @@ def _step(
         arrival.terms.append(Term("z", 0, 0, std))
         arrival.draws = [moments(noise)]
     walk.ends = [arrival]
-
-
-def _finish(run: Run, walk: Walk) -> None:
-    run.walks.append(walk)
-    run.facts["sampling_calls"] = len(walk.calls)

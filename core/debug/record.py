@@ -57,9 +57,9 @@ class Train:
 
 @dataclass
 class Term:
-    """One part of the sum that a state was made of: factor · (a state, an output or a draw)."""
+    """One part of the sum that a state was made of: factor · (a state, an output, a draw or 1)."""
 
-    kind: str  #: "x" state, "out" output, "z" draw, "?" something else
+    kind: str  #: "x" state, "out" output, "z" draw, "1" the same number everywhere
     call: int  #: which call of the walk, or which draw of this arrival
     part: int  #: which half or channel block of the output; 0 for the whole
     factor: float
@@ -72,7 +72,7 @@ class Arrival:
     terms: list[Term]
     source: str = "arithmetic"  #: or "least squares", or "unseen"
     left: float = 0.0
-    clips: list[dict] = field(default_factory=list)
+    clips: list[dict] = field(default_factory=list)  #: of clamped parts, which `terms` have as they were before
     draws: list[dict] = field(default_factory=list)
     alive: int = 0  #: of an end: 2 if the program still held it after the loop, 1 if something that was made of it
 
@@ -310,8 +310,18 @@ def two_factors(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray
 def least_squares(y: np.ndarray, x: np.ndarray, regressors: Sequence[tuple[str, int, np.ndarray]]) -> Arrival:
     """y as a sum of factors times regressors, (kind, index, values); `left` is relative to y − x, the move.
 
-    With too few numbers, or regressors that are not independent, the arrival is "unseen".
+    With too few numbers, or regressors that are not independent, the arrival is "unseen". A constant is among them
+    where that alone explains what the others leave.
     """
+    found = _least_squares(y, x, regressors)
+    if found.terms and found.left > 1e-3:
+        shifted = _least_squares(y, x, [*regressors, ("1", 0, np.ones(np.shape(y)))])
+        if shifted.terms and shifted.left < 1e-2 * found.left:
+            return shifted
+    return found
+
+
+def _least_squares(y: np.ndarray, x: np.ndarray, regressors: Sequence[tuple[str, int, np.ndarray]]) -> Arrival:
     y, x = np.asarray(y, np.float64).reshape(-1), np.asarray(x, np.float64).reshape(-1)
     A = np.stack([np.asarray(v, np.float64).reshape(-1) for _, _, v in regressors], 1)
     if len(y) < 2 * A.shape[1] + 2 or not np.isfinite(A).all() or not np.isfinite(y).all():

@@ -12,7 +12,7 @@ from ..scene import Chart, Scene, Series
 from ..views.watched import Watched, WatchedView
 from .exam import walk_of
 from .identify import KINDS, Landing, landings, levels_of
-from .oracle import end_of, halves, posterior_mean, with_exact_denoiser
+from .oracle import Replay, end_of, halves, posterior_mean, with_exact_denoiser
 from .places import LOOK_FOR, Place
 from .record import Run, Train, Walk
 from .report import Report
@@ -109,7 +109,7 @@ class Seen:
         self.table = self._table()
         self.landings = self._landings()
         self.states = self._states()
-        self.exact = self._exact()
+        self.replay = self._replay()
 
     def _table(self) -> np.ndarray:
         """(calls, 4): alpha, sigma, u and v of the t that each call was told."""
@@ -135,7 +135,7 @@ class Seen:
         """Where the walk arrived, before anything else was made of it."""
         walk, end = self.walk, end_of(self.walk, self.levels)
         calls = walk.calls
-        if end is not None and end is not walk.ends[-1] and all(t.kind != "z" for t in end.terms):
+        if end is not None and end is not walk.ends[-1] and all(t.kind in ("x", "out") for t in end.terms):
             parts = [(t.factor, calls[t.call].x if t.kind == "x" else calls[t.call].out) for t in end.terms]
             if all(value is not None and value.shape == last.shape for _, value in parts):
                 return np.asarray(sum(f * value for f, value in parts), np.float32)
@@ -143,16 +143,16 @@ class Seen:
             return walk.final
         return last
 
-    def _exact(self) -> np.ndarray | None:
+    def _replay(self) -> Replay:
         if self.walk is None:
-            return None
+            return Replay(None)
         replay = with_exact_denoiser(self.run, self.walk, self.levels)
         if self.run.swapped is None:
             self.missing.append(("your network with a sampler of ours", "diagnose or save in the program itself, with "
                                  "a network of at most 50 million parameters that takes x_t and t"))
         if replay.states is None:
             self.missing.append(("the same sampler with the exact denoiser", replay.why))
-        return replay.states
+        return replay
 
     # --- the film ---------------------------------------------------------------------------------------------------
     @property
@@ -198,10 +198,11 @@ class Seen:
     def beside(self) -> dict[str, tuple[str, str, np.ndarray]]:
         """The two oracle swaps, as far as they can be made."""
         found = {}
-        if self.exact is not None:
+        if (states := self.replay.states) is not None:
+            left = f", {self.replay.without}" if self.replay.without else ""
             found[EXACT] = ("exact denoiser, your sampler",
-                            "your sampler's own coefficients, with what the exact denoiser of the data says",
-                            self.exact[[*self.frames, len(self.exact) - 1]])
+                            f"your sampler's own coefficients{left}, with what the exact denoiser of the data says",
+                            states[[*self.frames, len(states) - 1]])
         swapped = self.run.swapped
         if swapped is not None and self.states is not None and swapped.shape[2:] == self.states.shape[2:]:
             found[OURS] = ("your network, our sampler",

@@ -81,7 +81,8 @@ SUMS = {
 }
 REVERSED = {"rsub", "__rsub__"}
 PRODUCTS = {"mul", "mul_", "__mul__", "__imul__", "__rmul__", "multiply", "multiply_"}
-QUOTIENTS = {"div", "div_", "__div__", "__truediv__", "__itruediv__", "true_divide", "divide", "divide_"}
+QUOTIENTS = {"div", "div_", "__div__", "__truediv__", "__itruediv__", "__rdiv__", "__rtruediv__", "true_divide",
+             "divide", "divide_"}
 CLAMPS = {"clamp", "clamp_", "clip", "clip_", "hardtanh", "clamp_min", "clamp_max", "clamp_min_", "clamp_max_"}
 PARTS = {"chunk", "split", "tensor_split", "unbind", "__getitem__", "narrow", "select", "split_with_sizes"}
 OTHERS = {
@@ -525,13 +526,15 @@ def divisor(node: Node) -> Node | None:
 
 @dataclass
 class Clip:
-    """A clamp that was met on the way: its bounds, the share of values it changed, what it was done to."""
+    """A clamp that was met on the way: its bounds, the share of values it changed, what it was done to, and by what
+    factor a row its result is multiplied in the sum."""
 
     low: float | None
     high: float | None
     share: float
     of: Node
-    after: float | Tensor = 1.0
+    result: Node
+    factor: Tensor | None = None
 
 
 def open_up(node: Node, clips: list[Clip] | None = None) -> list[tuple[Node, Tensor]] | None:
@@ -549,20 +552,13 @@ def open_up(node: Node, clips: list[Clip] | None = None) -> list[tuple[Node, Ten
         if clips is not None and nodes:
             low, high = node.options["bounds"]
             changed = (nodes[0].value != node.value) if nodes[0].numel == node.numel else torch.zeros(1)
-            clips.append(Clip(low, high, float(changed.double().mean()), nodes[0]))
+            clips.append(Clip(low, high, float(changed.double().mean()), nodes[0], node))
         return [(nodes[0], one)]
     if node.op in ("neg", "negative"):
         return [(nodes[0], -one)]
     if node.op in ("sum", "reversed"):
-        a, b = node.args[:2]
-        if any(
-            isinstance(x, Node)
-            and x.numel != node.numel
-            and not (x.pure and x.numel > 1)
-            or not isinstance(x, Node)
-            and x != 0
-            for x in (a, b)
-        ):
+        a, b = (x if isinstance(x, Node) else Node(-1, "number", (), torch.tensor(x)) for x in node.args[:2])
+        if any(x.numel != node.numel and not x.pure and x.numel > 1 for x in (a, b)):
             return None
         if node.op == "sum":
             signs = (1.0, SUMS[node.options["name"]] * float(node.options.get("alpha", 1)))
@@ -571,7 +567,7 @@ def open_up(node: Node, clips: list[Clip] | None = None) -> list[tuple[Node, Ten
         return [
             (x, torch.full((rows_of(x.value),), sign, dtype=torch.float64))
             for x, sign in zip((a, b), signs)
-            if isinstance(x, Node)
+            if x.op != "number" or x.value != 0
         ]
     if node.op in ("product", "quotient"):
         found = _factor(node)
@@ -649,6 +645,9 @@ def terms(
     while todo:
         at = todo.pop()
         factor = factors.pop(id(at), None)
+        for clip in clips or ():
+            if clip.result is at:
+                clip.factor = factor
         inside = opened[id(at)]
         if inside is None:
             leaves.append((at, torch.ones(rows_of(at.value), dtype=torch.float64) if factor is None else factor))

@@ -675,6 +675,8 @@ class Watch:
             elif place is None and leaf.pure:
                 draws.append(moments(array(leaf.value)) | _about_draw(leaf) | {"key": _key(leaf.value)})
                 found.append(Term("z", len(draws) - 1, 0, _mean(factor)))
+            elif place is None and leaf.numel == 1 and not leaf.about:
+                found.append(Term("1", 0, 0, float(leaf.value) * _mean(factor)))
             elif place is None:
                 known = False
             else:
@@ -687,20 +689,21 @@ class Watch:
             arrival = self._by_values(node)
         if arrival is None:
             return None
-        for clip in clips:
-            clip_terms = [
-                Term(*place, _mean(f)) for leaf, f in terms(clip.of) if (place := self._leaf(leaf)) is not None
-            ]
-            arrival.clips.append(
-                {
-                    "low": clip.low,
-                    "high": clip.high,
-                    "share": clip.share,
-                    "terms": [[t.kind, t.call, t.part, t.factor] for t in clip_terms],
-                    "noise": any(leaf.pure for leaf, _ in terms(clip.of)),
-                }
-            )
+        arrival.clips = [self._clipped(clip) for clip in clips]
         return arrival
+
+    def _clipped(self, clip: Clip) -> dict:
+        """A clamp as it is kept; `whole` is whether `terms` are all of what was clamped."""
+        inside = [(leaf, self._leaf(leaf), _mean(factor)) for leaf, factor in terms(clip.of)]
+        return {
+            "low": clip.low,
+            "high": clip.high,
+            "share": clip.share,
+            "factor": 1.0 if clip.factor is None else _mean(clip.factor),
+            "terms": [[*place, factor] for _, place, factor in inside if place is not None],
+            "whole": all(place is not None for _, place, _ in inside),
+            "noise": any(leaf.pure for leaf, _, _ in inside),
+        }
 
     def _leaf(self, leaf: Node) -> tuple[str, int, int] | None:
         """(kind, call, part) of a leaf that is a state or an output of this walk."""

@@ -146,8 +146,8 @@ def run_of_walk(recipe: Recipe, brought: Brought | None) -> Run:
     heard: list = []
 
     def hear(denoise):
-        listening, told = listen(denoise)
-        heard.append(told)
+        listening, asked = listen(denoise)
+        heard.append(asked)
         return listening
 
     resolved, generator = with_interventions(plain, recipe, hear), generator_of(recipe)
