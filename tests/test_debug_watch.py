@@ -291,6 +291,14 @@ def test_a_state_that_is_used_many_times_is_followed_once(monkeypatch):
     assert len(opened) == len({id(node) for node in opened}) < 100
 
 
+@pytest.mark.parametrize("divide", [lambda x: 0.5 / x, lambda x: torch.ones(4, 2) / x, lambda x: torch.div(1.0 + x, x)])
+def test_what_a_state_is_divided_by_is_no_factor_of_it(divide):
+    with tapes.Tape() as tape:
+        x = torch.randn(4, 2)
+        y = divide(x)
+    assert tapes.divisor(tape.node(y)) is tape.node(x)
+
+
 def test_a_run_comes_back_from_its_file(run, tmp_path):
     again = Run.load(run.save(tmp_path / "run.trace"))
     assert str(again.diagnose()) == str(run.diagnose())
