@@ -12,6 +12,7 @@ listens to any more is stopped.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from core.drawing.export import FORMATS, export
 from core.recipe.handed_back import recipe_from_json
 from core.recipe.recipe import Recipe
 from core.recipe.values import shown
+from core.runs.examine import open_trace
 from core.runs.resolve import CannotShow
 from core.runs.trainings import Training
 from core.runs.walks import denoise, forward_film, lens
@@ -108,6 +110,13 @@ class Calls:
             return _file(export(made.scene(keys or None), new_folder() / f"noisescope.{kind}",
                                 progress=lambda *_: work.breathe(), stop=lambda: self._deserted(request), **wish))
 
+    def diagnose(self, trace: dict, request: gr.Request = None) -> dict:
+        """The Doctor's report of a trace that run.save wrote, uploaded with handle_file("run.trace"): healthy, causes
+        (each with its place and what it says), unusual, unknown, identified, and the verdict of every line."""
+        path, name = _uploaded(trace)
+        report = self.app.foreground.run(lambda: open_trace(path, name).diagnose())
+        return json.loads(report.to_json(), parse_constant=lambda _: None)
+
     async def train(self, recipe: str = "", request: gr.Request = None) -> list[dict]:
         """Train by the recipe (data, preset, prediction_type, schedule, train_steps, batch, seed): weights and card.
 
@@ -146,6 +155,15 @@ class Calls:
         return self.app.door.deserted(request.session_hash)
 
 
+def _uploaded(value: Any) -> tuple[str, str]:
+    """(path, name) of an uploaded file. ValueError for anything else: only what is marked as one has been looked at."""
+    file = value if isinstance(value, dict) else getattr(value, "model_dump", dict)()
+    if file.get("meta") != {"_type": "gradio.FileData"} or not isinstance(file.get("path"), str):
+        raise ValueError(f"trace is {shown(value)}; it can be an uploaded file, in gradio_client "
+                         'handle_file("run.trace")')
+    return file["path"], str(file.get("orig_name") or Path(file["path"]).name)
+
+
 def _file(path: Path) -> dict:
     return FileData(path=str(path), orig_name=path.name).model_dump()
 
@@ -154,5 +172,5 @@ def expose(app: AppState) -> None:
     """Register all of the above with the blocks that are open."""
     calls = Calls(app)
     for function, room in ((datasets, QUICK), (models, QUICK), (calls.noise_lens, WORK), (calls.trace, WORK),
-                           (calls.gif, WORK), (calls.train, TRAININGS)):
+                           (calls.gif, WORK), (calls.diagnose, WORK), (calls.train, TRAININGS)):
         gr.api(function, api_name=function.__name__, **room)

@@ -12,6 +12,7 @@ import pytest
 
 from core.files import NotWritten
 from dashboard.server.door import Limits
+from tests.test_debug_showing import told
 
 #: Words of an error's insides, which no visitor is ever to read.
 INSIDES = ("Error:", "Traceback", " object at 0x", "attribute", "unhashable", "NoneType", "truth value", "Errno",
@@ -122,7 +123,7 @@ def test_a_training_is_answered_with_weights_and_their_card(caller):
 
 
 HOSTILE = (None, 7, -1, 1e308, True, [], ["x"], {}, {"a": 1}, "", "x" * 5000, "data=%00&model=\u202e", [[[[]]]], "NaN")
-PLACES = [("noise_lens", 1, 0), ("trace", 1, 0), ("train", 1, 0), *(("gif", 7, k) for k in range(7))]
+PLACES = [*((name, 1, 0) for name in ("diagnose", "noise_lens", "trace", "train")), *(("gif", 7, k) for k in range(7))]
 
 
 @pytest.mark.parametrize("name, count, place", PLACES)
@@ -134,6 +135,25 @@ def test_whatever_is_sent_is_answered_in_words(caller, name, count, place):
         if not isinstance(value, str) or place:  # an empty query is the whole T-Rex: right, and long
             success, words = caller.ask(name, *values)
             assert success or not [inside for inside in INSIDES if inside in words.lower() or inside in words], words
+
+
+def uploaded(caller, path) -> dict:
+    with path.open("rb") as file:
+        (stored,) = caller.client.post("gradio_api/upload", files={"files": (path.name, file)}).json()
+    return {"path": stored, "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+
+
+def test_an_uploaded_trace_is_diagnosed_and_what_is_none_is_refused_in_words(caller, tmp_path):
+    trace = uploaded(caller, told(std=lambda beta: beta).save(tmp_path / "run.trace"))
+    success, report = caller.ask("diagnose", trace)
+    assert success and [cause["place"] for cause in report["causes"]] == ["step_noise"], report
+    (tmp_path / "song.trace").write_bytes(b"no trace at all" * 9)
+    success, words = caller.ask("diagnose", uploaded(caller, tmp_path / "song.trace"))
+    assert not success and words.startswith("song.trace is no whole safetensors file")
+    success, words = caller.ask("diagnose", trace | {"path": __file__})  # a file of the server's that nobody uploaded
+    assert not success and not any(inside in words for inside in INSIDES)
+    success, words = caller.ask("diagnose", {"path": trace["path"]})
+    assert not success and 'it can be an uploaded file, in gradio_client handle_file("run.trace")' in words
 
 
 @pytest.mark.parametrize(

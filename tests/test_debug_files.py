@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from core.cli import commands
 from core.cli.parser import main
 from core.debug import Place, Run
 from core.debug.files import FORMAT, load
@@ -71,6 +73,26 @@ def test_the_variance_in_the_place_of_the_std_is_named_with_exit_code_1(tmp_path
     assert report["causes"][0]["place"] == "step_noise"
     assert "variance" in report["causes"][0]["says"]
     assert [line["verdict"] for line in report["algorithm"]["sampling"]].count("wrong") == 1
+
+
+def test_a_script_of_the_museum_is_run_named_and_revealed(capsys, monkeypatch):
+    monkeypatch.setattr(commands, "run_of_case", cache(commands.run_of_case))
+    assert main(["diagnose", "--bug", "flow-backwards", "--seed", "2"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("1 cause.") and "The museum: the fault of points_flow is at step." in said
+    assert "  - x = x + v * dt\n  + x = x - v * dt\n1. " in said
+    assert main(["diagnose", "--bug", "flow-backwards", "--seed", "2", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["causes"][0]["place"] == told["case"]["place"] == "step"
+
+
+@pytest.mark.parametrize("words, said", [
+    ([], "either the FILE that run.save wrote, or --bug NAME"),
+    (["run.trace", "--bug", "flow"], "either the FILE that run.save wrote, or --bug NAME"),
+    (["--bug", "nope"], "the museum has no such case; it has posterior-swapped, sign-flipped"),
+])
+def test_what_there_is_nothing_of_to_diagnose_is_said(words, said, capsys):
+    assert main(["diagnose", *words]) == 2 and said in capsys.readouterr().err
 
 
 def test_states_without_training_are_not_called_healthy_steps(tmp_path):

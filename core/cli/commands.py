@@ -22,12 +22,14 @@ from ..checkpoints.models import load_training, pretrained, save_checkpoint, sav
 from ..data.datasets import Dataset, load, names, save_dataset
 from ..data.readers import ALLOWED, read_data
 from ..debug import Run
+from ..debug.cases import Case, museum
 from ..denoisers.base import Denoiser
 from ..denoisers.linear import linear
 from ..drawing.export import FORMATS, check, estimate, export, read_recipe
 from ..files import atomic_write
 from ..recipe.models import MEMORY, SOLVED
 from ..runs.comparison import compare
+from ..runs.examine import run_case, told
 from ..runs.walks import denoise, forward_film, lens
 from ..schedules import make_schedule
 from ..training.autoencoder import autoencoder_config, make_autoencoder, train_autoencoder
@@ -378,6 +380,38 @@ def show_recipe(options: argparse.Namespace, command: str) -> None:
 
 
 def diagnose(options: argparse.Namespace, command: str) -> int:
-    report = Run.load(options.file).diagnose()
-    print(report.to_json() if options.json else report)
+    if (options.file is None) == (options.bug is None):
+        raise ValueError("diagnose what? Give either the FILE that run.save wrote, or --bug NAME for a script of the "
+                         "museum")
+    case = None if options.bug is None else case_named(options.bug)
+    report = (Run.load(options.file) if case is None else run_of_case(case, options.seed)).diagnose()
+    if options.json:
+        print(json.dumps(report.to_dict() | ({} if case is None else {"case": told(case)}), indent=1, default=str,
+                         ensure_ascii=False))
+    else:
+        print(report if case is None else f"{report}\n\n{revealed(case)}")
     return report.exit_code
+
+
+def case_named(name: str) -> Case:
+    """A case of the museum. ValueError lists them."""
+    cases = museum()
+    if name not in cases:
+        raise ValueError(f"--bug {name}: the museum has no such case; it has {', '.join(cases)}")
+    return cases[name]
+
+
+def run_of_case(case: Case, seed: int) -> Run:
+    """What is seen of a case's script while it runs. CannotShow if it needs what is not installed."""
+    *_, at = run_case(case, seed)
+    return at.run
+
+
+def revealed(case: Case) -> str:
+    """What is wrong with a case's script and how that is found, as text."""
+    if case.place is None:
+        return f"The museum: the script {case.script} is sound ({case.title})."
+    changed = [line for old, new in case.edits for line in (*(f"  - {x.strip()}" for x in old.strip().splitlines()),
+                                                            *(f"  + {x.strip()}" for x in new.strip().splitlines()))]
+    return "\n".join([f"The museum: the fault of {case.script} is at {case.place}. {case.title}; met in {case.met}.",
+                      *changed, *(f"{k}. {step}" for k, step in enumerate(case.procedure, 1))])

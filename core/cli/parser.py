@@ -134,7 +134,8 @@ examples:
 
 DIAGNOSE = """\
 Examine a run that core.debug.watch recorded, of anybody's program, or a trace of ours: which line of
-its training or sampling does not do what it should. Exit status 0 if it is healthy, 1 if a cause
+its training or sampling does not do what it should. Or a script of the bug museum, which says afterwards
+what its fault is and how to find it. Exit status 0 if it is healthy, 1 if a cause
 was found, 2 if nothing could be seen or read.
 """
 
@@ -142,6 +143,7 @@ DIAGNOSE_EXAMPLES = """\
 examples:
   python -m core diagnose run.trace
   python -m core diagnose run.trace --json
+  python -m core diagnose --bug posterior-swapped
 """
 
 SAMPLE = """\
@@ -475,8 +477,12 @@ def make_parser(program: str = PROGRAM) -> Parser:
 
     diagnose = commands.add_parser("diagnose", help="name the faulty line of a recorded run", description=DIAGNOSE,
                                    epilog=DIAGNOSE_EXAMPLES)
-    diagnose.add_argument("file", metavar="FILE", help="what run.save(FILE) or `sample --out FILE.safetensors` wrote")
+    diagnose.add_argument("file", metavar="FILE", nargs="?",
+                          help="what run.save(FILE) or `sample --out FILE.safetensors` wrote")
+    diagnose.add_argument("--bug", metavar="NAME",
+                          help="run a script of the bug museum and examine that; a name that it has not lists all")
     diagnose.add_argument("--json", action="store_true", help="the report as JSON")
+    add_common(diagnose)
 
     recipe = commands.add_parser("recipe", help="print the recipe in a film's file",
                                  description="Print the recipe that a GIF, MP4, WebP or PNG of ours carries, as JSON.",
