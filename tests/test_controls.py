@@ -87,7 +87,7 @@ def test_an_emptied_number_is_its_default(controls, name):
 
 
 @pytest.mark.parametrize("name, value", [
-    ("steps", 0), ("steps", 1001), ("steps", 2.5), ("T", 5), ("seed", -1), ("samples", 0), ("batch", 0), ("eta", 1.5),
+    ("steps", 0), ("steps", 1001), ("steps", 2.5), ("T", 1), ("seed", -1), ("samples", 0), ("batch", 0), ("eta", 1.5),
     ("eta", None), ("data", "nothing"), ("data", None), ("sampler", "euler"), ("train_steps", 10**9),
     ("drop_noise", "sometimes"), ("drop_noise", "0.2-0.8"), ("drop_noise", 3), ("drop_noise", "<b>"),
 ])  # fmt: skip

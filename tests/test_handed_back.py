@@ -111,6 +111,11 @@ def test_what_a_recipe_does_not_have_is_named_and_passed_over():
     assert not any("<" in line for line in complaints)
     recipe, (complaint,) = recipe_of({"data": "moons", "T": 100, "steps": 500})
     assert (recipe.T, recipe.steps) == (100, 100) and complaint.startswith("steps is 500; it can be 1…100")
+    recipe, (complaint,) = recipe_of({"data": "moons", "T": 50, "steps": 500})
+    assert (recipe.T, recipe.steps) == (50, 50) and complaint.startswith("steps is 500; it can be 1…50")
+    recipe, (complaint,) = recipe_of({"schedule": "linear", "T": 3})
+    assert (recipe.T, recipe.steps) == (1000, 100) and complaint.startswith("T is 3; it can be 21…4000")
+    assert recipe_of({"data": "moons", "T": 50}) == (Recipe(data="moons", T=50, steps=50), [])
 
 
 @pytest.mark.parametrize("text, says", [

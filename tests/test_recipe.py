@@ -122,10 +122,22 @@ def test_every_field_has_a_tooltip_of_one_line_and_a_default_that_it_allows():
         assert spec.check(DEFAULTS[name]) == DEFAULTS[name]
 
 
+@pytest.mark.parametrize("T, steps", [(2, 2), (50, 50), (100, 100), (300, 100)])
+def test_a_short_schedule_is_walked_in_as_many_steps_as_it_has_unless_a_link_says_how_many(T, steps):
+    recipe, complaints = Recipe.from_query(f"T={T}")
+    assert (recipe.T, recipe.steps, complaints) == (T, steps, [])
+    assert Recipe.from_query(recipe.to_query()) == (recipe, [])
+    recipe, complaints = Recipe.from_query(f"T={T}&steps={T + 1}")
+    assert recipe.steps == steps
+    assert complaints == [f"steps = {T + 1} in the link does not fit: it can be 1…{T}, the T of the schedule; {steps} "
+                          "is used"]
+
+
 @pytest.mark.parametrize("link, complaint", [
     ("steps=5000", "steps = 5000 in the link is out of 1…1000; 100 is used"),
     ("steps=0", "steps = 0 in the link is out of 1…1000; 100 is used"),
     ("steps=ten", "steps = ten in the link is no whole number; 1…1000 are allowed; 100 is used"),
+    ("T=20&schedule=linear", "T = 20 in the link does not fit: it can be 21…4000 on the linear schedule; 1000 is used"),
     ("steps=", "steps =  in the link is no whole number; 1…1000 are allowed; 100 is used"),
     ("sampler=ddmp", "sampler = ddmp in the link is none of ddim, ddpm, "),
     ("eta=2", "eta = 2 in the link is out of 0…1; 0 is used"),

@@ -16,7 +16,7 @@ from ..doors.jsons import parse_json, read_json
 from ..doors.tensors import read_metadata
 from ..drawing.export import FORMATS, read_recipe
 from ..former import named_now
-from .recipe import DEFAULTS, MAX_COMPLAINTS, SPECS, Recipe
+from .recipe import MAX_COMPLAINTS, SPECS, Recipe, steps_for
 from .values import Invalid, shown
 
 #: What can hold a recipe, by suffix: films, a recipe or its file as JSON, a trace.
@@ -68,11 +68,11 @@ def recipe_of(about: Any) -> tuple[Recipe, list[str]]:
             complaints.append(f"{name} = {shown(value)} cannot be; it can be {SPECS[name].allowed}")
     while True:
         try:
-            recipe = Recipe(**values)
+            recipe = Recipe(**{"steps": steps_for(values), **values})
             break
         except Invalid as wrong:  # allowed by itself, but not beside the others
             complaints.append(f"{wrong}")
-            values[wrong.field] = DEFAULTS[wrong.field]
+            values.pop(wrong.field)
     if len(complaints) > MAX_COMPLAINTS:
         more = len(complaints) - MAX_COMPLAINTS + 1
         complaints[MAX_COMPLAINTS - 1:] = [f"{more} more things in it could not be used"]

@@ -124,7 +124,7 @@ class Recipe:
         words={name: known.title for name, known in NAMED.items() if known.title != name}, varied="linear",
         on_the_way=False)
     T: int = field(
-        1000, Whole(25, 4000, widest=(2, 10_000)), "Timesteps that the schedule has in training", "timesteps T")
+        1000, Whole(2, 4000, widest=(2, 10_000)), "Timesteps that the schedule has in training", "timesteps T")
     train_steps: int | None = field(
         None, Whole(1, 200_000, "the preset's own"), "Optimizer steps of a training", "steps")
     batch: int | None = field(
@@ -297,9 +297,10 @@ class Recipe:
                 values[name] = SPECS[name].parse(value_now(name, text))
             except ValueError as wrong:
                 complaints.append(f"{name} = {shown(text)} in the link {wrong}; {_default(name)} is used")
-        for name, allowed in list(_clashes({**DEFAULTS, **values}, shared=True)):
+        for name, allowed in list(_clashes({**DEFAULTS, "steps": steps_for(values), **values}, shared=True)):
             complaints.append(f"{name} = {values.pop(name)} in the link does not fit: it can be {allowed}; "
-                              f"{_default(name)} is used")
+                              f"{steps_for(values) if name == 'steps' else _default(name)} is used")
+        values.setdefault("steps", steps_for(values))
         if len(complaints) > MAX_COMPLAINTS:
             more = len(complaints) - MAX_COMPLAINTS + 1
             complaints[MAX_COMPLAINTS - 1 :] = [f"{more} more things in the link could not be used"]
@@ -313,6 +314,11 @@ WORDS: dict[str, Mapping[str, str]] = {name: about.words for name, about in FIEL
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Recipe)}
 
 
+def steps_for(values: Mapping[str, Any]) -> int:
+    """The steps of a walk where none are given: as usual, and no more than its schedule has timesteps."""
+    return min(DEFAULTS["steps"], values.get("T", DEFAULTS["T"]))
+
+
 def _kind(data: str) -> str | None:
     return None if data == OWN else "images" if data in names("images") else "points"
 
@@ -322,7 +328,10 @@ def _clashes(values: Mapping[str, Any], shared: bool = False) -> Iterator[tuple[
 
     shared: what a page allows, where each visitor leaves room for others.
     """
-    if values["steps"] > values["T"]:
+    least = NAMED[values["schedule"]].least if values["schedule"] in NAMED else 2
+    if values["T"] < least:
+        yield "T", f"{least}…{SPECS['T'].high} on the {values['schedule']} schedule"
+    elif values["steps"] > values["T"]:
         yield "steps", f"1…{values['T']}, the T of the schedule"
     if not shared:
         return

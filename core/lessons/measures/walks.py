@@ -133,3 +133,25 @@ def _settled(of: Walk, name: str, within: float) -> float:
             break
         since = float(of.trace.t[k])
     return since
+
+
+@measure
+def spread_of_guess(of: Walk, t: float) -> float:
+    """Standard deviation of the guesses x̂₀ made at time t around their own middle, over all coordinates."""
+    x = of.guess(t).flatten(1).double()
+    return float((x - x.mean(0)).square().mean().sqrt())
+
+
+@measure
+def crowds_apart(one: Walk, other: Walk) -> float:
+    """The largest sliced Wasserstein distance between the states of two walks at any of 21 times from 1 to 0."""
+    times = [k / 20 for k in range(21)]
+    return max(sliced_wasserstein(one.state(t), other.state(t), directions=64) for t in times)
+
+
+@measure
+def distance_by_chance(of: Walk) -> float:
+    """Sliced Wasserstein distance between two draws of the data, as many as the walk has samples."""
+    generator = torch.Generator().manual_seed(DATA_SEED + 1)
+    drawn = (of.dataset.draw(len(of.end), generator)[0] for _ in range(2))
+    return sliced_wasserstein(*drawn, directions=256)

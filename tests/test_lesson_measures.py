@@ -1,0 +1,90 @@
+"""What lessons measure, held against closed forms: of points laid by hand, of schedules, of data of one place."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from core.data.datasets import Dataset
+from core.lessons.evidence import Walk
+from core.lessons.measures import MEASURES
+from core.prediction import Prediction
+from core.recipe.recipe import Recipe
+from core.reverse import Step
+from core.runs.walks import forward_film
+from core.schedules import make_schedule
+from core.trace import Trace
+
+CORNERS = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+
+
+def measured(name: str, *given):
+    return MEASURES[name].ask(*given)
+
+
+def dataset(rows=CORNERS, bandwidth: float = 0.0, **more) -> Dataset:
+    return Dataset("made", "made", "points", rows, bandwidth=bandwidth, **more)
+
+
+def walk_through(states, guesses=None, data: Dataset | None = None, query: str = "") -> Walk:
+    """A walk through these states, (B, 2) each, at t = 1 … 0 by equal steps; its guesses are where it ends, unless
+    given."""
+    schedule, K, trace = make_schedule("flow"), len(states) - 1, Trace()
+    times = torch.linspace(1, 0, K + 1, dtype=torch.float64)
+    for k in range(K):
+        x = states[k]
+        alpha, sigma = (torch.tensor(a) for a in schedule.at(times[k]))
+        prediction = Prediction.from_x0(states[-1] if guesses is None else guesses[k], x, alpha, sigma)
+        trace.add(Step(k, times[k], times[k + 1], x, prediction, states[k + 1], torch.zeros(()), torch.zeros_like(x)))
+    return Walk(Recipe.from_query(query)[0], trace, times, schedule, data or dataset())
+
+
+def test_points_are_alike_to_rows_as_they_lie_on_them_and_cover_them():
+    far = torch.full((4, 2), 9.0)
+    of = lambda *states: walk_through(states)  # noqa: E731
+    one, half = CORNERS[:1].expand(4, 2), torch.cat([CORNERS[:2], far[:2]])
+    assert measured("likeness", of(far, CORNERS)) == 1
+    assert measured("likeness", of(far, one)) == pytest.approx(2 * 1 * 0.25 / 1.25)  # one corner of four
+    assert measured("likeness", of(far, half)) == pytest.approx(0.5)  # half of them on half of it
+    assert measured("likeness", of(CORNERS, far)) == 0 and measured("likeness", of(CORNERS, far), 1) == 1
+
+
+def test_a_shape_is_seen_from_where_it_stays_seen():
+    far = torch.full((4, 2), 9.0)
+    walk = walk_through([far, CORNERS, far, CORNERS, CORNERS], [far, far, CORNERS, CORNERS])
+    assert measured("seen_at", walk, 0.9) == 0.25  # it was there at 0.75 too, and went away again
+    assert measured("guess_seen_at", walk, 0.9) == 0.5
+    assert measured("likeness_of_guess", walk, 0.5) == 1
+    assert measured("spread_of_guess", walk, 0.5) == pytest.approx(1)  # corners of a square of side 2
+    assert measured("spread_of_guess", walk, 1) == 0
+
+
+def test_crowds_are_as_far_apart_as_one_is_pushed_however_its_points_are_numbered():
+    start = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    one = walk_through([start, start])
+    assert measured("crowds_apart", one, walk_through([start.flip(0), start.flip(0)])) == pytest.approx(0, abs=1e-6)
+    # A shift by d is seen as |d·cos| in each direction, 2/π of it in the mean.
+    pushed = measured("crowds_apart", one, walk_through([start, start + torch.tensor([0.3, 0.0])]))
+    assert pushed == pytest.approx(0.3 * 2 / math.pi, rel=0.15)
+
+
+def test_what_chance_makes_of_a_distance_goes_with_the_width_of_the_data():
+    of = lambda h: measured("distance_by_chance", walk_through([CORNERS, CORNERS], data=dataset(CORNERS[:1], h)))  # noqa: E731
+    assert of(0.0) == 0 and of(0.2) == pytest.approx(2 * of(0.1), rel=1e-3) and of(0.1) > 0
+
+
+def test_one_jump_and_many_steps_are_two_draws_of_one_noise():
+    film = forward_film(Recipe(tab="forward", samples=2000))
+    sigma = film.schedule.at(0.5)[1]
+    # alpha·x0 is the same in both; of the noise there are two independent draws.
+    assert measured("jump_apart", film, 0.5) == pytest.approx(math.sqrt(2) * sigma, rel=0.05)
+    assert measured("jump_distance", film, 0.5) < 3 * measured("chance_distance", film, 0.5) < 0.2
+    assert measured("jump_apart", film, 0) == 0
+
+
+def test_a_jump_goes_straight_where_the_schedule_does_and_small_steps_go_a_long_way_round():
+    film = forward_film(Recipe(tab="forward", schedule="flow", samples=100))
+    assert measured("detour_of_jump", film) == pytest.approx(1, abs=1e-3)
+    assert measured("detour_of_steps", film) > 5
