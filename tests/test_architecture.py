@@ -18,7 +18,7 @@ SOURCES = [*CORE, *sorted((ROOT / "dashboard").rglob("*.py")), *ROOT.glob("app.p
 #: A room, or a file of the spine, may import those of earlier rows and its own parts, never of its own row or later.
 LAYERS = (
     {"doors", "former", "numerics", "registry"},
-    {"buffers", "files", "scene", "schedules"},
+    {"buffers", "files", "glossary", "scene", "schedules"},
     {"forward", "prediction", "drawing"},
     {"samplers", "data"},
     {"denoisers", "reverse"},

@@ -7,7 +7,7 @@ import torch
 
 from ..scene import Panel, Scene
 from ..trace import Trace
-from .base import DATA_VIEW, STATE_VIEW, over, pictures, scaled
+from .base import STATE_VIEW, over, pictures, scaled
 
 
 def bare_scene(trace: Trace, samples: int = 1000) -> Scene:
@@ -32,10 +32,10 @@ def bare_scene(trace: Trace, samples: int = 1000) -> Scene:
     states = torch.cat([trace["x_t"], trace.final[None]])[:, :samples].float()
     size = shown_size(states)
     caption = scaled(size, view=STATE_VIEW if points else 1.0, by="max(1, rms)")
-    panels = [panel("x_t", "x_{t}", "the state", over(states, size), STATE_VIEW, "ink", caption)]
+    panels = [panel("x_t", "noisy x_{t}", "the state", over(states, size), STATE_VIEW, "ink", caption)]
     if "x0" in trace.keep:
         guesses = torch.cat([trace["x0"], trace["x0"][-1:]])[:, :samples].float()
-        panels.append(panel("x0", "x̂_{0}", "the guess of the data", guesses, DATA_VIEW, "accent", ""))
+        panels.append(panel("x0", "clean guess x̂_{0}", "the guess of the data", guesses, STATE_VIEW, "accent", ""))
     t = np.append(trace.t.numpy(), trace.end)
     return Scene(tuple(panels), {"t": t, "step": np.arange(len(t), dtype=float)}, about=trace.about)
 

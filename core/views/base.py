@@ -15,7 +15,8 @@ from ..buffers import scratch
 from ..numerics import centres, grid
 from ..scene import Chart, Panel, Scene
 
-#: Half-width of the views of 2-D points: the state is noise of unit size, the guess and the data lie in [-1, 1].
+#: Half-width of the views of 2-D points: of states, noise of unit size, and of what stands beside them at the same
+#: scale; of data alone, in [-1, 1]; of noise.
 STATE_VIEW, DATA_VIEW, NOISE_VIEW = 1.9, 1.2, 3.2
 #: Arrows a side of a vector field; cells a side of a density.
 FIELD_CELLS, DENSITY_CELLS = 18, 64

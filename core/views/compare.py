@@ -13,7 +13,7 @@ from ..metrics.distances import Estimate
 from ..scene import Chart, Scene, Series
 from ..schedules import Schedule
 from ..trace import Trace
-from .base import DATA_VIEW, FIELD_CELLS, PATHS, STATE_VIEW, View, over, pictures, scaled, signed_pictures, state_scale
+from .base import FIELD_CELLS, PATHS, STATE_VIEW, View, over, pictures, scaled, signed_pictures, state_scale
 
 #: Two walks have parted when they are this share of the data's standard deviation away from one another.
 PARTED = 0.05
@@ -193,9 +193,9 @@ class CompareView(View):
                              self._shift, [run], kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
                              scale=0.5, caption=scaled(self.scale, "a cell = 0.5"), backdrop=self.dataset.x0.numpy(),
                              holds="places")
-        self._offer_each("guess", "{run}: x̂_{{0}}", "the guess of the data in run {run}",
+        self._offer_each("guess", "{run}: clean guess x̂_{{0}}", "the guess of the data in run {run}",
                          lambda run, a, b: self.rows(run, "x0", a, b), self.runs, kind="points",
-                         range=(-DATA_VIEW, DATA_VIEW), palette="accent", holds="places")
+                         range=(-STATE_VIEW, STATE_VIEW), palette="accent", holds="places")
         self._offer_each("paths", "{run}: paths", "the way of some points in run {run}; the same in all runs",
                          lambda run, a, b: self.state(run, a, b)[:, :PATHS], self.runs, kind="paths",
                          range=(-STATE_VIEW, STATE_VIEW), palette="accent",
@@ -210,7 +210,7 @@ class CompareView(View):
         self._offer_each("less", "{run} − A", "the pictures of {run} less the same pictures of A",
                          lambda run, a, b: signed_pictures(self.less(run, a, b)), self.others, kind="images",
                          range=(-2.0, 2.0), palette="signed", caption=scaled(self.scale, view=2.0))
-        self._offer_each("guess", "{run}: x̂_{{0}}", "the guess of the data in run {run}",
+        self._offer_each("guess", "{run}: clean guess x̂_{{0}}", "the guess of the data in run {run}",
                          lambda run, a, b: pictures(self.rows(run, "x0", a, b)), self.runs, holds="places", **state)
 
     def shell(self, first: int, end: int) -> Scene:
@@ -269,7 +269,8 @@ class CompareView(View):
 
     def _quality(self) -> Chart:
         """Distance to the data over evaluations; an error bar is two standard errors long on either side."""
-        rated, title = [run for run in self.runs if run.quality is not None], "quality over network evaluations: "
+        rated = [run for run in self.runs if run.quality is not None]
+        title = "quality over evaluations, lower is better: "
         if not rated:
             return Chart(title + self.measure, (), ends=("counted when the walks have ended", ""))
         most, series = 1.2 * max(run.calls for run in rated), []

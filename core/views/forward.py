@@ -7,7 +7,7 @@ import torch
 from ..forward import forward_walk, noised
 from ..scene import Chart, Scene, Series
 from .base import (
-    DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, View, density, over, pictures, scaled, signed_pictures, state_scale,
+    NOISE_VIEW, PATHS, STATE_VIEW, View, density, over, pictures, scaled, signed_pictures, state_scale,
 )
 
 #: What a panel of small steps is, for points and pictures alike.
@@ -65,8 +65,8 @@ class ForwardView(View):
                      caption=scaled(self.scale, view=STATE_VIEW), holds="samples")
         jump, stepwise = self._shown(self.jump), self._shown(self.stepwise)
         self.default = ("x_t", "walked", "paths", "density")
-        self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form", jump, **state)
-        self.offer("walked", "x_{t} step by step", WALKED, stepwise, **state)
+        self.offer("x_t", "one jump x_{t}", "α·x0 + σ·ε with one ε for all t: the closed form", jump, **state)
+        self.offer("walked", "step by step x_{t}", WALKED, stepwise, **state)
         paths = dict(kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
                      caption=scaled(self.scale, f"{PATHS} of {len(self.x0):,}"),
                      backdrop=self.dataset.x0.numpy(), holds="places")
@@ -74,26 +74,26 @@ class ForwardView(View):
                    lambda a, b: jump(a, b)[:, :PATHS], **paths)
         self.offer("walked_paths", "paths, step by step", "the way of some points when every step draws fresh noise",
                    lambda a, b: stepwise(a, b)[:, :PATHS], **paths)
-        self.offer("density", "p_{t}", "the density of x_t, exact, over its own maximum at each t",
+        self.offer("density", "density p_{t}", "the density of x_t, exact, over its own maximum at each t",
                    lambda a, b: density(self.dataset.x0, self.dataset.bandwidth, self.alpha[a:b] / self.scale[a:b],
                                         self.sigma[a:b] / self.scale[a:b], STATE_VIEW),
                    kind="heat", range=(0.0, 1.0), palette="magnitude", caption=scaled(self.scale, "p / max p"))
-        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: self.eps[None], still=True,
+        self.offer("eps", "noise ε", "the noise itself: standard normal", lambda a, b: self.eps[None], still=True,
                    kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="ink")
-        self.offer("x0", "x_{0}", "the data", lambda a, b: self.x0[None], still=True, kind="points",
-                   range=(-DATA_VIEW, DATA_VIEW), palette="ink", holds="samples")
+        self.offer("x0", "clean data x_{0}", "the data", lambda a, b: self.x0[None], still=True, kind="points",
+                   range=(-STATE_VIEW, STATE_VIEW), palette="ink", holds="samples")
 
     def _offer_pictures(self):
         data = dict(kind="images", range=(-1.0, 1.0), palette="data", holds="samples")
         state = data | dict(caption=scaled(self.scale))
         jump, stepwise = self._shown(self.jump), self._shown(self.stepwise)
         self.default = ("x_t", "walked", "eps")
-        self.offer("x_t", "x_{t} in one jump", "α·x0 + σ·ε with one ε for all t: the closed form",
+        self.offer("x_t", "one jump x_{t}", "α·x0 + σ·ε with one ε for all t: the closed form",
                    lambda a, b: pictures(jump(a, b)), **state)
-        self.offer("walked", "x_{t} step by step", WALKED, lambda a, b: pictures(stepwise(a, b)), **state)
-        self.offer("eps", "ε", "the noise itself: standard normal", lambda a, b: signed_pictures(self.eps[None]),
+        self.offer("walked", "step by step x_{t}", WALKED, lambda a, b: pictures(stepwise(a, b)), **state)
+        self.offer("eps", "noise ε", "the noise itself: standard normal", lambda a, b: signed_pictures(self.eps[None]),
                    still=True, kind="images", range=(-3.0, 3.0), palette="signed")
-        self.offer("x0", "x_{0}", "the data", lambda a, b: pictures(self.x0[None]), still=True, **data)
+        self.offer("x0", "clean data x_{0}", "the data", lambda a, b: pictures(self.x0[None]), still=True, **data)
 
     def shell(self, first: int, end: int) -> Scene:
         t, alpha, sigma = self.t, self.alpha, self.sigma
@@ -106,12 +106,12 @@ class ForwardView(View):
         x = t.numpy()
         ends = ("t=0 data", "t=1 noise")
         charts = (
-            Chart("α, the signal · σ, the noise",
+            Chart("share of the data α and of the noise σ: at the end there should be no data left",
                   (Series("α", x, alpha.numpy(), palette="ink"), Series("σ", x, sigma.numpy())), x, ends=ends),
-            Chart("log SNR = log α²/σ²",
+            Chart("signal over noise, log SNR: a straight way down spends no step in vain",
                   (Series("log SNR", t[finite].numpy(), log_snr[finite].numpy()),), x, ends=ends),
-            Chart("β, the share of the signal's variance lost in each of T steps",
-                  (Series("β", t[inner].numpy(), beta[inner].numpy()),), x, ends=ends),
+            Chart("variance lost in each of T steps, β",
+                  (Series("β", t[inner].numpy(), beta[inner].numpy()),), x, log=True, ends=ends),
         )
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},

@@ -43,9 +43,10 @@ def offer_guidance(film: TraceView, conditional: Denoise, unconditional: Denoise
     asked = _Asked(film, conditional, unconditional)
     points = film.dataset.kind == "points"
     texts = {
-        "eps_c": ("ε̂ given the label", "the noise the model sees if it is told the label"),
-        "eps_u": ("ε̂ given none", "the noise the model sees if it is told no label"),
-        "guidance_delta": ("ε̂_{c} − ε̂_{u}", "what the label changes about the noise: guidance adds more of it"),
+        "eps_c": ("noise with label ε̂_{c}", "the noise the model sees if it is told the label"),
+        "eps_u": ("noise without ε̂_{u}", "the noise the model sees if it is told no label"),
+        "guidance_delta": ("label changes ε̂_{c} − ε̂_{u}",
+                           "what the label changes about the noise: guidance adds more of it"),
     }
     for key, (title, note) in texts.items():
         view = PULL[film.dataset.kind] if key == "guidance_delta" else NOISE_VIEW if points else 3.0
@@ -55,8 +56,9 @@ def offer_guidance(film: TraceView, conditional: Denoise, unconditional: Denoise
         _offer_fields(film, conditional, unconditional)
         if rows is not None and scale >= 0:
             scales = scale_at(scale, between, outside)
-            film.offer("tilted_density", "p · p(c|x)^{w}", "the tilted density, whose score guidance takes at this t, "
-                       "exact, over its maximum; p of the model shows what the walk makes of it",
+            film.offer("tilted_density", "sharpened p·p(c|x)^{w}",
+                       "the tilted density, whose score guidance takes at this t, exact, over its maximum; the density "
+                       "it learned shows what the walk makes of it",
                        lambda a, b: sharpened(film, rows, scales, a, b), kind="heat", range=(0.0, 1.0),
                        palette="magnitude", caption=scaled(film.scale, f"w = {scale:g} · p / max p"))
     film.more_bytes.append(lambda: asked.nbytes)
@@ -109,11 +111,11 @@ def _offer_fields(film: TraceView, conditional: Denoise, unconditional: Denoise)
     def field(denoise: Denoise, a: int, b: int) -> Tensor:
         return vector_field(denoise, film.frame_times(a, b), STATE_VIEW, lambda p: -p.eps, size[a:b])
 
-    film.offer("field_c", "−ε̂_{c} as field", "where the model wants to go if it is told the label and no more",
+    film.offer("field_c", "push with label −ε̂_{c}", "where the model wants to go if it is told the label and no more",
                lambda a, b: field(conditional, a, b), **arrows(2))
-    film.offer("field_u", "−ε̂_{u} as field", "where the model wants to go if it is told no label",
+    film.offer("field_u", "push without −ε̂_{u}", "where the model wants to go if it is told no label",
                lambda a, b: field(unconditional, a, b), **arrows(2, "ink"))
-    film.offer("guidance_field", "ε̂_{u} − ε̂_{c} as field", "what guidance adds: σ times the slope of log p(c|x), "
+    film.offer("guidance_field", "label adds ε̂_{u} − ε̂_{c}", "what guidance adds: σ times the slope of log p(c|x), "
                "the way to where the label is likelier",
                lambda a, b: field(conditional, a, b) - field(unconditional, a, b), **arrows(1))
 

@@ -67,7 +67,7 @@ def _offer_map(film: TraceView, denoise: Denoise) -> None:
         return rearrange(field, "f gy gx d -> f (gy gx) d")
 
     note = "where the map sends a square grid of states: to the mean at first, then along the data, at last to itself"
-    film.offer("weights", "x̂_{0} of a grid", note, sent, kind="points", range=(-STATE_VIEW, STATE_VIEW),
+    film.offer("weights", "clean guess x̂_{0} of a grid", note, sent, kind="points", range=(-STATE_VIEW, STATE_VIEW),
                palette="accent", backdrop=film.dataset.x0.numpy())
 
 

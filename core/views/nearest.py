@@ -12,7 +12,7 @@ from ..data.datasets import Dataset
 from ..metrics.distances import Estimate, nearest_rows
 from ..metrics.memorization import COPY, LEVEL, distinct, memorization_rate
 from ..scene import Chart, Series
-from .base import DATA_VIEW, pictures
+from .base import STATE_VIEW, pictures
 from .trace import TraceView
 
 
@@ -61,7 +61,7 @@ def offer_nearest(film: TraceView, dataset: Dataset | None = None) -> None:
 
     look = dict(kind="images", range=(-1.0, 1.0), palette="data")
     if points:
-        look = dict(kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="ink", backdrop=dataset.x0.numpy())
+        look = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink", backdrop=dataset.x0.numpy())
     what = "row" if points else "picture"
     film.offer("nearest", f"nearest training {what}",
                f"the training {what} nearest to each guess x̂0: to which one a sample goes, and since when",

@@ -10,7 +10,7 @@ from ..prediction import Denoise
 from ..probes.noise_error import NoiseError
 from ..scene import Chart, Scene, Series
 from .base import (
-    DATA_VIEW, NOISE_VIEW, STATE_VIEW, View, over, pictures, scaled, signed_pictures, state_scale, vector_field,
+    NOISE_VIEW, STATE_VIEW, View, over, pictures, scaled, signed_pictures, state_scale, vector_field,
 )
 
 
@@ -90,24 +90,28 @@ class NoiseErrorView(View):
 
         row = lambda name: lambda a, b: self.rows(name, a, b)  # noqa: E731
         self.default = ("eps", "eps_hat", "score", "score_exact", "score_error")
-        self.offer("x_t", "x_{t}", "the noised data the model is given", self._state, kind="points",
+        self.offer("x_t", "noisy points x_{t}", "the noised data the model is given", self._state, kind="points",
                    range=(-STATE_VIEW, STATE_VIEW), palette="ink", caption=scaled(self.scale, view=STATE_VIEW),
                    holds="samples")
-        self.offer("eps", "ε true", "the noise that was really added", lambda a, b: self._true["eps"][None], still=True,
+        self.offer("eps", "true noise ε", "the noise that was really added",
+                   lambda a, b: self._true["eps"][None], still=True,
                    palette="ink", **noise)
-        self.offer("eps_hat", "ε̂ predicted", "the noise the model sees", row("eps"), palette="accent", **noise)
-        self.offer("error", "ε̂ − ε", "predicted less true noise, for each point", self._error("eps", None), **small)
-        self.offer("x0", "x̂_{0}", "the model's guess of the data", row("x0"), kind="points",
-                   range=(-DATA_VIEW, DATA_VIEW), palette="accent", holds="samples")
-        self.offer("score", "σ·score learned", "−ε̂, at every place of the plane: the score ∇log p_t times σ_t",
+        self.offer("eps_hat", "guessed noise ε̂", "the noise the model sees", row("eps"), palette="accent", **noise)
+        self.offer("error", "error ε̂ − ε", "predicted less true noise, for each point",
+                   self._error("eps", None), **small)
+        self.offer("x0", "clean guess x̂_{0}", "the model's guess of the data", row("x0"), kind="points",
+                   range=(-STATE_VIEW, STATE_VIEW), palette="accent", holds="samples")
+        self.offer("score", "learned σ·score", "−ε̂, at every place of the plane: the score ∇log p_t times σ_t",
                    lambda a, b: field(a, b, self.denoise, lambda p: -p.eps), palette="accent", **score)
-        self.offer("score_exact", "σ·score true", "the same from the exact denoiser: the true score",
+        self.offer("score_exact", "true σ·score", "the same from the exact denoiser: the true score",
                    lambda a, b: field(a, b, self.exact, lambda p: -p.eps), palette="ink", **score)
         self.offer("score_error", "learned − true", "the difference of the two fields", field_error, palette="accent",
                    scale=0.5, caption=scaled(self.scale, "a cell = 0.5"), **arrows)
-        self.offer("eps_exact", "ε exact", "the best guess of the noise that any model can make", row("eps_exact"),
+        self.offer("eps_exact", "best guess ε exact", "the best guess of the noise that any model can make",
+                   row("eps_exact"),
                    palette="ink", **noise)
-        self.offer("excess", "ε̂ − ε exact", "what the model could still learn", self._error("eps", "eps_exact"),
+        self.offer("excess", "left to learn ε̂ − ε exact", "what the model could still learn",
+                   self._error("eps", "eps_exact"),
                    **small)
 
     def _offer_pictures(self):
@@ -117,21 +121,23 @@ class NoiseErrorView(View):
         self.default = ("x_t", "eps", "eps_hat", "error", "x0")
         shown = lambda name: lambda a, b: pictures(self.rows(name, a, b))  # noqa: E731
         signed = lambda name: lambda a, b: signed_pictures(self.rows(name, a, b))  # noqa: E731
-        self.offer("x_t", "x_{t}", "the noised data the model is given", lambda a, b: pictures(self._state(a, b)),
+        self.offer("x_t", "noisy pictures x_{t}", "the noised data the model is given",
+                   lambda a, b: pictures(self._state(a, b)),
                    caption=scaled(self.scale), holds="samples", **state)
-        self.offer("eps", "ε true", "the noise that was really added",
+        self.offer("eps", "true noise ε", "the noise that was really added",
                    lambda a, b: signed_pictures(self._true["eps"][None]), still=True, **noise)
-        self.offer("eps_hat", "ε̂ predicted", "the noise the model sees", signed("eps"), **noise)
-        self.offer("error", "ε̂ − ε", "predicted less true noise: where the picture is ambiguous",
+        self.offer("eps_hat", "guessed noise ε̂", "the noise the model sees", signed("eps"), **noise)
+        self.offer("error", "error ε̂ − ε", "predicted less true noise: where the picture is ambiguous",
                    lambda a, b: signed_pictures(self._error("eps", None)(a, b)), **small)
-        self.offer("x0", "x̂_{0}", "the model's guess of the data", shown("x0"), holds="samples", **state)
-        self.offer("data", "x_{0}", "the data", lambda a, b: pictures(self._true["x0"][None]), still=True,
+        self.offer("x0", "clean guess x̂_{0}", "the model's guess of the data", shown("x0"), holds="samples", **state)
+        self.offer("data", "clean data x_{0}", "the data", lambda a, b: pictures(self._true["x0"][None]), still=True,
                    holds="places", **state)
-        self.offer("eps_exact", "ε exact", "the best guess that knows the training set by heart", signed("eps_exact"),
+        self.offer("eps_exact", "best guess ε exact", "the best guess that knows the training set by heart",
+                   signed("eps_exact"),
                    **noise)
-        self.offer("excess", "ε̂ − ε exact", "the model less the exact denoiser of its training set",
+        self.offer("excess", "left to learn ε̂ − ε exact", "the model less the exact denoiser of its training set",
                    lambda a, b: signed_pictures(self._error("eps", "eps_exact")(a, b)), **small)
-        self.offer("x0_exact", "x̂_{0} exact", "the exact denoiser's guess: a mean of training pictures",
+        self.offer("x0_exact", "best clean guess x̂_{0}", "the exact denoiser's guess: a mean of training pictures",
                    shown("x0_exact"), **state)
 
     def shell(self, first: int, end: int) -> Scene:
@@ -145,15 +151,15 @@ class NoiseErrorView(View):
         cursor, x = self.times.numpy(), t.numpy()
         ends = ("t=1 noise", "t=0 data")
         charts = (
-            Chart("error of the noise over t: mean (ε̂ − ε)²",
+            Chart("error of the guessed noise, mean (ε̂ − ε)²: good is on the dashed floor",
                   (Series("exact denoiser", x, figures["floor"], style="dashed", palette="ink"),
                    Series("model", x, figures["mse"])),
                   cursor, ends=ends, flip=True),
-            Chart("cosine between ε̂ and ε",
+            Chart("cosine between guessed and true noise: good is on the dashed line",
                   (Series("exact denoiser", x, figures["exact_cosine"], style="dashed", palette="ink"),
                    Series("model", x, figures["cosine"])),
                   cursor, ends=ends, flip=True),
-            Chart("what is left to learn: mean (ε̂ − ε exact)²",
+            Chart("what is left to learn, mean (ε̂ − ε exact)²: lower is better",
                   (Series("excess", x, figures["excess"]),), cursor, log=True, ends=ends, flip=True),
         )
         return Scene(

@@ -125,33 +125,35 @@ class TraceView(View):
         field = lambda denoise, of: lambda a, b: vector_field(  # noqa: E731
             denoise, self.frame_times(a, b), STATE_VIEW, of, at[a:b])
         self.default = ("x_t", "x0", "field", "paths")
-        self.offer("x_t", "x_{t}", "the state", self.state, palette="ink", holds="samples", **state)
-        self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t",
+        self.offer("x_t", "noisy points x_{t}", "where the samples stand at this step",
+                   self.state, palette="ink", holds="samples", **state)
+        self.offer("x0", "clean guess x̂_{0}", "what the model takes the data to be, from the noisy ones at this t",
                    lambda a, b: self.quantity("x0", a, b),
-                   kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent", holds="samples")
-        self.offer("field", "−ε̂ as field", "where the model wants to go: −ε̂ = σ·score, at this t, everywhere",
+                   kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="accent", holds="samples")
+        self.offer("field", "where it pushes −ε̂", "where the model wants to go: −ε̂ = σ·score, at this t, everywhere",
                    field(self.denoise, lambda p: -p.eps), **arrows)
         self.offer("paths", "paths", "the way of some of the points", lambda a, b: self.state(a, b)[:, :PATHS],
                    kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
                    caption=scaled(self.scale, f"{PATHS} at most"), holds="places")
-        self.offer("density", "p_{t}", "the density the forward process has at this t, exact, over its maximum",
+        self.offer("density", "density p_{t}", "the density the forward process has at this t, exact, over its maximum",
                    self._density, kind="heat", range=(0.0, 1.0), palette="magnitude",
                    caption=scaled(self.scale, "p / max p"))
-        self.offer("p_model", "p of the model",
+        self.offer("p_model", "density it learned",
                    "the density that the model's probability flow gives the data: "
                    "no samples, one ODE a cell", self._model_density, still=True,
                    kind="heat", range=(0.0, 1.0), palette="magnitude", caption=f"p / its {100 * PEAK:g} % quantile")
-        self.offer("eps", "ε̂", "the noise the model sees in each point",
+        self.offer("eps", "guessed noise ε̂", "the noise the model sees in each point",
                    lambda a, b: self.quantity("eps", a, b), **noise)
-        self.offer("removed", "x_{t} − mean", "what this step took away from each point", self.removed,
+        self.offer("removed", "removed x_{t} − mean", "what this step took away from each point", self.removed,
                    kind="points", range=(-self._removed_view, self._removed_view), palette="ink",
                    caption=scaled(self.scale, view=self._removed_view))
-        self.offer("added", "std · z", "the fresh noise this step added to each point", self.added,
+        self.offer("added", "noise put back std · z", "the fresh noise this step added to each point", self.added,
                    kind="points", range=(-self._added_view, self._added_view), palette="ink",
                    caption=scaled(self.scale, view=self._added_view))
-        self.offer("error", "ε̂ − ε exact", "the model's noise less the exact denoiser's, for each point", self.error,
+        self.offer("error", "error ε̂ − ε exact", "the model's noise less the exact denoiser's, for each point",
+                   self.error,
                    kind="points", range=(-1.0, 1.0), palette="accent")
-        self.offer("field_exact", "−ε exact as field", "the true score, times σ: what a perfect model would say",
+        self.offer("field_exact", "best push −ε exact", "the true score, times σ: what a perfect model would say",
                    field(lambda x, t: self.exact(x, t), lambda p: -p.eps), **arrows)
 
     def _any(self) -> torch.Tensor:
@@ -171,19 +173,20 @@ class TraceView(View):
         state = dict(kind="images", range=(-1.0, 1.0), palette="data")
         signed = dict(kind="images", palette="signed")
         self.default = ("x_t", "x0", "eps")
-        self.offer("x_t", "x_{t}", "the state", lambda a, b: pictures(self.state(a, b)),
+        self.offer("x_t", "noisy pictures x_{t}", "what the samples are at this step",
+                   lambda a, b: pictures(self.state(a, b)),
                    caption=scaled(self.scale), holds="samples", **state)
-        self.offer("x0", "x̂_{0}", "the model's guess of the data, from the state at this t",
+        self.offer("x0", "clean guess x̂_{0}", "what the model takes the data to be, from the noisy ones at this t",
                    lambda a, b: pictures(self.quantity("x0", a, b)), holds="samples", **state)
-        self.offer("eps", "ε̂", "the noise the model sees in the state",
+        self.offer("eps", "guessed noise ε̂", "the noise the model sees in each picture",
                    lambda a, b: signed_pictures(self.quantity("eps", a, b)), range=(-3.0, 3.0), **signed)
-        self.offer("removed", "x_{t} − mean", "what this step took away",
+        self.offer("removed", "removed x_{t} − mean", "what this step took away",
                    lambda a, b: signed_pictures(self.removed(a, b)), range=(-self._removed_view, self._removed_view),
                    caption=scaled(self.scale, view=self._removed_view), **signed)
-        self.offer("added", "std · z", "the fresh noise this step added",
+        self.offer("added", "noise put back std · z", "the fresh noise this step added",
                    lambda a, b: signed_pictures(self.added(a, b)), range=(-self._added_view, self._added_view),
                    caption=scaled(self.scale, view=self._added_view), **signed)
-        self.offer("error", "ε̂ − ε exact", "the model's noise less the exact denoiser's",
+        self.offer("error", "error ε̂ − ε exact", "the model's noise less the exact denoiser's",
                    lambda a, b: signed_pictures(self.error(a, b)), range=(-1.0, 1.0), **signed)
 
     def band(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -237,14 +240,14 @@ class TraceView(View):
         t, ratio, error = self.band()
         cursor = torch.cat([self.kept, self.times[-1:]]).numpy()
         ends = ("t=1 noise", "t=0 data")
-        band = Chart("is the walk where the forward process would be? std of x_t, walk over theory",
-                     (Series("±2 s.e.", t, 1 + error, style="band", low=1 - error), Series("walk / theory", t, ratio)),
+        band = Chart("spread over what theory says: good is inside the band",
+                     (Series("expected", t, 1 + error, style="band", low=1 - error), Series("this walk", t, ratio)),
                      cursor, ends=ends, flip=True)
         more = tuple(chart for made in self.more_charts for chart in made())
         if not self.finished:
             return band, *more
         x0, final = self.trace["x0"], self.trace.final
         away = (x0 - final).flatten(1).square().mean(1).sqrt().numpy()
-        settle = Chart("how far is the guess x̂₀ from where it ends? root mean square",
-                       (Series("x̂₀ − end", t[: len(away)], away),), cursor, ends=ends, flip=True)
+        settle = Chart("how far is the clean guess x̂₀ from where it ends?",
+                       (Series("distance", t[: len(away)], away),), cursor, ends=ends, flip=True)
         return band, settle, *more

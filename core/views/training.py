@@ -90,12 +90,12 @@ class TrainingView(View):
                    "the same noise, denoised by the network (averaged weights) at this training step",
                    lambda a, b: shown(torch.stack([p.samples for p in self.previews[a:b]])), holds="samples", **look,
                    **accent)
-        self.offer("guess", f"x̂_{{0}} at t={LOOK_AT}",
+        self.offer("guess", f"clean guess x̂_{{0}}, t={LOOK_AT}",
                    f"its one-step guess of the data from data noised to t = {LOOK_AT}",
                    lambda a, b: shown(torch.stack([p.guess for p in self.previews[a:b]])), holds="samples", **look,
                    **accent)
         if points:
-            self.offer("field", f"−ε̂ at t={LOOK_AT}",
+            self.offer("field", f"where it pushes −ε̂, t={LOOK_AT}",
                        "the score field (times σ) as the network sees it at this training step",
                        lambda a, b: torch.stack([p.field for p in self.previews[a:b]]),
                        kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent", scale=2.0, caption="a cell = 2",
@@ -152,14 +152,14 @@ class TrainingView(View):
             return ()
         x, raw = thin(losses, CURVE_POINTS)
         cursor = np.array(self.moments, float)
-        loss = Chart("loss, raw and smoothed",
+        loss = Chart("loss: while it falls, something is learned",
                      (Series("raw", x, raw, style="faint"), Series("smoothed", x, thin(smoothed, CURVE_POINTS)[1])),
                      cursor, log=True, ends=("step 0", f"{len(losses):,}"))
         t, floor = (a.numpy() for a in self.floor)
         bucket_t, bucket = self.progress.bucket_t.numpy(), self.progress.bucket_mse.numpy()
         seen = np.isfinite(bucket)
-        by_t = Chart("loss by timestep, mean (ε̂ − ε)², over what cannot be learned",
-                     (Series("exact denoiser: the floor", t, floor, style="dashed", palette="ink"),
+        by_t = Chart("loss by timestep, mean (ε̂ − ε)²: done where it lies on the dashed floor",
+                     (Series("floor", t, floor, style="dashed", palette="ink"),
                       Series("network", bucket_t[seen], bucket[seen])),
                      ends=("t=0 data", "t=1 noise"))
         return (loss, by_t) if len(losses) > 1 else (by_t,)
@@ -180,16 +180,16 @@ class ClocksView(View):
         points = dataset.kind == "points"
         if points:
             state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), palette="ink")
-            guess = dict(kind="points", range=(-DATA_VIEW, DATA_VIEW), palette="accent")
+            guess = state | dict(palette="accent")
         else:
             state = guess = dict(kind="images", range=(-1.0, 1.0), palette="data")
         caption = scaled(self.scale, view=STATE_VIEW if points else 1.0)
         for step in traces:
-            self.offer(f"step{step}", f"x_{{t}}, step {step:,}",
+            self.offer(f"step{step}", f"noisy x_{{t}}, step {step:,}",
                        f"the state, denoised by the network after {step:,} training steps",
                        self._rows(step, "x_t"), caption=caption, holds="samples", **state)
         for step in traces:
-            self.offer(f"guess{step}", f"x̂_{{0}}, step {step:,}",
+            self.offer(f"guess{step}", f"guess x̂_{{0}}, step {step:,}",
                        f"the guess of the data after {step:,} training steps", self._rows(step, "x0"),
                        holds="places", **guess)
 

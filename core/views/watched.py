@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..scene import Chart, Scene
-from .base import DATA_VIEW, NOISE_VIEW, PATHS, STATE_VIEW, View
+from .base import NOISE_VIEW, PATHS, STATE_VIEW, View
 
 #: Frames that are shown at most; of longer walks every k-th step is.
 MOST_FRAMES = 1001
@@ -111,15 +111,16 @@ class WatchedView(View):
         view = STATE_VIEW * max(1.0, self.data_range)
         state = dict(kind="points", range=(-view, view), palette="ink", caption=f"±{view:.2g}{self._by}")
         self._state = dict(state, palette="accent")
-        self.offer("x_t", "x_{t}", "the state, as the program had it", self.states, **state)
-        guess = DATA_VIEW * self.data_range
+        self.offer("x_t", "noisy points x_{t}", "the state, as the program had it", self.states, **state)
+        guess = view
         if self.walk.x0 is not None:
-            self.offer("x0", "x̂_{0}", "the guess of the data that the output means",
+            self.offer("x0", "clean guess x̂_{0}", "the guess of the data that the output means",
                        lambda a, b: self.said(self.walk.x0, a, b), kind="points", range=(-guess, guess),
                        palette="accent")
         noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="accent")
         if self.walk.eps is not None:
-            self.offer("eps", "ε̂", "the noise that the output means", lambda a, b: self.said(self.walk.eps, a, b),
+            self.offer("eps", "guessed noise ε̂", "the noise that the output means",
+                       lambda a, b: self.said(self.walk.eps, a, b),
                        **noise)
         self.offer("output", "output", "what the network said, as it said it",
                    lambda a, b: self.said(self.walk.output, a, b), **noise)
@@ -132,13 +133,13 @@ class WatchedView(View):
         state = dict(kind="images", range=(-size, size), caption=f"±{size:.2g}{self._by}")
         signed = dict(kind="images", palette="signed", range=(-3.0, 3.0))
         self._state = state
-        self.offer("x_t", "x_{t}", "the state, as the program had it",
+        self.offer("x_t", "noisy pictures x_{t}", "the state, as the program had it",
                    lambda a, b: _pictures(self.states(a, b)), **state)
         if self.walk.x0 is not None:
-            self.offer("x0", "x̂_{0}", "the guess of the data that the output means",
+            self.offer("x0", "clean guess x̂_{0}", "the guess of the data that the output means",
                        lambda a, b: _pictures(self.said(self.walk.x0, a, b)), kind="images", range=(-size, size))
         if self.walk.eps is not None:
-            self.offer("eps", "ε̂", "the noise that the output means",
+            self.offer("eps", "guessed noise ε̂", "the noise that the output means",
                        lambda a, b: _signed(self.said(self.walk.eps, a, b)), **signed)
         self.offer("output", "output", "what the network said, as it said it; the mean of its channels",
                    lambda a, b: _signed(self.said(self.walk.output, a, b)), **signed)
@@ -148,11 +149,12 @@ class WatchedView(View):
         """Samples of another shape: a row each, side by side their first numbers."""
         look = dict(kind="heat", palette="signed", range=(-3.0, 3.0), caption="a row a sample")
         self._state = look
-        self.offer("x_t", "x_{t}", "the state: a row a sample, of at most 64 its first 64 numbers",
+        self.offer("x_t", "noisy rows x_{t}", "the state: a row a sample, of at most 64 its first 64 numbers",
                    lambda a, b: _rows(self.states(a, b)), **look)
-        for key, title, note, values in (("x0", "x̂_{0}", "the guess of the data that the output means", self.walk.x0),
-                                         ("eps", "ε̂", "the noise that the output means", self.walk.eps),
-                                         ("output", "output", "what the network said", self.walk.output)):
+        for key, title, note, values in (
+                ("x0", "clean guess x̂_{0}", "the guess of the data that the output means", self.walk.x0),
+                ("eps", "guessed noise ε̂", "the noise that the output means", self.walk.eps),
+                ("output", "output", "what the network said", self.walk.output)):
             if values is not None:
                 self.offer(key, title, note, lambda a, b, v=values: _rows(self.said(v, a, b)), **look)
         self.default = tuple(key for key in ("x_t", "x0", "eps") if key in self.offers)

@@ -1,6 +1,7 @@
 // @ts-check
 // What stands around the stages and is Gradio's own: tooltips, the buttons of the bar, keys on sliders.
 
+import { followHash, openGlossary } from '../../core/drawing/stage/words.js';
 import { copy } from './frame.js';
 import { pressed } from './greeting.js';
 
@@ -21,6 +22,8 @@ export function decorate(tips) {
     }
   };
   add();
+  followHash();
+  addEventListener('hashchange', followHash);
   new MutationObserver(add).observe(document.body, { childList: true, subtree: true });
   new MutationObserver(add).observe(document.body, { attributeFilter: ['class'] }); // ready
 }
@@ -38,6 +41,7 @@ document.addEventListener('click', event => {
   if (!button || pressed(button, event)) return;
   if (button.dataset.ns === 'theme') theme();
   if (button.dataset.ns === 'copy') copy(button);
+  if (button.dataset.ns === 'glossary') openGlossary();
   if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
 });
 

@@ -34,6 +34,25 @@ def test_the_greeting_says_what_this_is_and_its_ways_in_are_one_press_away(page)
     page.wait_for_function("location.search.includes('data=own')")
 
 
+def test_a_symbol_answers_a_pointer_the_focus_and_a_tap_and_the_glossary_is_a_link_away(page):
+    said = page.locator(".ns-answer-box")
+    page.hover("#stage-denoise .ns-panel[data-key=x0] .ns-panel-title")
+    said.filter(has_text="what the model takes the data to be").wait_for()
+    page.mouse.move(5, 5)
+    said.wait_for(state="detached")
+    page.click("#stage-denoise .ns-formula .ns-term:has-text('ε')")
+    said.filter(has_text="guessed noise").wait_for()
+    page.keyboard.press("Escape")
+    said.wait_for(state="detached")
+    page.keyboard.press("Shift+Tab")  # to the symbol before it
+    said.filter(has_text="noise put back").wait_for()
+    page.keyboard.press("Escape")
+    page.evaluate("location.hash = '#word-eta'")
+    page.locator("dialog.ns-glossary[open] #word-eta").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_function("location.hash === '' && !document.querySelector('.ns-glossary')")
+
+
 def test_a_way_in_goes_there_without_opening_the_page_anew_and_back_leads_out_of_it(page):
     page.evaluate("window.same = true")
     page.click(".ns-way:has-text('Learn')")

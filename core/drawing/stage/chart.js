@@ -4,8 +4,9 @@
 import { fit, make } from './dom.js';
 import { short } from './format.js';
 import { lookNow, onTheme } from './look.js';
-import { plain, rich } from './markup.js';
+import { plain } from './markup.js';
 import { LINE, decades, extent, finite, linear, span, spread } from './scale.js';
+import { explain } from './words.js';
 
 const FONT = '11px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 
@@ -302,7 +303,7 @@ export const chartCard = seek => {
   const view = new ChartView(body, seek);
   return {
     card, view,
-    update(chart, cursor) { rich(title, chart.title); view.update(chart, cursor); },
+    update(chart, cursor) { explain(title, chart.title); view.update(chart, cursor); },
     remove() { view.remove(); card.remove(); },
   };
 };

@@ -32,17 +32,20 @@ function letters(text) {
   });
 }
 
+/** What a text is on the page. */
+export const nodes = text => runs(text).flatMap(({ text: word, level }) => {
+  if (level === 0) return letters(word);
+  const part = document.createElement(level < 0 ? 'sub' : 'sup');
+  part.append(...letters(word));
+  return [part];
+});
+
 const written = new WeakMap();
 
 export function rich(node, text) {
   if (written.get(node) === text) return;
   written.set(node, text);
-  node.replaceChildren(...runs(text).flatMap(({ text: word, level }) => {
-    if (level === 0) return letters(word);
-    const part = document.createElement(level < 0 ? 'sub' : 'sup');
-    part.append(...letters(word));
-    return part;
-  }));
+  node.replaceChildren(...nodes(text));
 }
 
 export const plain = text => runs(text).map(r => (r.level < 0 ? '_' : r.level > 0 ? '^' : '') + r.text).join('');

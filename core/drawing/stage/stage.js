@@ -10,6 +10,7 @@ import { lookNow, onTheme } from './look.js';
 import { plain, rich } from './markup.js';
 import { Transport } from './transport.js';
 import { View } from './view.js';
+import { answers, explain } from './words.js';
 
 const MOST = 6; // panels at once
 /** @type {Set<Stage>} */
@@ -276,7 +277,7 @@ export class Stage {
       const { title, note } = names.get(key);
       rich(chip, title);
       const full = on.size >= MOST && !on.has(key);
-      chip.title = full ? `${note} (${MOST} panels are the most: switch one off)` : note || '';
+      answers(chip, title, full ? `${note} (${MOST} panels are the most: switch one off)` : note || '');
       chip.setAttribute('aria-pressed', String(on.has(key)));
       chip.classList.toggle('ns-pending', this.pending.has(key) && !on.has(key));
       chip.dataset.key = key;
@@ -357,7 +358,7 @@ export class Stage {
     if (this.worded === `${film.id}|${film.version}|${frame}`) return;
     this.worded = `${film.id}|${film.version}|${frame}`;
     rich(this.sentence, film.text(film.sentence, frame));
-    rich(this.formula, film.formula);
+    explain(this.formula, film.formula, true);
     film.figures.forEach((template, i) => {
       if (!this.figures.children[i]) this.figures.append(make('p'));
       rich(this.figures.children[i], film.text(template, frame));

@@ -4,12 +4,13 @@
 import { fit, make } from './dom.js';
 import { plain, rich } from './markup.js';
 import { painter } from './painter.js';
+import { answers } from './words.js';
 
 const range = ([lo, hi], palette) => (palette === 'signed' ? `±${trim(hi)}` : `[${trim(lo)}, ${trim(hi)}]`);
 const trim = value => String(Number(value.toPrecision(3))).replace('-', '−');
 
 export class View {
-  title = make('span', 'ns-panel-title');
+  title = make('span', 'ns-panel-title', { tabindex: 0, role: 'button' });
   caption = make('span', 'ns-panel-caption');
   pointer = null; // where it is over the canvas
   drawn = ''; // what the canvas shows
@@ -60,7 +61,7 @@ export class View {
   say() {
     const { panel } = this;
     rich(this.title, panel.title);
-    this.title.title = panel.note;
+    answers(this.title, panel.title, panel.note);
     this.canvas.setAttribute('aria-label', `${plain(panel.title)}: ${panel.note}`);
     const found = this.probe();
     rich(this.caption, found ? found.text : panel.caption || range(panel.range, panel.palette));
