@@ -12,6 +12,7 @@ import gradio as gr
 
 from core.data.datasets import Dataset
 from core.data.readers import kind_of
+from core.lessons.lesson import lessons
 from core.recipe.models import USUAL, walked_as
 from core.recipe.recipe import DEFAULTS, HELP, OWN, Recipe
 from core.runs.resolve import dataset_of, model_choices
@@ -31,13 +32,13 @@ from dashboard.sidebar.picker import items_with
 from dashboard.sidebar.words import uses, words
 from dashboard.stage import Stage
 from dashboard.stage.stream import SceneStream
-from dashboard.tabs import compare, debug, denoise, forward, lens, train
+from dashboard.tabs import compare, debug, denoise, forward, learn, lens, train
 from dashboard.tabs.stages import QUIET, recipe_from, wire_stage
 
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
 LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare, "debug": debug}
-TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens", "compare": "Compare",
-          "debug": "Debug"}
+TITLES = {"learn": "Learn", "forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens",
+          "compare": "Compare", "debug": "Debug"}
 #: Every change gets a number where it happens: the first input of what answers it, with the number of the last answer
 #: that the page has heard. Answers can overtake each other.
 NUMBERED = "(_, ...rest) => [Noisescope.next(), ...rest]"
@@ -88,7 +89,8 @@ def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
 
 def page_head() -> str:
     """`head` with the names of the tabs and a tooltip for every control."""
-    return head(TITLES, {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS})
+    tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
+    return head(TITLES, tips, learn.catalogue(lessons()))
 
 
 def build(app: AppState) -> gr.Blocks:
@@ -104,17 +106,21 @@ def build(app: AppState) -> gr.Blocks:
                 own = build_own(controls)
             with gr.Column(elem_id="main", min_width=0):
                 gr.HTML(greeting(), padding=False, elem_id="greeting", elem_classes=["ns-for-denoise"])
+                strip = learn.Strip(padding=False, elem_id="lesson")
                 with gr.Tabs(selected="denoise", elem_id="tabs") as tabs:
                     stages, tab_items = {}, {}
                     for name, title in TITLES.items():
                         with gr.Tab(title, id=name) as tab_items[name]:
-                            if name in LOOKS:
+                            if name == "learn":
+                                learn.index()
+                            elif name in LOOKS:
                                 first = {"value": {**app.greeting.value(done=True), "greeting": True}}
                                 stages[name] = LOOKS[name].stage(**first if name == "denoise" else {})
                             else:
                                 training = train.layout(controls)
         expose(app)
         _wire(app, page, controls, token, current, told, tabs, tab_items, stages, training, own)
+        learn.wire(app, strip, token)
     return page
 
 
@@ -165,6 +171,8 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
         yield {**settings, current: tab, told: tell(recipe, visitor, number)}
         if not force and _is_shown(visitor, session, tab, recipe):
             return
+        if tab == "learn":
+            return
         if tab in LOOKS:
             for value in debug.shown_by(app, tab, LOOKS[tab], recipe, visitor, session):
                 yield {stages[tab]: value}
@@ -198,7 +206,7 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
 
     def on_restore(number: list, token: str, request: gr.Request, event: gr.EventData, *values) -> Iterator[dict]:
         """Back or Forward of the browser: the recipe of that address."""
-        recipe, _ = Recipe.from_query(str(event._data.get("query", "")))
+        recipe, _ = learn.opened(str(event._data.get("query", "")))
 
         def plan(visitor: Visitor, _: Sequence) -> tuple[Recipe, dict]:
             there, _ = fit(recipe, visitor)
@@ -403,7 +411,7 @@ def _wire_arrival(app: AppState, page: gr.Blocks, controls: Controls, token, cur
             raise user_error(busy) from None
         visitor = app.visitor(mine, request.session_hash)
         train.find_again(app, visitor, request.session_hash)
-        recipe, complaints = Recipe.from_query(request.query_params)
+        recipe, complaints = learn.opened(request.query_params)
         recipe, more = fit(recipe, visitor)
         for complaint in complaints + more:
             gr.Warning(complaint)

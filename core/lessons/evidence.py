@@ -23,7 +23,7 @@ from ..recipe.values import Choice, Real, Whole
 from ..runs.baseline import BaselineTraining
 from ..runs.brought import Brought
 from ..runs.comparison import compare
-from ..runs.examine import examine
+from ..runs.examine import case_of, examine, fixed, run_case
 from ..runs.interventions import with_interventions
 from ..runs.resolve import ResolvedRun, resolve
 from ..runs.trainings import Training
@@ -113,6 +113,10 @@ def view_of(recipe: Recipe, brought: Brought | None = None) -> View:
         deque(training.run(), maxlen=0)
         training.progress(training.trainer.seconds)
         return training.film
+    if recipe.tab == "debug" and (case := case_of(recipe)):
+        wanted = [case, fixed(case)] if recipe.against == "fixed" else [case]
+        runs = [deque(run_case(each, recipe.seed), maxlen=1)[0].run for each in wanted]
+        return deque(examine(recipe, brought, *runs), maxlen=1)[0]
     growing = {"denoise": denoise, "compare": compare, "lens": lens, "debug": examine}[recipe.tab]
     return deque(growing(recipe, brought), maxlen=1)[0]
 

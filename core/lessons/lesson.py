@@ -297,6 +297,8 @@ class _Reader:
             recipe, complaints = Recipe.from_query(query)
         if complaints:
             raise self.wrong(line, f"the recipe does not open unchanged: {'; '.join(complaints)}")
+        if recipe.tab == "learn":
+            raise self.wrong(line, "a recipe of a lesson says a tab that has a stage")
         if recipe.data == "own" or recipe.model == "mine":
             raise self.wrong(line, "a recipe of a lesson cannot need data or a model of somebody's own")
         return recipe

@@ -11,8 +11,11 @@ import { understood } from '../sidebar/own.js';
 import { pad } from '../sidebar/pad.js';
 import { picker } from '../sidebar/picker.js';
 import { variants } from '../sidebar/variants.js';
+import { again } from './address.js';
 import { next, pageState } from './changes.js';
 import { greet } from './greeting.js';
+import { index, strip } from './lesson.js';
+import { teach } from './lessons.js';
 import { decorate } from './shell.js';
 import { seen, stageOf, watchTabs } from './tabs.js';
 
@@ -21,14 +24,17 @@ import { seen, stageOf, watchTabs } from './tabs.js';
  * @param {object} page.tables colours of both themes
  * @param {Record<string, string>} page.tips tooltips by id
  * @param {Record<string, string>} page.titles of tabs by name
+ * @param {import('./lessons.js').Lesson[]} page.lessons
  * @param {string} page.space "user/name" where it is a Space on Hugging Face, else ""
  */
-export function begin({ tables, tips, titles, space }) {
+export function begin({ tables, tips, titles, lessons, space }) {
   dress(tables);
+  teach(lessons);
+  again();
   onSpace(space);
   greet();
   decorate(tips);
   watchTabs(titles);
 }
 
-export { knots, next, onSpace, pad, pageState, picker, seen, stage, stageOf, understood, variants };
+export { index, knots, next, onSpace, pad, pageState, picker, seen, stage, stageOf, strip, understood, variants };

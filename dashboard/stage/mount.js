@@ -3,6 +3,7 @@
 
 import { Stage, compareAll } from '../../core/drawing/stage/stage.js';
 import { linked } from '../page/address.js';
+import { holding } from '../page/lessons.js';
 import { known } from '../page/tabs.js';
 import { Exporter } from './exporter.js';
 
@@ -37,7 +38,8 @@ export function stage(element, options, { props, trigger, watch, events }) {
   });
   element.noisescope = own.handle;
   // A page opens with a film for everyone; one that a link asks something else of waits for that.
-  const load = () => own.load(props.value && props.value.greeting && linked ? null : props.value);
+  // What is to be guessed is not played yet.
+  const load = () => own.load(!props.value || props.value.greeting && linked ? null : holding(props.value));
   own.compare(recipe);
   watch('value', load);
   watch('export_state', () => exporter.state(props.export_state));

@@ -429,8 +429,15 @@ export class Stage {
       get chosen() { return stage.chosen || stage.keys; },
       get sample() { return stage.sample; },
       seek: frame => transport.seek(frame),
+      get done() { return Boolean(stage.film && stage.value.done !== false && stage.film.ready === stage.film.total); },
       pause: () => transport.pause(),
-      play: () => { transport.pause(); transport.go(0); transport.play(); },
+      play: () => {
+        Object.assign(transport, { held: false });
+        transport.pause();
+        transport.go(stage.value && stage.value.follow ? transport.ready - 1 : 0);
+        if (!stage.value || !stage.value.follow) transport.play();
+      },
+      hold: frame => { transport.pause(); transport.held = true; transport.go(frame); },
       paint: frame => { transport.go(frame); stage.paint(); return stage.took; },
     };
   }
