@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What looks at the page's scripts comes from npm: `make lint` needs it, `make test` uses it where it is.
 NPM := $(shell command -v npm 2>/dev/null)
 
-.PHONY: app test sweep lint bench clean
+.PHONY: app test sweep lint lessons bench clean
 
 app: $(VENV)/app
 	$(BIN)/python app.py --open
@@ -25,6 +25,10 @@ sweep: $(VENV)/dev
 	done; done
 	(while :; do :; done) & one=$$!; (while :; do :; done) & two=$$!; trap "kill $$one $$two" EXIT; \
 	for turn in 1 2 3; do NOISESCOPE_THROTTLE=6 $(BIN)/python -m pytest -q tests/browser || exit 1; done
+
+# What every lesson claims, measured with several seeds, and each taken to its end in a browser.
+lessons: $(VENV)/dev
+	NOISESCOPE_LESSONS=all $(BIN)/python -m pytest -q tests/test_lessons.py tests/browser/test_lessons.py
 
 bench: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks

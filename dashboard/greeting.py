@@ -6,7 +6,7 @@ from __future__ import annotations
 #: query of the link or "" for none, its name, and what comes of it.
 WAYS = (
     ("watch", "", "Watch", "noise become data"),
-    ("go", "tab=forward", "Learn", "how data drown in noise"),
+    ("go", "tab=learn", "Learn", "by guessing first"),
     ("go", "tab=debug&bug=surprise&seed=1", "Debug", "a model that is sick"),
     ("draw", "", "Draw", "your own shape"),
 )

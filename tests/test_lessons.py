@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 
@@ -209,3 +210,21 @@ def test_a_file_of_every_lesson_has_its_order_in_its_name():
 def test_every_lesson_is_taken_within_five_minutes_and_ends_by_doing_something(lesson):
     assert lesson.minutes <= 5
     assert {"guess", "run", "explain"} <= {step.kind for step in lesson.steps}
+
+
+#: How often every claim is measured; what takes long (a training, the museum's scripts) is left to `make lessons`.
+ALL = os.environ.get("NOISESCOPE_LESSONS") == "all"
+SEEDS = (0, 1, 2) if ALL else (0,)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_a_lesson_claims_is_true_of_its_own_runs(lesson, seed):
+    for number, step in enumerate(lesson.steps):
+        if not ALL and step.recipe.tab in ("train", "debug"):
+            continue
+        verdict = judge(lesson, number, made(step.recipe.with_(seed=seed)))
+        where = f"{lesson.path.name}, line {step.line}"
+        assert verdict.answer is None or verdict.answer.clear, where
+        if step.mend is not None:
+            assert verdict.goal is False, where
+            assert judge(lesson, number, made(step.mend.solved.with_(seed=seed))).goal is True, where

@@ -90,7 +90,7 @@ def test_the_wheel_holds_every_file_that_is_needed_and_nothing_that_was_left_abo
     with zipfile.ZipFile(wheel) as archive:
         held = {name.removeprefix("noisescope/") for name in archive.namelist() if name.startswith("noisescope/")}
     git = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "core", "dashboard",
-                          "pretrained", "app.py"], cwd=ROOT, capture_output=True, text=True)
+                          "pretrained", "lessons", "app.py"], cwd=ROOT, capture_output=True, text=True)
     if git.returncode:
         pytest.skip("this is no git checkout, so there is no list of its files")
     tracked = {name for name in git.stdout.splitlines() if (ROOT / name).exists()}

@@ -1,0 +1,114 @@
+"""Lessons in a real browser, each taken to its end: by a guess at random, and by what came of it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.lessons.lesson import Lesson, lessons
+
+#: All of them take minutes: `make lessons`. One shows that the page does what a lesson needs.
+TAKEN = lessons() if os.environ.get("NOISESCOPE_LESSONS") == "all" else {"why-noise": lessons()["why-noise"]}
+STRIP = ".ns-lesson[data-step='{}']"
+
+
+@pytest.fixture
+def page(open_shared, url) -> Page:
+    """The page with the list of lessons in front, which the tests of this file share."""
+    page = open_shared(url, query="tab=learn")
+    page.wait_for_selector("body.ns-ready")
+    if "tab=learn" not in page.url:
+        page.click("button[role=tab]:has-text('Learn')")
+    page.wait_for_selector(".ns-lesson-card")
+    return page
+
+
+def guess(page: Page, lesson: Lesson, number: int, choice: int) -> None:
+    """Answer a question by this choice, or by whatever its kind takes."""
+    question = lesson.steps[number].question
+    if question.kind == "choices":
+        page.click(f"[data-name='choice-{choice}']")
+        return
+    if question.kind == "playhead":
+        tab = lesson.steps[number].recipe.tab
+        page.wait_for_function(f"(() => {{ const s = Noisescope.stageOf('stage-{tab}'); return s && s.done; }})()")
+    for name in {"number": ["number"], "place": ["x", "y"]}.get(question.kind, ()):
+        page.fill(f"[data-name='{name}']", "0.25")
+    page.click("[data-name='give']")
+
+
+def outcome(page: Page) -> int | None:
+    """Which choice holds in this run, when that is said."""
+    page.wait_for_selector(".ns-lesson .ns-holds")
+    holds = page.locator(".ns-outcomes li").evaluate_all("all => all.findIndex(li => li.matches('.ns-holds'))")
+    return holds if holds >= 0 else None
+
+
+def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
+    """Take a lesson to its end with these answers to its questions, by step; gives what came out."""
+    found = {}
+    page.click(f".ns-lesson-card:has(b:text-is({lesson.title!r}))")
+    for number, step in enumerate(lesson.steps):
+        page.wait_for_selector(STRIP.format(number + 1))
+        expect(page.locator(".ns-lesson [aria-current=step]")).to_have_count(1)
+        if step.kind == "guess":
+            guess(page, lesson, number, answers.get(number, 0))
+            at = number
+        if step.kind == "run":
+            if step.press:
+                page.click("[data-name='press']")
+            right = outcome(page)
+            if right is not None:
+                found[at] = right
+                said = "You guessed right." if right == answers.get(at, 0) else "It came out otherwise."
+                expect(page.locator(".ns-lesson-label").first).to_have_text(said)
+                expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess")
+            assert "…" not in page.inner_text(".ns-lesson-headline")
+        if step.kind == "saw":
+            guess(page, lesson, number, answers.get(number, 0))
+            right = outcome(page)
+            if right is not None:
+                found[number] = right
+                said = "That is what is there." if right == answers.get(number, 0) else "Look again:"
+                expect(page.locator(".ns-lesson-label").first).to_have_text(said)
+        if step.kind == "explain":
+            expect(page.locator(".ns-lesson-words")).not_to_contain_text("…")
+        if step.kind == "mend":
+            expect(page.locator(".ns-lesson-state")).to_have_text("The page says when it is mended.")
+            page.click("[data-name='solve']")
+            if step.press or step.recipe.tab == "train":
+                page.click("#train")
+            expect(page.locator(".ns-lesson-state")).to_have_text("✓ Mended.", timeout=120_000)
+        if number + 1 < len(lesson.steps):
+            page.click("[data-name='next']")
+    page.click("[data-name='index']")
+    expect(page.locator(f"li.ns-done .ns-lesson-card:has(b:text-is({lesson.title!r}))")).to_have_count(1)
+    return found
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_lesson_is_taken_to_its_end_by_wrong_guesses_and_by_right_ones(page, name):
+    lesson = lessons()[name]
+    right = take(page, lesson, {})  # the first choice each time, which is right or wrong
+    other = {number: choice or 1 for number, choice in right.items()}  # and then the other way
+    assert take(page, lesson, other) == right
+
+
+def test_a_lesson_can_be_left_and_taken_up_again_and_a_link_opens_any_step(page):
+    page.click(".ns-lesson-card >> nth=0")
+    page.click("[data-name='choice-0']")
+    page.click("[data-name='next']")
+    page.wait_for_selector(STRIP.format(2))
+    assert "step=2" in page.url and "data=" not in page.url  # the link of a step says no more than that
+    page.click("[data-name='leave']")
+    page.wait_for_selector(".ns-lesson", state="hidden")
+    assert "lesson" not in page.url and "data=" in page.url or "tab=compare" in page.url
+    page.evaluate("history.back()")
+    page.wait_for_selector(STRIP.format(2))
+    page.click("[data-name='list']")
+    expect(page.locator("li.ns-begun .ns-lesson-said").first).to_contain_text("step 2 of")
+    page.click("li.ns-begun .ns-lesson-card >> nth=0")
+    page.wait_for_selector(STRIP.format(2))
+    expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess")
