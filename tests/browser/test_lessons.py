@@ -12,6 +12,7 @@ from core.lessons.lesson import Lesson, lessons
 #: All of them take minutes: `make lessons`. One shows that the page does what a lesson needs.
 TAKEN = lessons() if os.environ.get("NOISESCOPE_LESSONS") == "all" else {"why-noise": lessons()["why-noise"]}
 STRIP = ".ns-lesson[data-step='{}']"
+CARD = ".ns-lesson-card:has(b:text-is('{}'))"
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def outcome(page: Page) -> int | None:
 def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
     """Take a lesson to its end with these answers to its questions, by step; gives what came out."""
     found = {}
-    page.click(f".ns-lesson-card:has(b:text-is({lesson.title!r}))")
+    page.click(CARD.format(lesson.title))
     for number, step in enumerate(lesson.steps):
         page.wait_for_selector(STRIP.format(number + 1))
         expect(page.locator(".ns-lesson [aria-current=step]")).to_have_count(1)
@@ -84,7 +85,7 @@ def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
         if number + 1 < len(lesson.steps):
             page.click("[data-name='next']")
     page.click("[data-name='index']")
-    expect(page.locator(f"li.ns-done .ns-lesson-card:has(b:text-is({lesson.title!r}))")).to_have_count(1)
+    expect(page.locator("li.ns-done " + CARD.format(lesson.title))).to_have_count(1)
     return found
 
 
@@ -97,7 +98,8 @@ def test_a_lesson_is_taken_to_its_end_by_wrong_guesses_and_by_right_ones(page, n
 
 
 def test_a_lesson_can_be_left_and_taken_up_again_and_a_link_opens_any_step(page):
-    page.click(".ns-lesson-card >> nth=0")
+    card = CARD.format(lessons()["why-noise"].title)
+    page.click(card)
     page.click("[data-name='choice-0']")
     page.click("[data-name='next']")
     page.wait_for_selector(STRIP.format(2))
@@ -108,7 +110,7 @@ def test_a_lesson_can_be_left_and_taken_up_again_and_a_link_opens_any_step(page)
     page.evaluate("history.back()")
     page.wait_for_selector(STRIP.format(2))
     page.click("[data-name='list']")
-    expect(page.locator("li.ns-begun .ns-lesson-said").first).to_contain_text("step 2 of")
-    page.click("li.ns-begun .ns-lesson-card >> nth=0")
+    expect(page.locator(f"li.ns-begun {card} .ns-lesson-said")).to_contain_text("step 2 of")
+    page.click(card)
     page.wait_for_selector(STRIP.format(2))
     expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess")
