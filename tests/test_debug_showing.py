@@ -15,7 +15,8 @@ from core.debug.cases import museum
 from core.debug.cases.live import turns
 from core.debug.identify import levels_of
 from core.debug.oracle import energy_distance, halves, posterior_mean, with_exact_denoiser
-from core.debug.showing import EXACT, OTHER, show
+from core.debug.seen import EXACT, OTHER
+from core.debug.showing import show
 from core.recipe.recipe import Recipe
 from core.runs.brought import Brought
 from core.runs.examine import SURPRISE, TRACE, case_of, examine, run_of_walk

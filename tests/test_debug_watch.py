@@ -12,9 +12,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import _get_current_function_mode_stack
 
-from core.debug import Place, Run, tape as tapes, watch
-from core.debug.identify import LEVELS_TOLD, levels_of
+from core.debug import Place, Run, sums, watch
+from core.debug.closed_forms import LEVELS_TOLD
+from core.debug.identify import levels_of
 from core.debug.record import Train
+from core.debug.tape import Tape
 
 T = 100
 BETAS = torch.linspace(1e-3, 0.2, T)
@@ -279,13 +281,13 @@ def test_levels_that_are_told_themselves_are_known_where_training_never_was(told
 
 def test_a_state_that_is_used_many_times_is_followed_once(monkeypatch):
     """x ← 0.5·x + 0.3·x − 0.1·x, 15 times: 3¹⁵ ways lead back to the first x, and no node is opened twice."""
-    opened, open_up = [], tapes.open_up
-    monkeypatch.setattr(tapes, "open_up", lambda node, clips=None: opened.append(node) or open_up(node, clips))
-    with tapes.Tape() as tape:
+    opened, open_up = [], sums.open_up
+    monkeypatch.setattr(sums, "open_up", lambda node, clips=None: opened.append(node) or open_up(node, clips))
+    with Tape() as tape:
         first = x = torch.randn(6, 2)
         for _ in range(15):
             x = 0.5 * x + 0.3 * x - 0.1 * x
-    ((leaf, factor),) = tapes.terms(tape.node(x))
+    ((leaf, factor),) = sums.terms(tape.node(x))
     assert leaf is tape.node(first)
     torch.testing.assert_close(factor, torch.full((6,), 0.7**15, dtype=torch.float64), rtol=1e-6, atol=0)
     assert len(opened) == len({id(node) for node in opened}) < 100
@@ -293,10 +295,10 @@ def test_a_state_that_is_used_many_times_is_followed_once(monkeypatch):
 
 @pytest.mark.parametrize("divide", [lambda x: 0.5 / x, lambda x: torch.ones(4, 2) / x, lambda x: torch.div(1.0 + x, x)])
 def test_what_a_state_is_divided_by_is_no_factor_of_it(divide):
-    with tapes.Tape() as tape:
+    with Tape() as tape:
         x = torch.randn(4, 2)
         y = divide(x)
-    assert tapes.divisor(tape.node(y)) is tape.node(x)
+    assert sums.divisor(tape.node(y)) is tape.node(x)
 
 
 def test_a_run_comes_back_from_its_file(run, tmp_path):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .checks import training_checks
-from .checks_sampling import sampling_checks
+from .checks import sampling_checks, training_checks
 from .exam import Exam
 from .places import EXPLAINS, Place
 from .record import Run

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .identify import Levels, levels_of
+from .identify import levels_of
+from .levels import Levels
 from .places import Place
 from .record import Run, Walk
 from .report import Cause

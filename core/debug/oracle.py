@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .identify import Levels, endings
+from .landings import endings
+from .levels import Levels
 from .record import Arrival, Run, Walk
 
 #: Samples of a replay, rows of data, and pairs of them over all steps at most.

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from .exam import walk_of
-from .identify import KINDS, Levels, levels_of
+from .identify import levels_of
+from .levels import KINDS, Levels
 from .record import Run
 
 #: Larger networks are not copied.
@@ -40,10 +41,10 @@ def probe(modules: list[nn.Module], calls: list[tuple[int, list, dict]]) -> list
 
 
 def _ask(module: nn.Module, args: list[tuple[str, Any]], kwargs: dict[str, tuple[str, Any]]) -> dict[str, Any]:
-    from .watching import _tensor_in
+    from .calls import tensor_in
 
     def say(change=lambda role, value: value) -> Tensor:
-        answer = _tensor_in(module(*[change(*a) for a in args], **{k: change(*a) for k, a in kwargs.items()}))
+        answer = tensor_in(module(*[change(*a) for a in args], **{k: change(*a) for k, a in kwargs.items()}))
         return answer.double()
 
     def other_time(role, value):
@@ -101,7 +102,7 @@ def swapped(run: Run, modules: list[nn.Module], calls: list[tuple[int, list, dic
 
 def _walk(module: nn.Module, args: list[tuple[str, Any]], kwargs: dict[str, tuple[str, Any]],
           levels: Levels) -> np.ndarray | None:
-    from .watching import _tensor_in
+    from .calls import tensor_in
 
     like = next((v for role, v in [*args, *kwargs.values()] if role == "x"), None)
     if like is None or "t" not in [role for role, _ in [*args, *kwargs.values()]]:
@@ -118,7 +119,7 @@ def _walk(module: nn.Module, args: list[tuple[str, Any]], kwargs: dict[str, tupl
                 return torch.full_like(value, t) if isinstance(value, Tensor) else type(value)(t)
             return value
 
-        out = _tensor_in(module(*[given(*a) for a in args], **{k: given(*a) for k, a in kwargs.items()}))
+        out = tensor_in(module(*[given(*a) for a in args], **{k: given(*a) for k, a in kwargs.items()}))
         return out.double().cpu().numpy()[:, : x.shape[1]]
 
     noisy_first = np.argsort(levels.sigma / np.maximum(np.abs(levels.alpha), 1e-9))[::-1]

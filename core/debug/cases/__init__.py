@@ -10,6 +10,8 @@ that finds it stand beside.
 """
 
 from .case import Case, load_script
-from .museum import CASES, SOUND, museum
+from .faults import CASES
+from .museum import museum
+from .sound import SOUND
 
 __all__ = ["CASES", "SOUND", "Case", "load_script", "museum"]

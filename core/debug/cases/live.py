@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from ...training.presets import GLOBAL_GENERATOR
+from ..hooks import Hook
 from ..record import Run
-from ..watching import Hook, watch
+from ..watching import watch
 from .case import Case, configured
 
 
