@@ -7,15 +7,16 @@ import math
 import pytest
 import torch
 
-from core.data.datasets import Dataset
+from core.data.datasets import Dataset, load
 from core.lessons.evidence import Walk
 from core.lessons.measures import MEASURES
 from core.prediction import Prediction
 from core.recipe.recipe import Recipe
 from core.reverse import Step
-from core.runs.walks import forward_film
+from core.runs.walks import forward_film, lens
 from core.schedules import make_schedule
 from core.trace import Trace
+from core.views import MemorizationView
 
 CORNERS = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
 
@@ -88,3 +89,26 @@ def test_a_jump_goes_straight_where_the_schedule_does_and_small_steps_go_a_long_
     film = forward_film(Recipe(tab="forward", schedule="flow", samples=100))
     assert measured("detour_of_jump", film) == pytest.approx(1, abs=1e-3)
     assert measured("detour_of_steps", film) > 5
+
+
+def test_noise_and_data_are_equally_hard_where_there_is_as_much_of_either():
+    recipe = Recipe(data="gaussians8", model="exact", tab="lens", schedule="flow", lens_samples=50)
+    *_, film = lens(recipe)
+    std = load("gaussians8").std
+    crossing = measured("as_hard_at", film)
+    assert crossing == pytest.approx(std / (1 + std), abs=0.01)  # t = (1 − t)·std; the variance is that of each axis
+    assert measured("missed_of_x0", film, 0.2) * 0.8**2 * std**2 == pytest.approx(
+        measured("eps_error", film, 0.2) * 0.2**2, rel=0.05)
+    t = float(film.times[film.index(0.4)])
+    by_hand = (measured("state_of_first", film, 0.4) - t * measured("eps_of_first", film, 0.4)) / (1 - t)
+    assert measured("x0_of_first", film, 0.4) == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_copies_are_read_at_the_nearest_number_of_pictures():
+    film = MemorizationView(load("digits8"), {})
+    rates = [measured("copies_of_network", film, rows) for rows in (4, 70, 60, 1618)]
+    assert rates[0] > rates[1] == rates[2] > rates[3] and measured("copies_of_exact", film, 256) == 1
+    assert measured("worse_on_unseen", film, 4) > 10 * measured("worse_on_unseen", film, 1618) > 10
+    film.rows, film.copies = [4, 64], [1.0, 0.5]
+    film._made = [{}, {}]
+    assert measured("copies_shown", film, 60) == 0.5

@@ -563,6 +563,15 @@ def test_schedule_charts_are_the_schedule(schedule):
     assert t.min() > 0
 
 
+def test_the_width_of_the_cloud_is_that_of_its_points_and_shown_at_its_true_size_where_that_grows(schedule):
+    film = ForwardView(points_data(), schedule, 4000, 0, frames=6)
+    width = film.scene(()).charts[3].series[1].y
+    np.testing.assert_allclose(width, [x.std(0).square().mean().sqrt() for x in film.jump(0, 6)], rtol=0.05)
+    assert ("true_size" in film.offers) == (schedule.name == "ve")
+    if schedule.name == "ve":
+        np.testing.assert_array_equal(shown(film, "true_size"), film.jump(0, 6))
+
+
 # --- the lens ---------------------------------------------------------------------------------------------------
 
 
@@ -589,11 +598,15 @@ def test_the_lens_figures_count_all_samples_and_stand_in_text_and_charts(data):
         _, explained, possible = figure(scene.text(scene.sentence, k))
         assert [explained, possible] == pytest.approx([100 * (1 - g.mse), 100 * (1 - g.floor)], abs=0.06)
         assert scene.text(scene.clock, k) == f"t = {round(1000 * float(g.t))} / 1000"
-    errors, cosines, left = scene.charts
+    errors, cosines, left, harder = scene.charts
     np.testing.assert_allclose(errors.series[0].y, [g.floor for g in seen])
     np.testing.assert_allclose(errors.series[1].y, [g.mse for g in seen])
     np.testing.assert_allclose(cosines.series[1].y, [g.cosine for g in seen])
     np.testing.assert_allclose(left.series[0].y, [g.excess for g in seen])
+    # In one currency: the share of its own variance that is missed, which 1.5 stands for where it is more.
+    missed = [float((g.predicted.x0 - g.noised.x0).square().mean()) / film.variance for g in seen]
+    np.testing.assert_allclose(harder.series[0].y, np.minimum(missed, 1.5), rtol=1e-2, atol=1e-5)
+    np.testing.assert_allclose(harder.series[1].y, np.minimum([g.mse for g in seen], 1.5))
 
 
 def test_the_difference_of_the_score_fields_is_their_difference():

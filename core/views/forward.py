@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from ..forward import forward_walk, noised
 from ..scene import Chart, Scene, Series
 from .base import (
-    NOISE_VIEW, PATHS, STATE_VIEW, View, density, over, pictures, scaled, signed_pictures, state_scale,
+    NOISE_VIEW, PATHS, STATE_VIEW, View, density, over, pictures, scaled, signed_pictures, spread,
+    state_scale,
 )
 
 #: What a panel of small steps is, for points and pictures alike.
@@ -31,6 +33,9 @@ class ForwardView(View):
         self.alpha, self.sigma = schedule(self.t)
         self.scale = state_scale(schedule, self.t)
         self._problems = tuple(f"! {problem}" for problem in schedule.check())
+        _, square, _, d = spread(dataset)
+        #: standard deviation of x_t over data and noise, in each coordinate: √(alpha²·Var + sigma²)
+        self.spread = (self.alpha**2 * square / d + self.sigma**2).sqrt()
         self._step_seed = seed + 1
         self._stepwise: torch.Tensor | None = None
         self.offers = {}
@@ -67,6 +72,10 @@ class ForwardView(View):
         self.default = ("x_t", "walked", "paths", "density")
         self.offer("x_t", "one jump x_{t}", "α·x0 + σ·ε with one ε for all t: the closed form", jump, **state)
         self.offer("walked", "step by step x_{t}", WALKED, stepwise, **state)
+        if (self.scale > 1).any():
+            widest = 3 * float(self.spread.max())
+            self.offer("true_size", "at its true size x_{t}", "the state as it is, not divided by its size", self.jump,
+                       **{**state, "range": (-widest, widest), "caption": ""})
         paths = dict(kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
                      caption=scaled(self.scale, f"{PATHS} of {len(self.x0):,}"),
                      backdrop=self.dataset.x0.numpy(), holds="places")
@@ -112,6 +121,9 @@ class ForwardView(View):
                   (Series("log SNR", t[finite].numpy(), log_snr[finite].numpy()),), x, ends=ends),
             Chart("variance lost in each of T steps, β",
                   (Series("β", t[inner].numpy(), beta[inner].numpy()),), x, log=True, ends=ends),
+            Chart("how wide the cloud is, standard deviation of x_{t}: noise alone has 1",
+                  (Series("noise", x[[0, -1]], np.ones(2), style="dashed", palette="ink"),
+                   Series("x_{t}", x, self.spread.numpy())), x, log=bool((self.scale > 1).any()), ends=ends),
         )
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},

@@ -39,7 +39,7 @@ class MemorizationView(View):
         self.about = about or {}
         self.rows = list(series)
         self._made: list[dict[str, Tensor]] = []
-        self._copies: list[float] = []
+        self.copies: list[float] = []  #: of what is shown, the share that are copies, one a frame
         self.offers = {}
         look = dict(kind="images", range=(-1.0, 1.0), palette="data")
         self.default = ("samples", "nearest", "exact")
@@ -59,7 +59,7 @@ class MemorizationView(View):
                                  seed=self.seed)
             known = distinct(data.x0)
             nearest = known[nearest_rows(samples, known)[1][:, 0]]
-            self._copies.append(float(copied(samples, known).float().mean()))
+            self.copies.append(float(copied(samples, known).float().mean()))
             self._made.append({"samples": samples, "nearest": nearest, "exact": exact})  # the last: others may look
             yield self
 
@@ -80,7 +80,7 @@ class MemorizationView(View):
 
     def shell(self, first: int, end: int) -> Scene:
         rows = np.array(self.rows[first:end], float)
-        numbers = dict(t=np.zeros(len(rows)), rows=rows, copies=100 * np.array(self._copies[first:end]))
+        numbers = dict(t=np.zeros(len(rows)), rows=rows, copies=100 * np.array(self.copies[first:end]))
         charts = tuple(replace(chart, cursor=np.log2(self.rows)) for chart in memory_charts(self.dataset.name))
         return Scene(
             (), numbers, clock="{rows:.0f} training pictures",

@@ -10,8 +10,11 @@ from ..prediction import Denoise
 from ..probes.noise_error import NoiseError
 from ..scene import Chart, Scene, Series
 from .base import (
-    NOISE_VIEW, STATE_VIEW, View, over, pictures, scaled, signed_pictures, state_scale, vector_field,
+    NOISE_VIEW, STATE_VIEW, View, over, pictures, scaled, signed_pictures, spread, state_scale, vector_field,
 )
+
+#: Who always says the mean misses 1; who is farther off than this is drawn as this.
+MOST_MISSED = 1.5
 
 
 class NoiseErrorView(View):
@@ -22,6 +25,8 @@ class NoiseErrorView(View):
         self.dataset, self.schedule, self.denoise, self.exact = dataset, schedule, denoise, exact
         self.times, self.shown, self.about = times, shown, about or {}
         self.scale = state_scale(schedule, times)
+        _, square, _, d = spread(dataset)
+        self.variance = square / d  #: of the data, in each coordinate
         self._rows: dict[str, list[torch.Tensor]] = {
             name: [] for name in ("x_t", "eps", "x0", "eps_exact", "x0_exact")}
         self._figures: dict[str, list[float]] = {
@@ -148,6 +153,8 @@ class NoiseErrorView(View):
         numbers = dict(t=t.numpy(), k=(t * self.schedule.T).numpy(), T=np.full(count, self.schedule.T),
                        alpha=alpha.numpy(), sigma=sigma.numpy(), log_snr=self.schedule.log_snr(t).numpy(),
                        explained=100 * (1 - figures["mse"]), possible=100 * (1 - figures["floor"]), **figures)
+        # An error of ε̂ is σ/α as large an error of x̂₀; where no signal is left, as large as one likes to say.
+        hard = figures["mse"] * (sigma**2 / (alpha**2).clamp(min=1e-12)).numpy() / self.variance
         cursor, x = self.times.numpy(), t.numpy()
         ends = ("t=1 noise", "t=0 data")
         charts = (
@@ -161,6 +168,9 @@ class NoiseErrorView(View):
                   cursor, ends=ends, flip=True),
             Chart("what is left to learn, mean (ε̂ − ε exact)²: lower is better",
                   (Series("excess", x, figures["excess"]),), cursor, log=True, ends=ends, flip=True),
+            Chart(f"which is harder to tell? share of its variance that is missed, {MOST_MISSED:g} at most",
+                  (Series("x̂₀", x, np.minimum(hard, MOST_MISSED), palette="ink"),
+                   Series("ε̂", x, np.minimum(figures["mse"], MOST_MISSED))), cursor, ends=ends, flip=True),
         )
         return Scene(
             (), {name: np.asarray(values, float)[first:end] for name, values in numbers.items()},
