@@ -97,9 +97,9 @@ def test_noise_and_data_are_equally_hard_where_there_is_as_much_of_either():
     std = load("gaussians8").std
     crossing = measured("as_hard_at", film)
     assert crossing == pytest.approx(std / (1 + std), abs=0.01)  # t = (1 − t)·std; the variance is that of each axis
-    assert measured("missed_of_x0", film, 0.2) * 0.8**2 * std**2 == pytest.approx(
-        measured("eps_error", film, 0.2) * 0.2**2, rel=0.05)
     t = float(film.times[film.index(0.4)])
+    assert measured("missed_of_x0", film, 0.4) * (1 - t) ** 2 * std**2 == pytest.approx(
+        measured("eps_error", film, 0.4) * t**2, rel=1e-3)
     by_hand = (measured("state_of_first", film, 0.4) - t * measured("eps_of_first", film, 0.4)) / (1 - t)
     assert measured("x0_of_first", film, 0.4) == pytest.approx(by_hand, abs=1e-4)
 

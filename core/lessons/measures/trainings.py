@@ -63,3 +63,18 @@ def modes_trained(of: TrainingView | BaselineView) -> float:
 def modes_of_gan(of: BaselineView) -> float:
     """How many of the data's modes the GAN beside it covers at the end."""
     return float(of.coverage[-1][1].covered)
+
+
+@measure
+def loss_at(of: TrainingView | BaselineView, step: float) -> float:
+    """The loss after so many steps: the mean over the last tenth of them."""
+    losses = smooth(_training(of).progress.losses.numpy())
+    return float(losses[max(0, min(len(losses), round(step)) - 1)])
+
+
+@measure
+def distance_at(of: TrainingView | BaselineView, step: float) -> float:
+    """As `distance_trained`, of the preview that was taken nearest to this step."""
+    training = _training(of)
+    samples = min(training.previews, key=lambda preview: abs(preview.step - step)).samples
+    return sliced_wasserstein(samples, rows(training.dataset, count=len(samples)), directions=256)
