@@ -42,6 +42,7 @@ from ..views import TraceView, View
 from ..views.decoded import DECODED, offer_decoded
 from ..zoo.roles import figures
 from .asked import Asked, asked_of, network_of
+from .lessons import lesson
 from .progress import Bar, table
 from .settings import changes_of, config_of
 from .zoo import zoo
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace, command: str) -> int | None:
     does = {
         "data": data, "models": models, "zoo": zoo, "train": train, "reflow": reflow, "distil": distil,
         "linear": solve, "classifier": classifier, "autoencoder": autoencode, "sample": sample, "gif": gif,
-        "recipe": show_recipe, "diagnose": diagnose,
+        "recipe": show_recipe, "diagnose": diagnose, "lesson": lesson,
     }  # fmt: skip
     return does[options.command](options, command)
 

@@ -23,6 +23,21 @@ films of how noise becomes data.
   python -m core gif --model trex.safetensors --out trex.gif   watch it come out of noise
 """
 
+LESSON = """\
+Lessons ask before they show: guess, run, see who was right by the numbers of that very run, mend
+something. On the page they are the tab Learn. A lesson is one Markdown file; --check measures
+whether what it claims is true of its own runs.
+"""
+
+LESSON_EXAMPLES = """\
+examples:
+  python -m core lesson
+  python -m core lesson why-noise
+  python -m core lesson why-noise --notebook
+  python -m core lesson why-noise --page --out sheet.html
+  python -m core lesson lessons/06-why-noise.md --check
+"""
+
 DATA = """\
 List the data sets that there are, or say how a file of your own is read: which columns are taken,
 what is a header, what is left out. Points come from a table (.csv, .tsv, .txt) or the ink of a
@@ -474,6 +489,16 @@ def make_parser(program: str = PROGRAM) -> Parser:
     gif.add_argument("--hold", type=number, default=1.5, metavar="SECONDS",
                      help="how much longer the last frame stands (default: 1.5)")
     gif.add_argument("--theme", default="light", metavar="NAME", help="{themes} (default: light)")
+
+    lesson = commands.add_parser("lesson", help="list the lessons, or have one as a notebook", description=LESSON,
+                                 epilog=LESSON_EXAMPLES)
+    lesson.add_argument("name", nargs="?", metavar="NAME", help="of a lesson, or the path of a file NN-name.md "
+                        "(default: list them)")
+    lesson.add_argument("--notebook", action="store_true", help="write it as a notebook, NAME.ipynb, that runs")
+    lesson.add_argument("--page", action="store_true", help="write it as a page to print, NAME.html, with its answers")
+    lesson.add_argument("--out", metavar="FILE", help="write it there instead")
+    lesson.add_argument("--check", action="store_true", help="measure with three seeds whether what it claims is true")
+    add_threads(lesson)
 
     diagnose = commands.add_parser("diagnose", help="name the faulty line of a recorded run", description=DIAGNOSE,
                                    epilog=DIAGNOSE_EXAMPLES)

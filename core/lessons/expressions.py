@@ -97,7 +97,7 @@ class Expression:
         """What it is of these. ValueError if it cannot be worked out, say a division by zero."""
         try:
             return self._value(self._body, names)
-        except (ArithmeticError, KeyError) as error:
+        except (ArithmeticError, KeyError, ValueError) as error:
             raise ValueError(f"{self.text} cannot be worked out here: {error}") from None
 
     def _value(self, node: ast.expr, names: Mapping[str, Any]) -> Any:

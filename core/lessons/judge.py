@@ -79,7 +79,10 @@ def answer_of(question: Question, names: Mapping[str, Any]) -> Answer:
     if question.kind == "choices":
         return Answer("choices", tuple(bool(choice.when.value(names)) for choice in question.choices),
                       tuple(choice.reply.said(names) for choice in question.choices))
-    return Answer(question.kind, truth=question.truth.value(names), within=float(question.within.value(names)))
+    truth = question.truth.value(names)
+    if question.kind in ("number", "playhead"):
+        truth = float(truth)
+    return Answer(question.kind, truth=truth, within=float(question.within.value(names)))
 
 
 def _flat(part: Any) -> list[float]:
