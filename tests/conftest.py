@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 import torch
@@ -23,6 +24,14 @@ def pytest_collection_modifyitems(items):
     """The tests of the page come last: as long as Playwright is there, its event loop runs in this thread, and no
     other test could start one of its own."""
     items.sort(key=lambda item: item.path.parent.name == "browser")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on: two servers that look for one at once may find the same."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import termios
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import StringIO
@@ -470,17 +469,31 @@ def test_interventions_and_comparisons_are_had_as_on_the_page(tmp_path):
     assert [read_recipe(tmp_path / f"{tab}.gif")["tab"] for tab in ("lens", "forward")] == ["lens", "forward"]
 
 
+#: A command that stands still in its tenth step of training, and says so.
+STILL = """
+import sys, time
+from core.cli import parser
+from core.cli.commands import Keeper
+looked = Keeper.look
+def look(self, trainer):
+    looked(self, trainer)
+    if trainer.step == 10:
+        print("still", flush=True)
+        time.sleep(600)
+Keeper.look = look
+parser.main(sys.argv[1:])
+"""
+
+
 def test_a_training_that_was_killed_goes_on_bit_for_bit(capsys):
-    words = ["train", "--data", "gaussians8", "--set", "width=16", "--steps", "300", "--keep-every", "0"]
+    words = ["train", "--data", "gaussians8", "--set", "width=16", "--steps", "40", "--keep-every", "0"]
     assert run(*words, "--save", "whole.safetensors") == 0
     kept = Path("torn.training.safetensors")
-    command = [sys.executable, "-m", "core", *words, "--save", str(Path("torn.safetensors").absolute())]
-    torn = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not kept.exists():
-        assert torn.poll() is None, "it ended before anything was kept"
-        time.sleep(0.01)
-    torn.kill()
-    torn.wait()
+    command = [sys.executable, "-c", STILL, *words, "--save", str(Path("torn.safetensors").absolute())]
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE,
+                          text=True) as torn:
+        assert torn.stdout.readline() == "still\n"
+        torn.kill()
     assert kept.exists() and not Path("torn.safetensors").exists()
     assert run(*words, "--set", "width=17", "--save", "torn.safetensors", "--resume") == 2
     assert "width 16, here 17" in capsys.readouterr().err

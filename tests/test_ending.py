@@ -77,9 +77,11 @@ def test_what_a_killed_server_left_goes_at_the_next_start_and_what_a_living_one_
         assert (tmp_path / f"{PREFIX}of-another-kind").exists()
 
 
-def test_the_app_ends_with_0_while_it_trains(started, tmp_path):
-    process = started("app.py", GRADIO_TEMP_DIR=str(tmp_path), OMP_NUM_THREADS="1")
-    url = re.search(r"http://\S+/", process.stdout.readline())[0]
+def test_the_app_ends_with_0_while_it_trains(started, tmp_path, free_port):
+    process = started("app.py", "--port", str(free_port), GRADIO_TEMP_DIR=str(tmp_path), OMP_NUM_THREADS="1")
+    told = process.stdout.readline()
+    assert told, process.stderr.read()
+    url = re.search(r"http://\S+/", told)[0]
     with httpx.Client(base_url=url, timeout=60) as client:
         functions = {d["api_name"]: d["id"] for d in client.get("config").json()["dependencies"]}
         session = {"session_hash": secrets.token_hex(8)}

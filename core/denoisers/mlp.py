@@ -40,8 +40,12 @@ class MLP(nn.Module):
                              "labels": labels}
         if fourier:
             # One product with a fixed matrix gives every phase: row i holds the frequencies of input i, else zeros.
-            rows = [_geometric(*self.FREQUENCIES)] * dims + [_geometric(*self.LEVELS)]
-            phases = torch.block_diag(*rows)
+            # (torch.block_diag, of shapes alone as a card is checked by, loads torch's compiler: seconds.)
+            count = self.FREQUENCIES[0]
+            phases = torch.zeros(dims + 1, dims * count + self.LEVELS[0])
+            for row in range(dims):
+                phases[row, row * count : (row + 1) * count] = _geometric(*self.FREQUENCIES)
+            phases[dims, dims * count :] = _geometric(*self.LEVELS)
             self.register_buffer("frequencies", phases, persistent=False)
             features = dims + 1 + 2 * phases.shape[1]
         else:
@@ -70,4 +74,4 @@ class MLP(nn.Module):
 
 
 def _geometric(count: int, low: float, high: float) -> Tensor:
-    return torch.logspace(math.log10(low), math.log10(high), count)[None]
+    return torch.logspace(math.log10(low), math.log10(high), count)

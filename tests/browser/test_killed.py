@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -14,16 +13,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, free_port):
     """() → (process, url) of a server, on the same port and with the same folders each time."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     processes = []
     folders = {"GRADIO_TEMP_DIR": str(tmp_path / "files"), "NOISESCOPE_KEEP": str(tmp_path / "kept")}
 
     def started():
-        process = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=ROOT, text=True,
+        process = subprocess.Popen([sys.executable, "app.py", "--port", str(free_port)], cwd=ROOT, text=True,
                                    stdout=subprocess.PIPE, env=os.environ | folders)
         processes.append(process)
         return process, re.search(r"http://\S+/", process.stdout.readline())[0]
