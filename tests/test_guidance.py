@@ -161,7 +161,7 @@ def test_a_walk_along_another_schedule_arrives_where_that_ones_own_model_does(sc
 
     # The few levels that one schedule has and the other has not, at the very start, move a sample by less than this.
     moved = 0.02 if schedule.name == "ve" else 5e-3  # it has none of the levels beyond sigma = 80
-    # What a model is asked does not depend on the sampler: its own and three others with one of them, one with the others.
+    # What a model is asked does not depend on the sampler: its own and three others with one, one with each other one.
     names = [*SCHEDULES, *SCHEDULES]
     at = names.index(schedule.name) + len(SCHEDULES)
     for walked in names[at - 3:at] + [schedule.name] if sampler == "ddim" else [names[at - 1]]:
