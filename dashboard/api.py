@@ -102,7 +102,7 @@ class Calls:
         Panels by their keys; of another film than denoise give "" for its own choice.
         """
         wish = options_of(dict(format=format, size=size, fps=fps, every=every, panels=panels_of(panels)))
-        kind, keys = wish.pop("format"), wish.pop("panels")
+        kind, keys, _ = (wish.pop(name) for name in ("format", "panels", "content"))
         if kind not in FORMATS:
             raise ValueError(f"format {kind!r}; ask for it at /trace")
         made = self._film(recipe_of(recipe), film, request)

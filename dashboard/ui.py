@@ -180,6 +180,18 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
             for value in train.untrained(app, recipe, visitor, session):
                 yield {training.stage: value}
 
+    def said_once(tab: str, session: str, answers: Iterator[dict]) -> Iterator[dict]:
+        """What a page opens with is asked for twice, by its arrival and by the tab that comes to the front: of two
+        errors that are the same the later is not told."""
+        try:
+            yield from answers
+        except gr.Error as error:
+            why = tab, str(error.message)
+            if app.refused.pop(session, None) == why:
+                return
+            app.refused[session] = why
+            raise
+
     def on_change(number: int, tab: str, token: str, request: gr.Request, *values) -> Iterator[dict]:
         yield from refresh(number, tab, token, request.session_hash, values, force=False)
 
@@ -192,7 +204,9 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
             if token is None:  # see UNLESS_READY
                 yield {current: gr.skip()}
                 return
-            yield from refresh(number, name, token, request.session_hash, values, force=False)
+            answers = refresh(number, name, token, request.session_hash, values, force=False)
+            opening = app.opening.pop(request.session_hash, None) == name
+            yield from said_once(name, request.session_hash, answers) if opening else answers
 
         item.select(on_tab, [number, *inputs], [*kept, *outputs], trigger_mode="multiple", js=UNLESS_READY, **QUIET)
 
@@ -234,7 +248,8 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
             app.stream(app.visitor(token, request.session_hash), request.session_hash, "denoise")
             yield {current: tab}
             return
-        yield from refresh([0, 0], tab, token, request.session_hash, values, force=True, **view)
+        answers = refresh([0, 0], tab, token, request.session_hash, values, force=True, **view)
+        yield from said_once(tab, request.session_hash, answers)
 
     _wire_arrival(app, page, controls, token, current, told, tabs, inputs, outputs, on_open, again, training, own)
 
@@ -419,7 +434,7 @@ def _wire_arrival(app: AppState, page: gr.Blocks, controls: Controls, token, cur
         shown = {"panels": recipe.panels, "frame": recipe.frame,
                  "greeted": not any(not name.startswith("__") for name in request.query_params)}
         read = understood(visitor.data if recipe.data == OWN else None)
-        app.recipes[request.session_hash] = recipe
+        app.recipes[request.session_hash], app.opening[request.session_hash] = recipe, recipe.tab
         return [mine, recipe.tab, tell(recipe, visitor), gr.update(selected=recipe.tab), shown, read,
                 *fitted(controls, recipe, visitor)]
 

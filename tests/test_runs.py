@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import json
+import re
 import weakref
+import zlib
 
 import gradio as gr
 import numpy as np
@@ -495,10 +498,11 @@ def test_a_floor_is_worked_out_once_and_goes_with_its_data():
 
 
 def test_an_export_asked_for_with_nothing_has_the_defaults():
-    assert options_of({}) == dict(format="gif", pacing="t", panels=(), theme="light", size=224, fps=20, every=1)
+    assert options_of({}) == dict(format="gif", pacing="t", panels=(), content="shown", theme="light", size=224,
+                                    fps=20, every=1)
     full = dict(format="mp4", size=64.0, fps=1, every=1001, pacing="log_snr", panels=["x_t"], theme="dark", frame=3)
     del full["frame"]
-    assert options_of(full | {"frame": 3}) == full | {"panels": ("x_t",), "size": 64}
+    assert options_of(full | {"frame": 3}) == full | {"panels": ("x_t",), "content": "shown", "size": 64}
 
 
 @pytest.mark.parametrize("wish", [
@@ -506,6 +510,7 @@ def test_an_export_asked_for_with_nothing_has_the_defaults():
     *({name: value} for name in ("size", "fps", "every")
       for value in (0, -1, 1e9, float("nan"), float("inf"), "224", None, True, [64], {"a": 1})),
     {"size": 63}, {"size": 513}, {"fps": 51}, {"every": 1002},
+    {"content": "all"}, {"content": None}, *({"content": value, "format": "html"} for value in ("none", ["all"])),
     {"pacing": "random"}, {"pacing": None}, {"pacing": ["t"]},
     {"panels": "x_t"}, {"panels": ["x"] * 7}, {"panels": [1]}, {"panels": [["x_t"]]}, {"panels": {"x_t": 1}},
 ])  # fmt: skip
@@ -543,6 +548,14 @@ def test_what_stands_on_a_stage_becomes_a_file_with_its_recipe(stream, here, kin
     assert all(0 <= share < 1 and nothing is None for share, nothing in shares)
     assert [share for share, _ in shares] == sorted(share for share, _ in shares)
     assert read_recipe(path)["seed"] == 0 and read_recipe(path)["model"] == "exact"
+
+
+def test_an_html_film_can_hold_every_panel_and_opens_with_those_that_were_on(stream, here):
+    *_, (_, path) = export_stream(stream, {"format": "html", "content": "all", "panels": ["eps", "x_t"]}, here)
+    text = path.read_text("utf-8")
+    packed = zlib.decompress(base64.b64decode(re.search(r'id="part0">([^<]*)<', text)[1]))
+    assert all(f'"{key}"'.encode() in packed for key in stream.film.offers)
+    assert '"shown":["eps","x_t"]' in text
 
 
 def test_a_trace_is_exported_whole_and_only_where_there_is_one(stream, here, training):

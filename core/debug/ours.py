@@ -77,13 +77,16 @@ def run_of_steps(steps: Iterable[Step], schedule: Schedule, asked: Asked) -> Run
     """A walk of ours, watched as anybody's program is, with the levels of its schedule in the place of a training."""
     with watch(asked) as run:
         (last,) = deque(steps, maxlen=1)
-    run._ask = None  # the Doctor has no questions about a network that is the page's own
+    # What is asked here is a function about the network: of its weights and its mode nothing is seen.
+    run._ask, run.networks = None, []
+    for call in (call for seen in run.walks for call in seen.calls):
+        call.facts["by_hand"] = True
     grid = torch.linspace(1 / schedule.T, 1, min(schedule.T, 1000), dtype=torch.float64)
     alpha, sigma = (array(a.double()) for a in schedule(grid))
     facts = {"by_hand": True, "finite": True, "output_shape": []}
     run.trains.append(Train(array(grid), alpha, sigma, 0 * alpha - 1, 0 * alpha + 1, 0 * alpha, facts=facts))
-    for walk in run.walks[-1:]:
-        walk.final, walk.facts["final"] = rows(array(last.x_s)), moments(array(last.x_s))
+    walk = run.walks[-1]
+    walk.final, walk.facts["final"] = rows(array(last.x_s)), moments(array(last.x_s))
     return run
 
 

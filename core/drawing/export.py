@@ -18,7 +18,7 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -61,6 +61,7 @@ class _Job:
     loop: bool
     recipe: str
     side: int | None
+    shown: Sequence[str] = ()
     progress: Callable[[int, int], None] | None = None
     stop: Callable[[], bool] | None = None
 
@@ -120,14 +121,15 @@ def playlist(scene: Scene, every: int = 1, pacing: Pacing = "frame") -> list[Sho
 
 def export(scene: Scene, path: str | Path, format: str | None = None, fps: float = 25, every: int = 1,
            hold: float = 1.5, pacing: Pacing = "frame", size: int | None = None, loop: bool = True, count: int = 8,
-           progress: Callable[[int, int], None] | None = None, stop: Callable[[], bool] | None = None,
-           **look) -> Path:  # fmt: skip
+           shown: Sequence[str] = (), progress: Callable[[int, int], None] | None = None,
+           stop: Callable[[], bool] | None = None, **look) -> Path:  # fmt: skip
     """Write a scene to a file and return its path.
 
     `format` comes from the suffix unless it is given. `fps` 1..60 frames a second (a GIF holds at most 50), `every`
     k-th frame, the last one held `hold` seconds longer, `pacing` as in `playlist`. `size` is a panel's side in pixels
     (16..2048); `look` holds what else `Renderer` takes: theme, captions, columns, scale.
-    `count` is the number of frames in a PNG strip. `progress(done, total)` is called after every frame; `stop()` is
+    `count` is the number of frames in a PNG strip, `shown` are the keys of the panels that are on when an HTML film
+    opens (by default the first six). `progress(done, total)` is called after every frame; `stop()` is
     asked before every frame, and where it says True `Stopped` is raised.
 
     The file appears when it is complete: it is written under a temporary name beside it and then renamed; after a stop
@@ -137,7 +139,7 @@ def export(scene: Scene, path: str | Path, format: str | None = None, fps: float
     format = _format(path, format)
     if not path.parent.is_dir():
         raise ValueError(f"the folder {str(path.parent)!r} does not exist; make it first or choose another")
-    job = _job(scene, format, fps, every, hold, pacing, size, loop, count, progress, stop, **look)
+    job = _job(scene, format, fps, every, hold, pacing, size, loop, count, shown, progress, stop, **look)
     with atomic_write(path, f".{format}") as part:
         FORMATS[format].write(job, part)
     return path
@@ -151,14 +153,14 @@ def to_bytes(scene: Scene, format: str = "gif", **options) -> bytes:
 
 def estimate(scene: Scene, format: str = "gif", fps: float = 25, every: int = 1, hold: float = 1.5,
              pacing: Pacing = "frame", size: int | None = None, loop: bool = True, count: int = 8,
-             **look) -> int:  # fmt: skip
+             shown: Sequence[str] = (), **look) -> int:  # fmt: skip
     """The expected size in bytes of what `export` would write; options as there.
 
     4 runs of 6 neighbouring frames from all over the film are encoded, and their 4 first frames alone: the difference
     is what a frame costs after its neighbour. Short films and PNG strips are encoded whole. Raises as `export`.
     """
     format = _format(Path(f"film.{format}"), None)
-    job = _job(scene, format, fps, every, hold, pacing, size, loop, count, **look)
+    job = _job(scene, format, fps, every, hold, pacing, size, loop, count, shown, **look)
     total, runs, length = len(job.shots), 4, 6
 
     def encoded(chosen: list[int]) -> int:
@@ -209,8 +211,8 @@ def _format(path: Path, format: str | None) -> str:
 
 
 def _job(scene: Scene, format: str, fps: float = 25, every: int = 1, hold: float = 1.5, pacing: Pacing = "frame",
-         size: int | None = None, loop: bool = True, count: int = 8, progress=None, stop=None,
-         **look) -> _Job:  # fmt: skip
+         size: int | None = None, loop: bool = True, count: int = 8, shown: Sequence[str] = (),
+         progress=None, stop=None, **look) -> _Job:  # fmt: skip
     """Everything that can be wrong is found here, before the first frame is drawn."""
     if not 1 <= fps <= 60:
         raise ValueError(f"fps {fps} is out of range; choose 1 to 60 frames a second")
@@ -230,7 +232,7 @@ def _job(scene: Scene, format: str, fps: float = 25, every: int = 1, hold: float
         chosen = ticks[np.linspace(0, len(ticks) - 1, min(count, len(ticks))).round().astype(int)]
         shots = [(int(k), 1) for k in chosen]
     recipe = json.dumps({"made with": MADE_WITH, "recipe": scene.about}, default=_plain)
-    return _Job(film, shots, fps, hold, loop, recipe, size, progress, stop)
+    return _Job(film, shots, fps, hold, loop, recipe, size, shown, progress, stop)
 
 
 def _plain(value):
@@ -306,8 +308,9 @@ def _write_html(job: _Job, path: Path) -> None:
         if job.progress is not None:
             job.progress(done, total)
 
-    path.write_text(page(job.film.scene, job.recipe, job.shots, fps=job.fps, hold=job.hold, loop=job.loop,
-                         side=job.side, dark=job.film.theme.name == "dark", drawn=drawn), "utf-8")  # fmt: skip
+    path.write_text(page(job.film.scene, job.recipe, job.shots, shown=job.shown, fps=job.fps, hold=job.hold,
+                         loop=job.loop, side=job.side, dark=job.film.theme.name == "dark", drawn=drawn),
+                    "utf-8")  # fmt: skip
 
 
 def _html_comment(path: Path) -> str:
@@ -327,7 +330,7 @@ class Format:
     write     (job, path): draws and writes it
     begins    whether a file that begins with these 12 bytes is one
     comment   the recipe in such a file, as text; nothing is decoded for it
-    settings  which of size, fps, every and pacing mean something for it
+    settings  which of size, fps, every, pacing and content (the panels that are on, or all) mean something for it
     expects   a template of what will come, of {frames}, {seconds} and, where `estimate` is quick, {megabytes}
     """
 
@@ -347,7 +350,7 @@ FORMATS: dict[str, Format] = {
     "png": Format("PNG strip", _write_png, lambda first: first[:4] == b"\x89PNG", _image_comment,
                   expects="up to 8 pictures"),
     "html": Format("HTML", _write_html, lambda first: first[:9].lower() == b"<!doctype", _html_comment,
-                   expects="{frames:.0f} frames, {megabytes:.2g} MB"),
+                   (*MOVING, "content"), expects="{frames:.0f} frames, {megabytes:.2g} MB"),
 }
 
 

@@ -50,6 +50,8 @@ class AppState:
         self.answers, self.museum = Answers(), Museum()
         self.opened: Run | None = None  #: the trace that the server was started with: every visitor's to look at
         self.recipes: dict[str, Recipe] = {}  #: page → what it shows now
+        self.opening: dict[str, str] = {}  #: page → the tab that it opens with, until a tab has been chosen on it
+        self.refused: dict[str, tuple[str, str]] = {}  #: page → (tab, why it cannot be shown), of what it opens with
         self._tokens: dict[str, str] = {}  # page → visitor, to know who has gone when a page closes
         self._pages: set[str] = set()  # those whose heartbeat is open
 
@@ -72,7 +74,9 @@ class AppState:
             if session not in self._tokens:
                 if len(self._tokens) > 4 * self.visitors.most:  # of those who came without a page nobody tells the end
                     self._tokens = {name: token for name, token in self._tokens.items() if token in self.visitors}
-                    self.recipes = {name: recipe for name, recipe in self.recipes.items() if name in self._tokens}
+                    for kept in (self.recipes, self.opening, self.refused):
+                        for name in [name for name in kept if name not in self._tokens]:
+                            del kept[name]
                 self._tokens[session] = self.visitors.enter(known, self.door.address_of(session))
                 visitor = self.visitors.of(self._tokens[session])
                 if self.opened is not None and not visitor.watched:
@@ -92,7 +96,8 @@ class AppState:
                 self._pages.remove(session)
                 self.visitors.leave(token)
         self.turns.forget(session)
-        self.recipes.pop(session, None)
+        for kept in (self.recipes, self.opening, self.refused):
+            kept.pop(session, None)
         self.answers.forget(session)
 
     def _open_page(self, session: str) -> None:

@@ -45,8 +45,11 @@ def options_of(wish: dict) -> dict:
         raise ValueError("panels are a list of names")
     if len(panels) > 6 or len({*panels}) < len(panels):
         raise ValueError("panels are up to 6 names, none of them twice")
+    content = wish.get("content", "shown")
+    if content != "shown" and not (content == "all" and kind == "html"):
+        raise ValueError(f"content {str(content)[:20]!r}; it can be shown, and for html all: every panel that there is")
     theme = "dark" if wish.get("theme") == "dark" else "light"
-    return dict(format=kind, pacing=pacing, panels=tuple(panels), theme=theme, **numbers)
+    return dict(format=kind, pacing=pacing, panels=tuple(panels), content=content, theme=theme, **numbers)
 
 
 def export_stream(stream: SceneStream, wish: dict, folder: Path,
@@ -69,9 +72,15 @@ def export_stream(stream: SceneStream, wish: dict, folder: Path,
 def weight(stream: SceneStream, wish: dict) -> int:
     """The bytes that the file of a wish would have. ValueError for what cannot be, and for what no film is."""
     options = options_of(wish)
-    kind, panels = options.pop("format"), options.pop("panels")
-    scene = stream.scene(panels)
+    kind, scene = options.pop("format"), _scene(stream, options)
     return estimate(scene, kind, **_paced(scene, options))
+
+
+def _scene(stream: SceneStream, options: dict) -> Scene:
+    """The film with the panels that are asked for; of all that there are, those are on when it opens."""
+    options["shown"] = panels = options.pop("panels")
+    everything = options.pop("content") == "all"
+    return stream.scene(dict.fromkeys((*panels, *stream.film.offers)) if everything else panels)
 
 
 def _paced(scene: Scene, options: dict) -> dict:
@@ -83,13 +92,13 @@ def _paced(scene: Scene, options: dict) -> dict:
 
 def _exported(stream: SceneStream, options: dict, folder: Path, name: str) -> Iterator[tuple[float, Path | None]]:
     name = re.sub(r"[^\w-]", "-", name)
-    kind, panels = options.pop("format"), options.pop("panels")
+    kind = options.pop("format")
     if kind == "trace" and not isinstance(stream.film, TraceView):
         raise CannotShow("A trace is the record of a walk: export it from the Denoise tab.")
     if kind == "trace":
         yield 1.0, stream.film.trace.save(folder / f"{name}.safetensors")
         return
-    scene = stream.scene(panels)
+    scene = _scene(stream, options)
     yield from _written(scene, folder / f"{name}.{kind}", _paced(scene, options))
 
 

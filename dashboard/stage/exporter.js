@@ -7,6 +7,7 @@ import { lookNow } from '../../core/drawing/stage/look.js';
 
 const SIZES = [160, 224, 320, 448], RATES = [10, 20, 30, 50], EVERY = [1, 2, 5, 10, 20];
 const PAUSE = 200; // milliseconds after the last choice until it is asked what comes of it
+const CONTENTS = { shown: 'those that are on', all: 'all that there are' };
 const PACES = { frame: 'as here', t: 'even in t', log_snr: 'even in log-SNR' };
 
 const field = (label, control) => make('label', 'ns-field', {}, make('span', '', {}, label), control);
@@ -27,8 +28,9 @@ export class Exporter {
   fps = choice(RATES, 20);
   every = choice(EVERY, 1, v => (v === 1 ? 'every frame' : `every ${v}th frame`));
   pacing = choice(Object.keys(PACES), 'frame', v => PACES[v]);
+  content = choice(Object.keys(CONTENTS), 'shown', v => CONTENTS[v]);
   fields = { size: field('size of a panel', this.size), fps: field('frames a second', this.fps),
-    every: field('frames', this.every), pacing: field('pace', this.pacing) };
+    every: field('frames', this.every), pacing: field('pace', this.pacing), content: field('panels', this.content) };
   expected = make('span', 'ns-expected');
   go = make('button', 'ns-primary', { type: 'button' }, 'Export');
   bar = make('progress', 'ns-progress', { max: 1, value: 0, 'aria-label': 'export progress' });
@@ -84,9 +86,9 @@ export class Exporter {
   }
 
   options() {
-    const { stage } = this;
+    const { stage } = this, { settings } = this.formats.find(f => f.name === this.format.value);
     return {
-      format: this.format.value, size: Number(this.size.value), fps: Number(this.fps.value),
+      format: this.format.value, content: settings.includes('content') ? this.content.value : 'shown', size: Number(this.size.value), fps: Number(this.fps.value),
       every: Number(this.every.value), pacing: this.pacing.value,
       panels: stage.keys, frame: stage.transport.frame, sample: stage.sample, theme: lookNow().theme,
     };

@@ -157,6 +157,14 @@ def test_a_hostile_trace_is_refused_in_words_and_the_film_stays(open_page, url, 
     assert page.evaluate(f"{STAGE}.film.id") == film and "bug=" not in page.url
 
 
+def test_a_link_that_cannot_be_shown_says_so_once(open_page, url):
+    page = open_page(url, query="bug=trace&tab=debug")
+    toast = page.wait_for_selector("[data-testid=toast-body]:has-text('There is no trace here')")
+    page.click("button[role=tab]:has-text('Denoise')")  # by the time that its film is there all has been answered
+    page.wait_for_function("Noisescope.stageOf('stage-denoise').film?.ready")
+    assert toast.inner_text().count("There is no trace here") == 1
+
+
 def test_what_a_trace_says_of_itself_is_only_ever_text(open_page, url, tmp_path):
     run = told()
     run.networks = [{"name": "<img src=x onerror='window.hurt = 1'>", "parameters": 1}]

@@ -495,14 +495,19 @@ def test_export_says_what_will_come_hands_the_wish_to_the_server_and_shows_its_a
     page.click("#pictures .ns-export > button")
     page.select_option("#pictures .ns-popover select >> nth=0", "html")
     page.wait_for_function("document.querySelector('#pictures .ns-expected').textContent === '20 frames, 1.2 MB'")
+    heard.clear()
+    panels = page.locator("#pictures .ns-popover .ns-field:has(span:text-is('panels')) select")
+    panels.select_option("all")
+    page.wait_for_function("document.querySelector('#pictures .ns-expected').textContent === '20 frames, 1.2 MB'")
     page.select_option("#pictures .ns-popover select >> nth=0", "webp")
+    assert panels.is_hidden()
     page.click("#pictures .ns-popover .ns-primary")
     page.wait_for_function("document.querySelector('#pictures .ns-message').textContent === 'no'")
     (_, asked), (name, wish) = heard
-    assert asked["format"] == "html" and asked["panels"] == ["x_t", "eps"]
+    assert asked["format"] == "html" and asked["panels"] == ["x_t", "eps"] and asked["content"] == "all"
     assert name == "export"
-    assert {k: wish[k] for k in ("format", "every", "panels", "theme")} == {
-        "format": "webp", "every": 1, "panels": ["x_t", "eps"], "theme": "light"}  # fmt: skip
+    assert {k: wish[k] for k in ("format", "every", "panels", "content", "theme")} == {
+        "format": "webp", "every": 1, "panels": ["x_t", "eps"], "content": "shown", "theme": "light"}  # fmt: skip
     assert page.is_enabled("#pictures .ns-popover .ns-primary")
 
 
