@@ -180,14 +180,7 @@ class Walks:
         for leaf, factor in terms(node, clips):
             place = self._leaf(leaf)
             if place is None and (below := divisor(leaf)) is not None:
-                ours = [n for n, _ in terms(below) if self._leaf(n) is not None]
-                crooked = (
-                    "z"
-                    if below.pure
-                    else "outputs"
-                    if len({id(n) for n in ours}) > 1 and all(self._leaf(n)[0] == "out" for n in ours)
-                    else "x"
-                )
+                crooked = "z" if below.pure else "outputs" if self._is_difference(below) else "x"
             if place is not None and len(factor) > 1 and float(factor.std()) > 1e-4 * float(factor.abs().max()):
                 known = False  # a factor that differs by row cannot be one of a rule
             if place is None and (scaled := modulated(leaf)) is not None:
@@ -213,6 +206,13 @@ class Walks:
             return None
         arrival.clips = [self._clipped(clip) for clip in clips]
         return arrival
+
+    def _is_difference(self, node: Node) -> bool:
+        """Whether a tensor is one output less another: of guidance, what is added to one of them."""
+        ours = [(place, mean_of(factor)) for leaf, factor in terms(node) if (place := self._leaf(leaf)) is not None]
+        factors = [factor for _, factor in ours]
+        outputs = len(ours) > 1 and all(place[0] == "out" for place, _ in ours)
+        return outputs and abs(sum(factors)) < 1e-3 * max(map(abs, factors))
 
     def _clipped(self, clip: Clip) -> dict:
         """A clamp as it is kept; `whole` is whether `terms` are all of what was clamped."""

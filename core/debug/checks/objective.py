@@ -77,29 +77,20 @@ def check_target(exam: Exam) -> None:
                 measured=words,
                 expected="eps, x0, v or velocity",
             )
-        elif _same_at_same_t(L) and (exam.levels.family in ("VE", "EDM") or np.abs(det / size).min() > 0.05):
+            return
+        preconditioned = L.family in ("VE", "EDM")
+        own = preconditioned or np.abs(det / size).min() > 0.05
+        if own:
             exam.tell(f"{words}: a combination of its own (a preconditioned network has one)")
-            if not exam.levels.family == "EDM" and not exam.levels.family == "VE":
-                exam.found(
-                    Place.TARGET,
-                    f"{words}: none of eps, x0, v, velocity",
-                    weight=1,
-                    measured=words,
-                    expected=f"v would be {number(-L.sigma[k])}·x0 + {number(L.alpha[k])}·eps",
-                    refute="a sampler that takes the output for this very combination",
-                )
-        else:
+        if not preconditioned:
             exam.found(
                 Place.TARGET,
                 f"{words}: none of eps, x0, v, velocity",
                 weight=1,
                 measured=words,
                 expected=f"v would be {number(-L.sigma[k])}·x0 + {number(L.alpha[k])}·eps",
+                refute="a sampler that takes the output for this very combination" if own else "",
             )
-
-
-def _same_at_same_t(L) -> bool:
-    return bool(np.isfinite(L.u).any())
 
 
 def check_loss(exam: Exam) -> None:
