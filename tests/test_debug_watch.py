@@ -301,6 +301,21 @@ def test_what_a_state_is_divided_by_is_no_factor_of_it(divide):
     assert sums.divisor(tape.node(y)) is tape.node(x)
 
 
+@pytest.mark.parametrize("guide, place", [(lambda u, c: u + 3 / (c - u), Place.GUIDANCE),
+                                          (lambda u, c: 1 / (u + 3 * (c - u)), Place.STEP)])
+def test_division_by_a_difference_of_outputs_is_guidances_and_by_what_it_gives_the_steps(guide, place):
+    torch.manual_seed(0)
+    net, other = Net(), Net()
+    with watch(net, other) as run:
+        train(net, 20)
+        x = torch.randn(16, 2)
+        with torch.no_grad():
+            for i in reversed(range(0, T, 10)):
+                t = torch.full((16,), i)
+                x = ALPHA_BAR[i].rsqrt() * x - (1 - ALPHA_BAR[i]).sqrt() * guide(net(x, t), other(x, t))
+    assert run.diagnose().causes[0].place == place
+
+
 def test_a_run_comes_back_from_its_file(run, tmp_path):
     again = Run.load(run.save(tmp_path / "run.trace"))
     assert str(again.diagnose()) == str(run.diagnose())
