@@ -37,8 +37,8 @@ from dashboard.tabs.stages import QUIET, recipe_from, wire_stage
 
 #: Tabs whose stage follows the recipe at once; Train has a start button instead.
 LOOKS = {"forward": forward, "denoise": denoise, "lens": lens, "compare": compare, "debug": debug}
-TITLES = {"learn": "Learn", "forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens",
-          "compare": "Compare", "debug": "Debug"}
+TITLES = {"forward": "Forward", "train": "Train", "denoise": "Denoise", "lens": "Noise lens",
+          "compare": "Compare", "debug": "Debug", "learn": "Learn"}
 #: Every change gets a number where it happens: the first input of what answers it, with the number of the last answer
 #: that the page has heard. Answers can overtake each other.
 NUMBERED = "(_, ...rest) => [Noisescope.next(), ...rest]"

@@ -29,7 +29,7 @@ from .values import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Wei
 from .variants import LETTERS, Variant, Variants
 
 OWN = "own"  #: the data set that a visitor brought; it lives with the visitor, not in the link
-TABS = ("learn", "forward", "train", "denoise", "lens", "compare", "debug")
+TABS = ("forward", "train", "denoise", "lens", "compare", "debug", "learn")
 MOST_IMAGES = 64  #: images side by side; points can be more
 MAX_QUERY = 2000  #: characters of a link that are read
 MAX_COMPLAINTS = 8

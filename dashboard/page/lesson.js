@@ -4,9 +4,10 @@
 
 import { make } from '../../core/drawing/stage/dom.js';
 import { rich } from '../../core/drawing/stage/markup.js';
+import { explain } from '../../core/drawing/stage/words.js';
 import { address, go, onPlace, write } from './address.js';
 import { asking, figure, isRight, spot, unspot } from './answers.js';
-import { all, forget, hold, keep, kept, lessonOf } from './lessons.js';
+import { all, forget, hold, keep, kept, lessonOf, marked } from './lessons.js';
 import { stageOf } from './tabs.js';
 
 const MAIN = 'ns-lesson-button ns-main';
@@ -64,7 +65,7 @@ function place() {
     unspot();
   }
   const guessing = Boolean(lesson) && step().kind === 'guess';
-  hold(guessing && step().question.kind !== 'playhead');
+  hold(guessing);
   document.body.classList.toggle('ns-guessing', guessing);
   clearInterval(ticking);
   if (lesson) ticking = window.setInterval(tick, EVERY);
@@ -92,8 +93,10 @@ function tick() {
   if (its.kind === 'mend') mark(its.controls);
   if (film && film !== now.film) {
     now.film = film;
+    const panels = address.panels || its.panels; // a tab that comes to the front may have made its own choice
+    if (panels) on.show(panels.split(','));
     if (its.kind === 'run') reduced() ? on.hold(on.total - 1) : on.play();
-    if (its.kind === 'guess' && its.question.kind !== 'playhead') on.hold(0);
+    if (its.kind === 'guess') on.hold(0);
   }
   if (its.kind === 'run' && on && on.done && reduced() && on.frame < on.total - 1 && !now.seen) on.hold(on.total - 1);
   if (its.kind === 'run' && on && on.done && film === now.film && on.frame >= on.total - 1 && !now.seen) {
@@ -172,6 +175,13 @@ function draw() {
 
 const words = (node, text) => { rich(node, text); return node; };
 
+// A paragraph whose terms say what they are.
+function explained(look, text, equation = false) {
+  const node = make('p', look);
+  explain(node, text, equation);
+  return node;
+}
+
 function button(name, text, press, look = 'ns-lesson-button') {
   const node = make('button', look, { type: 'button', 'data-name': name }, text);
   node.onclick = press;
@@ -186,8 +196,8 @@ function built(astray) {
   words(head, its.kind === 'run' && !open ? waiting() : told ? told.headline : its.title);
   const side = make('div', 'ns-lesson-ask'), main = make('div', 'ns-lesson-words', {}, head);
   const text = open && (told ? told.text : its.kind === 'guess' || !its.text.includes('…') ? its.text : '');
-  if (text) main.append(words(make('p', 'ns-lesson-text'), text));
-  if (open && its.formula) main.append(words(make('p', 'ns-lesson-formula'), told ? told.formula : its.formula));
+  if (text) main.append(explained('ns-lesson-text', text));
+  if (open && its.formula) main.append(explained('ns-lesson-formula', told ? told.formula : its.formula, true));
   if (astray) main.append(notice('The tab in front is another than the one that this step is about.', 'Back to it'));
   else if (now.told && now.told.own === false && !told) {
     main.append(notice('The stage shows another run than the one that this step is about.', 'Its own run again'));
@@ -266,7 +276,7 @@ function moves(open) {
 
 function guess(side) {
   const { lesson, number } = now;
-  if (!all().some(other => other !== lesson && Object.keys(kept(other.name).answers).length)) {
+  if (!all().some(one => kept(one.name).done || Object.keys(kept(one.name).answers).length)) {
     side.append(make('p', 'ns-lesson-why', { title: WHY_SOURCE }, WHY));
   }
   side.append(asking(step().question, kept(lesson.name).answers[number], answer => {
@@ -393,8 +403,9 @@ function card(lesson, first) {
   const here = `step ${mine.step + 1} of ${lesson.steps.length}`;
   const said = mine.done ? '✓ done' : begun ? here : `${lesson.minutes} min`;
   const link = make('a', 'ns-lesson-card', { href: query(lesson.name, mine.done ? 0 : mine.step) },
-    make('span', 'ns-lesson-order', {}, String(lesson.order)), make('b', '', {}, lesson.title),
-    make('span', 'ns-lesson-words-list', {}, lesson.words.join(' · ')), make('span', 'ns-lesson-said', {}, said));
+    make('span', 'ns-lesson-order', {}, String(lesson.order)), words(make('b'), lesson.title),
+    words(make('span', 'ns-lesson-words-list'), lesson.words.map(marked).join(' · ')),
+    make('span', 'ns-lesson-said', {}, said));
   link.classList.toggle('ns-next', first);
   link.onclick = event => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -15,6 +15,21 @@ const lessons = /** @type {Map<string, Lesson>} */ (new Map());
 /** @param {Lesson[]} catalogue in their order */
 export function teach(catalogue) { for (const lesson of catalogue) lessons.set(lesson.name, lesson); }
 
+/** A word of the glossary as a header has it, in the page's markup: x_t → x_{t}. */
+export const marked = word => word.replace(/_(\w+)/g, '_{$1}');
+
+/** Which lesson explains a term first: key → {title, href}. `found(text)` gives the terms in a text. */
+export function explaining(found) {
+  /** @type {Record<string, {title: string, href: string}>} */
+  const byTerm = {};
+  for (const { name, title, words } of all()) {
+    for (const [, , key] of words.flatMap(word => found(marked(word)))) {
+      byTerm[key] ||= { title, href: `?lesson=${name}` };
+    }
+  }
+  return byTerm;
+}
+
 export const all = () => [...lessons.values()];
 export const lessonOf = name => lessons.get(name) || null;
 

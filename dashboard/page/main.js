@@ -5,6 +5,8 @@
 import './line.js';
 import { onSpace } from './frame.js';
 import { dress } from '../../core/drawing/stage/look.js';
+import { found } from '../../core/drawing/stage/terms.js';
+import { teach as teachWords } from '../../core/drawing/stage/words.js';
 import { stage } from '../stage/mount.js';
 import { knots } from '../sidebar/knots.js';
 import { understood } from '../sidebar/own.js';
@@ -15,7 +17,7 @@ import { again } from './address.js';
 import { next, pageState } from './changes.js';
 import { greet } from './greeting.js';
 import { index, strip } from './lesson.js';
-import { teach } from './lessons.js';
+import { explaining, teach } from './lessons.js';
 import { decorate } from './shell.js';
 import { seen, stageOf, watchTabs } from './tabs.js';
 
@@ -30,6 +32,7 @@ import { seen, stageOf, watchTabs } from './tabs.js';
 export function begin({ tables, tips, titles, lessons, space }) {
   dress(tables);
   teach(lessons);
+  teachWords(explaining(found));
   again();
   onSpace(space);
   greet();

@@ -305,6 +305,19 @@ export class Stage {
     this.arrange();
   }
 
+  /** These panels, of those that there are; ones that were not sent yet are asked for. */
+  show(keys) {
+    const chosen = keys.filter(key => this.order.includes(key)).slice(0, MOST);
+    if (!chosen.length || chosen.join() === this.keys.join()) return;
+    this.chosen = chosen;
+    for (const key of chosen) {
+      if (this.film.panels.has(key) || this.pending.has(key)) continue;
+      this.pending.add(key);
+      this.trigger('want', { key });
+    }
+    this.arrange();
+  }
+
   chart() {
     const charts = this.film ? this.film.charts : [];
     while (this.cards.length > charts.length) this.cards.pop().remove();
@@ -437,6 +450,7 @@ export class Stage {
         transport.go(stage.value && stage.value.follow ? transport.ready - 1 : 0);
         if (!stage.value || !stage.value.follow) transport.play();
       },
+      show: keys => stage.show(keys),
       hold: frame => { transport.pause(); transport.held = true; transport.go(frame); },
       paint: frame => { transport.go(frame); stage.paint(); return stage.took; },
     };
