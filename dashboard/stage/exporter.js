@@ -88,7 +88,8 @@ export class Exporter {
   options() {
     const { stage } = this, { settings } = this.formats.find(f => f.name === this.format.value);
     return {
-      format: this.format.value, content: settings.includes('content') ? this.content.value : 'shown', size: Number(this.size.value), fps: Number(this.fps.value),
+      format: this.format.value, content: settings.includes('content') ? this.content.value : 'shown',
+      size: Number(this.size.value), fps: Number(this.fps.value),
       every: Number(this.every.value), pacing: this.pacing.value,
       panels: stage.keys, frame: stage.transport.frame, sample: stage.sample, theme: lookNow().theme,
     };
