@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from core.data.datasets import Dataset, load
-from core.lessons.evidence import Walk
+from core.debug.places import Place
+from core.denoisers.exact import Exact
+from core.lessons.evidence import Evidence, Walk
 from core.lessons.measures import MEASURES
 from core.prediction import Prediction
 from core.recipe.recipe import Recipe
 from core.reverse import Step
-from core.runs.walks import forward_film, lens
+from core.runs.comparison import DATA_SEED
+from core.runs.trainings import Training
+from core.runs.walks import denoise, forward_film, lens
 from core.schedules import make_schedule
 from core.trace import Trace
-from core.views import MemorizationView
+from core.views import MemorizationView, View
+from core.views.base import FIELD_CELLS, STATE_VIEW, field_points
+from core.views.training import LOOK_AT, Preview, Progress
 
 CORNERS = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
 
@@ -112,3 +119,86 @@ def test_copies_are_read_at_the_nearest_number_of_pictures():
     film.rows, film.copies = [4, 64], [1.0, 0.5]
     film._made = [{}, {}]
     assert measured("copies_shown", film, 60) == 0.5
+
+
+LABELLED = {"labels": torch.tensor([0, 0, 1, 1]), "label_names": ("left", "right")}
+
+
+def test_samples_are_called_as_the_rows_they_are_nearest_to():
+    data = dataset(**LABELLED)
+    walk = walk_through([CORNERS, torch.tensor([[0.9, 0.8], [0.9, -0.8], [0.7, 0.0], [-0.9, 0.9]])], data=data)
+    assert measured("called", walk, 1) == 0.75 and measured("called", walk, 0) == 0.25
+    assert measured("middle_of_label", data, 1) == (1, 0) and measured("width_of_label", data, 1) == 1
+    assert measured("abs_place", (3.0, 4.0)) == 5
+    assert measured("numbers_in_latent", data) == measured("numbers_in_picture", data) == 2
+    assert measured("numbers_in_picture", load("latent_digits")) == 16 * 16
+    for name, given in (("called", (walk_through([CORNERS, CORNERS]), 1)), ("middle_of_label", (data, 7))):
+        with pytest.raises(ValueError):
+            measured(name, *given)
+
+
+def test_as_asked_is_the_share_of_samples_that_were_given_what_they_were_asked_for():
+    *_, film = denoise(Recipe(data="gaussians8", model="exact", label="2", samples=40, steps=20))
+    walk = Evidence.of(film).names["A"]
+    assert measured("as_asked", walk) == 1  # the exact denoiser makes nothing else
+    *_, film = denoise(Recipe(data="gaussians8", model="exact", samples=5, steps=2))
+    with pytest.raises(ValueError, match="nothing was asked for"):
+        measured("as_asked", Evidence.of(film).names["A"])
+
+
+def test_arrows_point_to_the_middle_in_much_noise_and_to_the_nearest_row_in_little():
+    walk = Walk(Recipe(data="gaussians8", model="exact"), Trace(), torch.linspace(1, 0, 3), make_schedule("cosine"),
+                load("gaussians8"))
+    assert measured("towards_middle", walk, 0.99) == pytest.approx(1, abs=1e-3)
+    assert measured("towards_nearest", walk, 0.02) == pytest.approx(1, abs=0.02)
+    assert measured("towards_middle", walk, 0.02) < 0.7
+
+
+def test_a_learned_field_agrees_with_itself_and_not_with_its_opposite():
+    film = Training(Recipe(tab="train", data="gaussians8", train_steps=2)).film
+    schedule = make_schedule(film.config.schedule, film.config.T)
+    exact = Exact.of(film.dataset, schedule)(field_points(STATE_VIEW), torch.tensor(LOOK_AT, dtype=torch.float64)).eps
+    for sign in (1, -1):
+        field = (-sign * exact).reshape(FIELD_CELLS, FIELD_CELLS, 2)
+        film.previews[:] = [Preview(2, film.dataset.x0, film.dataset.x0, field)]
+        assert measured("field_cosine", film) == pytest.approx(sign)
+        assert measured("likeness_trained", film) == 1
+    drawn = film.dataset.draw(8, torch.Generator().manual_seed(DATA_SEED))[0]
+    film.previews[:] = [Preview(0, torch.zeros(8, 2), drawn, field), Preview(2, drawn, drawn, field)]
+    film.progress = Progress(torch.tensor([4.0, 2.0]), torch.zeros(20), torch.zeros(20), 0.0)
+    assert measured("distance_at", film, 2) == 0 < 0.5 < measured("distance_at", film, 0)
+    assert (measured("loss_at", film, 1), measured("loss_at", film, 2)) == (4, 3)  # the mean of the last ten at least
+
+
+def test_who_stands_on_a_summit_stands_denser_than_all_data_and_a_sample_than_half_of_them():
+    data = load("gaussians8")
+    walk = lambda end: Walk(Recipe(data="gaussians8", model="exact"), walk_through([end, end]).trace,  # noqa: E731
+                            torch.linspace(1, 0, 2), make_schedule("cosine"), data)
+    drawn = data.draw(4000, torch.Generator().manual_seed(1))[0]
+    assert measured("denser_than_data", walk(data.x0)) == 1
+    assert measured("denser_than_data", walk(drawn)) == pytest.approx(0.5, abs=0.06)
+    assert measured("denser_than_data", walk(torch.full((4, 2), 5.0))) == 0
+
+
+def test_the_first_point_is_read_with_its_step():
+    *_, film = denoise(Recipe(data="gaussians8", model="exact", samples=2, steps=4, sampler="ddpm"))
+    walk, schedule = Evidence.of(film).names["A"], film.schedule
+    (a, s), (b, r) = schedule.at(0.5), schedule.at(0.25)
+    assert measured("next_time", walk, 0.5) == 0.25
+    assert measured("step_std", walk, 0.5) == pytest.approx(math.sqrt((r / s) ** 2 * (1 - (a / b) ** 2)))
+    assert measured("place_of_first", walk, 0.5) == tuple(walk.trace["x_t"][2][0].double().tolist())
+    assert measured("across_of_first", walk, 0.5) == measured("place_of_first", walk, 0.5)[0]
+    assert measured("guess_across_of_first", walk, 0.5) == float(walk.trace["x0"][2][0][0])
+
+
+def test_what_the_doctor_found_is_the_place_of_its_first_cause():
+    view = View()
+    assert (measured("found", view), measured("said_of", view)) == ("", "")
+    view.findings = {"causes": [{"place": Place.STEP_NOISE}, {"place": Place.START}], "headline": "No noise."}
+    assert (measured("found", view), measured("said_of", view)) == ("step_noise", "No noise.")
+
+
+def test_samples_that_stay_have_not_wandered():
+    looks = [torch.zeros(3, 2), torch.ones(3, 2), torch.ones(3, 2), 3 * torch.ones(3, 2)]
+    film = SimpleNamespace(previews=[SimpleNamespace(drawn=x, samples=looks[0]) for x in looks])
+    assert (measured("gan_wandered", film), measured("diffusion_wandered", film)) == (2, 0)

@@ -67,6 +67,10 @@ class BaselineView(View):
         self.training.add(preview)
 
     @property
+    def about(self) -> dict:
+        return self.training.about
+
+    @property
     def previews(self) -> list[BaselinePreview]:
         return self.training.previews
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ...metrics.coverage import Modes
 from ...metrics.distances import sliced_wasserstein
@@ -78,3 +80,21 @@ def distance_at(of: TrainingView | BaselineView, step: float) -> float:
     training = _training(of)
     samples = min(training.previews, key=lambda preview: abs(preview.step - step)).samples
     return sliced_wasserstein(samples, rows(training.dataset, count=len(samples)), directions=256)
+
+
+@measure
+def gan_wandered(of: BaselineView) -> float:
+    """How far the GAN's samples moved from each preview to the next, root mean square; the mean over the second half of
+    the previews."""
+    return _wandered([preview.drawn for preview in of.previews])
+
+
+@measure
+def diffusion_wandered(of: BaselineView) -> float:
+    """As `gan_wandered`, of the diffusion model's samples."""
+    return _wandered([preview.samples for preview in of.previews])
+
+
+def _wandered(looks: list[Tensor]) -> float:
+    late = torch.stack(looks[len(looks) // 2:]).double()
+    return float(late.diff(dim=0).flatten(1).square().mean(1).sqrt().mean())

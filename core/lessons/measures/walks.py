@@ -155,3 +155,15 @@ def distance_by_chance(of: Walk) -> float:
     generator = torch.Generator().manual_seed(DATA_SEED + 1)
     drawn = (of.dataset.draw(len(of.end), generator)[0] for _ in range(2))
     return sliced_wasserstein(*drawn, directions=256)
+
+
+@measure
+def denser_than_data(of: Walk) -> float:
+    """The share of fresh data, 0 to 1, that lie at less dense places than the median sample of the walk does.
+
+    By the exact density of the data at t = 1/T: 0.5 for samples of the data, 1 for who climbs to its summits.
+    """
+    t = torch.tensor(1 / of.schedule.T, dtype=torch.float64)
+    alpha = of.schedule.at(t)[0]
+    ends, fresh = (of.resolved.exact.log_density(alpha * x, t) for x in (of.end, rows(of.dataset)))
+    return float((fresh < ends.median()).double().mean())
