@@ -12,7 +12,7 @@ from core.lessons.checking import check
 from core.lessons.evidence import Evidence, NotYet, evidence_of, kinds_of
 from core.lessons.expressions import Expression
 from core.lessons.judge import Answer, judge
-from core.lessons.lesson import BadLesson, Lesson, lessons, load, load_all
+from core.lessons.lesson import LESSONS, BadLesson, Lesson, lessons, load, load_all
 from core.lessons.measures import MEASURES
 from core.recipe.recipe import Recipe
 from core.runs.walks import denoise
@@ -241,3 +241,10 @@ def test_a_claim_that_does_not_hold_is_found_and_said(tmp_path):
     unknown, = said("number: steps", "number: 1 / (steps - 4)")
     assert unknown.startswith("99-more-steps.md, line 20: 1 / (steps - 4) cannot be worked out here: ")
     assert "there is no panel x_a; there are x_t" in said("steps=4\n", "steps=4&panels=x_a\n")[0]
+
+
+def test_the_lesson_that_contributing_shows_is_one_and_true(tmp_path):
+    guide = (LESSONS.parent / "CONTRIBUTING.md").read_text("utf-8")
+    path = written(tmp_path, re.search(r"```markdown\n(.*?)```", guide, re.S)[1], "90-better-rule.md")
+    assert [step.kind for step in load(path).steps] == ["guess", "run", "saw", "explain", "mend"]
+    assert [check(load(path), seed) for seed in range(3)] == [[], [], []]

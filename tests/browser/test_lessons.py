@@ -11,6 +11,7 @@ from core.lessons.lesson import Lesson, lessons
 
 #: All of them take minutes: `make lessons`. One shows that the page does what a lesson needs.
 TAKEN = lessons() if os.environ.get("NOISESCOPE_LESSONS") == "all" else {"why-noise": lessons()["why-noise"]}
+PATIENCE = 120_000  #: milliseconds, of what comes with an answer of the server
 STRIP = ".ns-lesson[data-step='{}']"
 CARD = ".ns-lesson-card:has(b:text-is('{}'))"
 
@@ -53,7 +54,7 @@ def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
     page.click(CARD.format(lesson.title))
     for number, step in enumerate(lesson.steps):
         page.wait_for_selector(STRIP.format(number + 1))
-        expect(page.locator(".ns-lesson [aria-current=step]")).to_have_count(1)
+        expect(page.locator(".ns-lesson [aria-current=step]")).to_have_count(1, timeout=PATIENCE)
         if step.kind == "guess":
             guess(page, lesson, number, answers.get(number, 0))
             at = number
@@ -64,8 +65,8 @@ def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
             if right is not None:
                 found[at] = right
                 said = "You guessed right." if right == answers.get(at, 0) else "It came out otherwise."
-                expect(page.locator(".ns-lesson-label").first).to_have_text(said)
-                expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess")
+                expect(page.locator(".ns-lesson-label").first).to_have_text(said, timeout=PATIENCE)
+                expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess", timeout=PATIENCE)
             assert "…" not in page.inner_text(".ns-lesson-headline")
         if step.kind == "saw":
             guess(page, lesson, number, answers.get(number, 0))
@@ -73,19 +74,21 @@ def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
             if right is not None:
                 found[number] = right
                 said = "That is what is there." if right == answers.get(number, 0) else "Look again:"
-                expect(page.locator(".ns-lesson-label").first).to_have_text(said)
+                expect(page.locator(".ns-lesson-label").first).to_have_text(said, timeout=PATIENCE)
         if step.kind == "explain":
-            expect(page.locator(".ns-lesson-words")).not_to_contain_text("…")
+            expect(page.locator(".ns-lesson-words")).not_to_contain_text("…", timeout=PATIENCE)
         if step.kind == "mend":
-            expect(page.locator(".ns-lesson-state")).to_have_text("The page says when it is mended.")
+            if step.recipe.tab == "train" and page.is_visible("#reset"):  # that of the time before
+                page.click("#reset")
+            expect(page.locator(".ns-lesson-state")).to_have_text("The page says when it is mended.", timeout=PATIENCE)
             page.click("[data-name='solve']")
             if step.press or step.recipe.tab == "train":
                 page.click("#train")
-            expect(page.locator(".ns-lesson-state")).to_have_text("✓ Mended.", timeout=120_000)
+            expect(page.locator(".ns-lesson-state")).to_have_text("✓ Mended.", timeout=PATIENCE)
         if number + 1 < len(lesson.steps):
             page.click("[data-name='next']")
     page.click("[data-name='index']")
-    expect(page.locator("li.ns-done " + CARD.format(lesson.title))).to_have_count(1)
+    expect(page.locator("li.ns-done " + CARD.format(lesson.title))).to_have_count(1, timeout=PATIENCE)
     return found
 
 
@@ -110,7 +113,7 @@ def test_a_lesson_can_be_left_and_taken_up_again_and_a_link_opens_any_step(page)
     page.evaluate("history.back()")
     page.wait_for_selector(STRIP.format(2))
     page.click("[data-name='list']")
-    expect(page.locator(f"li.ns-begun {card} .ns-lesson-said")).to_contain_text("step 2 of")
+    expect(page.locator(f"li.ns-begun {card} .ns-lesson-said")).to_contain_text("step 2 of", timeout=PATIENCE)
     page.click(card)
     page.wait_for_selector(STRIP.format(2))
-    expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess")
+    expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess", timeout=PATIENCE)
