@@ -52,6 +52,7 @@ node_modules/ready: package.json package-lock.json
 .venv-bench/ready: benchmarks/requirements.txt requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt
+	.venv-bench/bin/python -m pip install --quiet --no-deps k-diffusion==0.1.1.post1 dctorch==0.1.2  # they want NumPy 1
 	@touch $@
 
 clean:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from functools import partial
+import sys
+import types
+from functools import cache, partial
 
 import torch
 from torch import nn
@@ -82,12 +85,23 @@ def azula(sampler: str):
     return run
 
 
-def k_diffusion(sampler: str):
-    import k_diffusion as k
+@cache
+def _parts_of_k_diffusion():
+    """Its samplers and its denoiser. The package itself imports what evaluates and augments pictures as well, and that
+    asks for an older NumPy than ours."""
+    found = importlib.util.find_spec("k_diffusion")
+    if found is None:
+        raise ImportError("k_diffusion is not installed", name="k_diffusion")
+    package = sys.modules["k_diffusion"] = types.ModuleType("k_diffusion")
+    package.__path__ = found.submodule_search_locations
+    return importlib.import_module("k_diffusion.layers"), importlib.import_module("k_diffusion.sampling")
 
+
+def k_diffusion(sampler: str):
+    layers, sampling = _parts_of_k_diffusion()
     torch.manual_seed(0)
     net = MLP()
-    model = k.layers.Denoiser(net, sigma_data=0.8)
+    model = layers.Denoiser(net, sigma_data=0.8)
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
     with watch(net) as run:
         for _ in range(200):
@@ -96,8 +110,8 @@ def k_diffusion(sampler: str):
             optimizer.step()
             optimizer.zero_grad()
         with torch.no_grad():
-            sigmas = k.sampling.get_sigmas_karras(20, 0.01, 80.0)
-            run.samples = getattr(k.sampling, sampler)(model, torch.randn(64, 2) * sigmas[0], sigmas, disable=True)
+            sigmas = sampling.get_sigmas_karras(20, 0.01, 80.0)
+            run.samples = getattr(sampling, sampler)(model, torch.randn(64, 2) * sigmas[0], sigmas, disable=True)
     return run
 
 
