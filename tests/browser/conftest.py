@@ -22,7 +22,7 @@ THROTTLE = float(os.environ.get("NOISESCOPE_THROTTLE", "1"))
 
 
 SEEDS = itertools.count(1000)
-STAGE = "Noisescope.stageOf(`stage-${tab}`)"
+STAGE = "(window.Noisescope && Noisescope.stageOf(`stage-${tab}`))"  # a page that reloads has none for a while
 GO_TO = f"""([query, tab]) => {{
     document.querySelectorAll('[data-testid=toast-close]').forEach(button => button.click());
     window.filmBefore = {STAGE} && {STAGE}.film ? {STAGE}.film.id : null;

@@ -41,7 +41,7 @@ def test_two_panels_a_difference_and_the_curve_of_their_distance(at):
     titled(page, "A · DDIM", "B · DDPM")
     distance, quality = rated(page)
     assert distance == ["5 % of std", "B", ""] and quality == ["real data", "", "A, 20", "", "B, 20"]
-    assert "away from A" in page.inner_text("#stage-compare .ns-sentence")
+    page.locator("#stage-compare .ns-sentence").filter(has_text="away from A").wait_for()
     assert page.is_visible("#compare") and not page.is_visible("#denoise") and not page.is_visible("#train")
 
 
@@ -56,8 +56,10 @@ def test_a_row_changed_by_hand_makes_another_film_and_a_link_that_restores_it(at
     page.wait_for_function("location.search.includes('variants=sampler:ddpm,steps:5')")
     other = open_page(url, query=page.url.partition("?")[2])
     assert whole(other)["keys"] == ["x_a", "x_b", "x_c", "less_b"]
-    assert row(other, "C").input_value() == "steps"
-    assert other.input_value("#field-variants [data-run=C] input") == "5"
+    other.wait_for_function("""() => {
+        const [what, how] = ['select', 'input'].map(at => document.querySelector(`#field-variants [data-run=C] ${at}`));
+        return what?.value === 'steps' && how?.value === '5';
+    }""")
     titled(other, "A · DDIM", "B · DDPM", "C · 5 steps")
 
 
@@ -77,16 +79,18 @@ def test_branch_here_goes_on_from_the_playhead_beside_its_parent(open_page, url)
     page.click("#branch")
     now = whole(page)
     assert now["keys"][:2] == ["x_a", "x_b"] and "B" in now["charts"][0]
-    assert page.locator("#stage-compare .ns-panel-title").nth(1).inner_text() == "B · no noise from step 8"
+    page.wait_for_function("document.querySelectorAll('#stage-compare .ns-panel-title')[1]?.innerText"
+                           " === 'B · no noise from step 8'")
     for part in ("variants=drop_noise:on@8", "tab=compare"):
         page.wait_for_function(f"location.search.includes('{part}')")
     away = page.evaluate(f"[...{STAGE.format('compare')}.film.numbers.away_b]")
     assert away[:9] == [0] * 9 and min(away[9:]) > 0
-    assert page.input_value("#field-variants [aria-label='the step at which B leaves A']") == "8"
+    page.wait_for_function("""document.querySelector(
+        "#field-variants [aria-label='the step at which B leaves A']")?.value === '8'""")
 
 
-def test_branch_here_takes_a_change_of_the_sidebar_with_it(open_page, url):
-    page = open_page(url, query="steps=20&samples=200")
+def test_branch_here_takes_a_change_of_the_sidebar_with_it(at):
+    page = at("steps=20&samples=200")
     whole(page, "denoise")
     before = page.evaluate(f"{STAGE.format('denoise')}.film.id")
     page.click("#field-sampler input")

@@ -29,6 +29,13 @@ def examined(page, verdict: str, says: str = "") -> str:
     return page.wait_for_selector(f"#stage-debug .ns-verdict{which}").inner_text()
 
 
+def healthy(page) -> None:
+    """The page shows the walk that is examined first, as it did before any trace was opened."""
+    restored(page, HEALTHY)
+    examined(page, "healthy")
+    page.wait_for_function(f"{STAGE}.total === 21 && {STAGE}.frames === 21")
+
+
 def line(page, code: str):
     return page.locator(f"#stage-debug .ns-code:not(.ns-script *) >> text={code}").locator("xpath=..")
 
@@ -131,9 +138,9 @@ def test_a_surprise_is_a_case_that_its_link_restores(open_shared, url):
     assert examined(page, "hidden") == before and page.inner_text("#stage-debug .ns-script") == script
 
 
-def test_a_trace_is_opened_and_the_one_before_stands_beside_it(open_page, url, traces):
-    page = open_page(url, query=HEALTHY)
-    examined(page, "healthy")
+def test_a_trace_is_opened_and_the_one_before_stands_beside_it(open_shared, url, traces):
+    page = open_shared(url, query=HEALTHY)
+    healthy(page)
     bring(page, "before.trace", traces[0])
     assert "variance, not its root" in examined(page, "wrong")
     page.wait_for_function("location.search.includes('bug=trace')")
@@ -144,9 +151,9 @@ def test_a_trace_is_opened_and_the_one_before_stands_beside_it(open_page, url, t
     assert line(page, "+ std·randn_like(x)").locator(".ns-mark").all_inner_texts() == ["✓", "✕"]
 
 
-def test_a_hostile_trace_is_refused_in_words_and_the_film_stays(open_page, url, traces):
-    page = open_page(url, query=HEALTHY)
-    examined(page, "healthy")
+def test_a_hostile_trace_is_refused_in_words_and_the_film_stays(open_shared, url, traces):
+    page = open_shared(url, query=HEALTHY)
+    healthy(page)
     film = page.evaluate(f"{STAGE}.film.id")
     header = json.dumps({"__metadata__": {"format": "noisescope-run-1", "record": "[" * 5000}}).encode()
     for content, says in ((b"\x80\x04cposix\nsystem\n", "no whole safetensors file"),
@@ -165,21 +172,20 @@ def test_a_link_that_cannot_be_shown_says_so_once(open_page, url):
     assert toast.inner_text().count("There is no trace here") == 1
 
 
-def test_what_a_trace_says_of_itself_is_only_ever_text(open_page, url, tmp_path):
+def test_what_a_trace_says_of_itself_is_only_ever_text(open_shared, url, tmp_path):
     run = told()
     run.networks = [{"name": "<img src=x onerror='window.hurt = 1'>", "parameters": 1}]
     run.facts["unseen"] = ["<script>window.hurt = 1</script>"]
-    page = open_page(url, query=HEALTHY)
-    examined(page, "healthy")
+    page = open_shared(url, query=HEALTHY)
+    healthy(page)
     bring(page, "<b>run</b>.trace", run.save(tmp_path / "run.trace").read_bytes())
-    page.wait_for_function("location.search.includes('bug=trace')")
+    page.wait_for_function(f"location.search.includes('bug=trace') && {STAGE}.total === 51")
     examined(page, "healthy")
     assert page.evaluate("window.hurt") is None
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_phone_never_scrolls_sideways(open_page, url, theme):
-    page = open_page(url, width=390, height=844, theme=theme, query="seed=1&bug=flow-backwards&tab=debug")
+def test_a_phone_never_scrolls_sideways(open_page, url):
+    page = open_page(url, width=390, height=844, query="seed=1&bug=flow-backwards&tab=debug")
     examined(page, "hidden")
     page.click("#stage-debug >> text=Tell me")
     examined(page, "wrong")

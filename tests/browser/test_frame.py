@@ -26,7 +26,7 @@ def framed(browser, url):
     contexts, errors = [], []
 
     def opened(around: str, query: str):
-        context = browser.new_context(viewport={"width": 1300, "height": 870})
+        context = browser.new_context(viewport={"width": 1300, "height": 870}, reduced_motion="reduce")
         context.set_default_timeout(60_000)
         contexts.append(context)
         context.add_init_script(NO_STORAGE)

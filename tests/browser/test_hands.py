@@ -35,7 +35,7 @@ def test_back_goes_to_the_recipe_before_and_forward_to_the_one_after(at):
     whole(page, "denoise", "s.total === 21")
     page.evaluate("history.back()")
     whole(page, "denoise", "s.total === 11")
-    assert page.input_value("#field-steps input") == "10"
+    page.wait_for_function("document.querySelector('#field-steps input').value === '10'")
     page.evaluate("history.forward()")
     page.wait_for_function("document.querySelector('#field-steps input').value === '20'")
     whole(page, "denoise", "s.total === 21")

@@ -46,6 +46,7 @@ def test_a_reload_after_a_kill_finds_the_training_and_it_goes_on(open_page, star
     page = open_page(url, query="tab=train&data=gaussians8&train_steps=200000&batch=32")
     page.click("#train")
     file = until(lambda: next((tmp_path / "kept").glob("[!.]*.safetensors"), None))
+    page.wait_for_function("document.querySelector('#training-status b')?.innerText.length > 1")  # ten steps at least
     seen, saved = step_of(page), file.stat().st_mtime_ns
     until(lambda: file.stat().st_mtime_ns != saved)  # what was seen before is saved by then
     server.kill()

@@ -96,15 +96,13 @@ def test_what_another_recipe_made_is_never_shown_as_if_it_were_of_this_one(open_
     page.wait_for_function(f"({STAGE.format('clocks')} || {{}}).frames === 51")
     assert "T-Rex" in page.inner_text("#training-status") and not page.is_visible(made)
     page.click(".ns-pick[title='Moons']")
-    page.wait_for_selector(made)
-    assert page.inner_text(made) == "Made with T-Rex. The recipe now says Moons. Press Train for that."
-    assert page.is_visible("#stage-clocks .ns-made")
+    page.wait_for_selector(f"{made}:text-is('Made with T-Rex. The recipe now says Moons. Press Train for that.')")
+    page.wait_for_selector("#stage-clocks .ns-made")
     page.click(".ns-pick[title='T-Rex']")
     page.wait_for_selector(made, state="hidden")
     page.fill("#field-train_steps input", "50")
     page.press("#field-train_steps input", "Enter")
-    page.wait_for_selector(made)
-    assert page.inner_text(made) == "Made with steps 60. The recipe now says steps 50. Press Train for that."
+    page.wait_for_selector(f"{made}:text-is('Made with steps 60. The recipe now says steps 50. Press Train for that.')")
     page.wait_for_function("location.search.includes('train_steps=50')")
     beside = page.context.new_page()
     beside.goto(f"{url}?tab=train&train_steps=60&data=digits8&__theme=light", wait_until="domcontentloaded")
@@ -150,6 +148,6 @@ def test_what_is_turned_while_an_answer_is_on_its_way_stays_and_so_does_the_answ
     page.wait_for_function("['model=consistency', 'sampler=multistep_consistency', 'steps=4', 'seed=7']"
                            ".every(part => location.search.includes(part))")
     page.wait_for_function("document.querySelector('#field-steps input').value === '4'")
-    assert page.input_value("#field-sampler input") == "consistency"
-    assert page.input_value("#field-seed input") == "7"
+    page.wait_for_function("['sampler', 'seed'].map(name => document.querySelector(`#field-${name} input`).value)"
+                           ".join() === 'consistency,7'")
     assert page.query_selector("[data-testid=toast-body]") is None
