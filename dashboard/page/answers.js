@@ -172,5 +172,5 @@ function curve(question, given, give) {
   const press = sure();
   press.onclick = () => give(ys.map((y, k) => [k / (KNOTS - 1), y]));
   return make('div', 'ns-drawing', {}, make('span', 'ns-lesson-label', {}, `Draw: ${what}, from t = 0 to t = 1`), svg,
-    make('div', 'ns-knots', {}, ...knots), press);
+    make('div', 'ns-curve-knots', {}, ...knots), press);
 }
