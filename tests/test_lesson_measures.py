@@ -202,3 +202,10 @@ def test_samples_that_stay_have_not_wandered():
     looks = [torch.zeros(3, 2), torch.ones(3, 2), torch.ones(3, 2), 3 * torch.ones(3, 2)]
     film = SimpleNamespace(previews=[SimpleNamespace(drawn=x, samples=looks[0]) for x in looks])
     assert (measured("gan_wandered", film), measured("diffusion_wandered", film)) == (2, 0)
+
+
+def test_the_numbers_that_questions_give_in_words_are_those_of_their_schedules():
+    # A question cannot show figures of the run: they would be the answer.
+    alpha, sigma = make_schedule("cosine").at(0.5)
+    assert (f"{alpha:.2f}", f"{sigma:.2f}") == ("0.70", "0.71")  # of the step by hand
+    assert make_schedule("unscaled", 3).betas.tolist() == pytest.approx([0.0001, 0.01005, 0.02])  # of the three steps
