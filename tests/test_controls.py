@@ -14,7 +14,8 @@ from core.data.datasets import load, names
 from core.recipe.recipe import DEFAULTS, FIELDS, HELP, SPECS, WORDS, Recipe
 from core.recipe.values import Choice, Curve, Invalid, Whole
 from core.training.presets import PRESETS, preset as training_recipe
-from dashboard.sidebar.controls import PRESET_SETS, build_controls
+from dashboard.sidebar.choices import facts
+from dashboard.sidebar.controls import FOLDS, PRESET_SETS, build_controls
 from dashboard.sidebar.picker import thumbnail
 
 #: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
@@ -75,6 +76,18 @@ def test_a_control_offers_what_its_field_allows_and_nothing_else(controls):
             assert (component.minimum, component.maximum) == (spec.low, spec.high)
     for text in FIELDS["drop_noise"].suggest:
         assert controls.recipe(changed(controls, drop_noise=text)).to_query() in ("", f"drop_noise={text}")
+
+
+def test_what_is_folded_is_a_setting_and_the_default_recipe_opens_no_fold(controls):
+    folded = [name for fields in FOLDS.values() for name in fields]
+    assert len(set(folded)) == len(folded) and set(folded) <= set(controls.fields)
+    assert not [fact for fact in facts(Recipe(), None) if fact.startswith("sets-")]
+    for fold, fields in FOLDS.items():
+        for name in fields:
+            changed = {"drop_noise": (1.0, 0.0), "guidance_interval": (0.8, 0.2), "layer": "x"}.get(
+                name, FIELDS[name].varied or getattr(SPECS[name], "choices", ("", ""))[-1])
+            other = Recipe(**{name: SPECS[name].parse(changed) if isinstance(changed, str) else changed})
+            assert f"sets-{fold}" in facts(other, None), name
 
 
 WHOLE = [name for name, spec in SPECS.items() if isinstance(spec, Whole) and name not in ELSEWHERE]

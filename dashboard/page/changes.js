@@ -3,6 +3,7 @@
 
 import { mostRecent } from '../stage/mount.js';
 import { onWalk, write } from './address.js';
+import { sets } from './folds.js';
 
 // The last change, the last one that is answered, and the one that the browser's Back or Forward has been last.
 let changes = 0, answered = 0, walked = 0;
@@ -37,11 +38,13 @@ function told(value) {
   if (answered >= walked) write({ recipe: value.query }, value.number > 0);
   mostRecent(value.recipe);
   document.body.dataset.has = value.has.join(' ');
+  sets(value.has);
 }
 
 /** The component through which the server tells. */
 export function pageState({ props, watch, restore }) {
   document.body.dataset.has ||= props.value.has.join(' ');
+  sets(props.value.has);
   mostRecent(props.value.recipe);
   onWalk(() => {
     walked = changes + 1;

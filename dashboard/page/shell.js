@@ -2,6 +2,7 @@
 // What stands around the stages and is Gradio's own: tooltips, the buttons of the bar, keys on sliders.
 
 import { followHash, openGlossary } from '../../core/drawing/stage/words.js';
+import { label, toggle } from './folds.js';
 import { copy } from './frame.js';
 import { pressed } from './greeting.js';
 
@@ -16,6 +17,7 @@ export function decorate(tips) {
     for (const node of document.querySelectorAll('#recipe, #tabs > .tab-wrapper')) {
       if (node instanceof HTMLElement && node.inert !== waits) node.inert = waits;
     }
+    label();
     for (const [name, text] of Object.entries(tips)) {
       const node = document.getElementById(name);
       if (node && node.title !== text) node.title = text;
@@ -42,6 +44,7 @@ document.addEventListener('click', event => {
   if (button.dataset.ns === 'theme') theme();
   if (button.dataset.ns === 'copy') copy(button);
   if (button.dataset.ns === 'glossary') openGlossary();
+  if (button.dataset.ns === 'fold') toggle(button.dataset.fold);
   if (button.dataset.ns === 'recipe') document.body.classList.toggle('ns-open');
 });
 

@@ -10,9 +10,10 @@ from core.probes.activations import layers_of
 from core.recipe.models import MEMORY, SHIPPED, SOLVED, WORDS, walked_as
 from core.recipe.recipe import DEFAULTS, FIELDS, Recipe
 from core.runs.resolve import CannotShow, dataset_of, model_choices, network_of, resolve
+from core.samplers import SAMPLERS
 from core.views.nearest import memorization_cards
 from dashboard.server.visitors import Visitor
-from dashboard.sidebar.controls import label_choices
+from dashboard.sidebar.controls import FOLDS, label_choices
 
 #: The fields whose choices depend on the data and on what the visitor has; `choices_for` gives them in this order.
 WITH_CHOICES = ("model", "label", "label2", "layer", "network")
@@ -82,7 +83,10 @@ def facts(recipe: Recipe, visitor: Visitor | None) -> list[str]:
         "network": recipe.model in SHIPPED or recipe.model == "mine",
         "walked": recipe.bug in ("walk", "training"),  # examined is what the recipe says
         "opened": recipe.bug == "trace",
+        "eta": "eta" in SAMPLERS[recipe.sampler].hears,
     }
+    true |= {f"sets-{fold}": any(getattr(recipe, name) != DEFAULTS[name] for name in names)
+             for fold, names in FOLDS.items()}
     return [fact for fact, holds in true.items() if holds]
 
 

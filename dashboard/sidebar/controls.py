@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,10 @@ BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the 
            "debug": "Look at it once more", "surprise": "A script with a fault in it, or none: find the line",
            "own-trace": "What run.save wrote, in your own program; it is yours alone, and nothing in it can run",
            "look": "Hold predicted against true noise once more", "compare": "Walk all runs once more"}
+#: What lies folded until it is wanted, or a recipe sets some of it: {name: its fields}.
+FOLDS = {"guidance": ("guidance_method", "guidance_interval"), "sampling": ("spacing", "thresholding"),
+         "training": ("weighting", "time_sampling"),
+         "interventions": ("drop_noise", "nudge", "time_shift", "scale_eps"), "inside": ("layer",)}
 #: Fields that are written as text in their control.
 AS_TEXT = ("drop_noise", "guidance_interval", "variants")
 #: Fields that have a handler of their own.
@@ -157,6 +162,15 @@ def needs(*facts: str) -> list[str]:
     return [f"ns-needs-{fact}" for fact in facts]
 
 
+@contextmanager
+def fold(name: str, title: str) -> Iterator[None]:
+    """What is put up inside lies in the fold of that name; the button with the title opens it."""
+    gr.HTML(f'<button type="button" class="ns-fold-button" data-ns="fold" data-fold="{name}" aria-expanded="false" '
+            f'aria-controls="fold-{name}">{title}</button>', padding=False)
+    with gr.Column(elem_id=f"fold-{name}", elem_classes=["ns-fold", f"ns-fold-{name}"], min_width=0):
+        yield
+
+
 def build_controls() -> Controls:
     """The whole sidebar, inside the block that is open. Groups that belong to one tab carry the class ns-for-<tab>."""
     c = Controls()
@@ -190,14 +204,15 @@ def build_controls() -> Controls:
                                       elem_id="field-preset", elem_classes=["ns-row", "ns-switch"])
         c.add("network")
         c.add("prediction_type")
-        c.add("weighting")
-        c.add("time_sampling")
         with gr.Column(elem_classes=needs("labels"), min_width=0):
             c.add("labels")
         with gr.Column(elem_classes=needs("points"), min_width=0):
             c.add("baseline")
         c.add("train_steps")
         c.add("batch")
+        with fold("training", "loss weighting, t sampling"):
+            c.add("weighting")
+            c.add("time_sampling")
     with gr.Column(elem_classes=["ns-group", "ns-for-compare"], min_width=0):
         gr.HTML("<h3>The same noise, but</h3>", padding=False)
         c.examples = gr.Dropdown(["your own", *EXAMPLES], value="your own", label="example", filterable=False,
@@ -212,16 +227,19 @@ def build_controls() -> Controls:
             c.add("label2")
         with gr.Column(elem_classes=needs("asked"), min_width=0):
             c.add("guidance_scale")
-            c.add("guidance_method")
-            c.add("guidance_interval")
+            with fold("guidance", "method, interval"):
+                c.add("guidance_method")
+                c.add("guidance_interval")
     with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-compare", "ns-for-debug", "ns-unless-memory",
                                  *needs("walked")], min_width=0):
         gr.HTML("<h3>Sampling</h3>", padding=False)
         c.add("sampler")
         c.add("steps")
-        c.add("spacing")
-        c.add("eta")
-        c.add("thresholding")
+        with gr.Column(elem_classes=needs("eta"), min_width=0):
+            c.add("eta")
+        with fold("sampling", "spacing, thresholding"):
+            c.add("spacing")
+            c.add("thresholding")
     with gr.Column(elem_classes=["ns-group"], min_width=0):
         with gr.Column(elem_classes=["ns-for-denoise", "ns-for-forward", "ns-for-compare"], min_width=0):
             c.add("samples")
@@ -231,15 +249,15 @@ def build_controls() -> Controls:
         c.buttons["dice"] = gr.Button("another seed", size="sm", elem_classes=["ns-dice"])
     with gr.Column(elem_classes=["ns-group", "ns-for-denoise", "ns-for-lens", "ns-for-compare", "ns-for-debug",
                                  "ns-unless-memory", *needs("walked")], min_width=0):
-        gr.HTML("<h3>Interventions</h3>", padding=False)
-        with gr.Column(elem_classes=["ns-for-denoise", "ns-for-compare", "ns-for-debug"], min_width=0):
-            c.add("drop_noise")
-            c.add("nudge")
-        c.add("time_shift")
-        c.add("scale_eps")
+        with fold("interventions", "interventions"):
+            with gr.Column(elem_classes=["ns-for-denoise", "ns-for-compare", "ns-for-debug"], min_width=0):
+                c.add("drop_noise")
+                c.add("nudge")
+            c.add("time_shift")
+            c.add("scale_eps")
     with gr.Column(elem_classes=["ns-group", "ns-for-denoise", *needs("network")], min_width=0):
-        gr.HTML("<h3>Look inside</h3>", padding=False)
-        c.add("layer")
+        with fold("inside", "look inside the network"):
+            c.add("layer")
     with gr.Row(elem_classes=["ns-actions", "ns-for-denoise"]):
         c.buttons["denoise"] = gr.Button("Denoise", variant="primary", elem_id="denoise")
         c.buttons["branch"] = gr.Button("Branch here", elem_id="branch", elem_classes=["ns-unless-memory"])

@@ -53,6 +53,20 @@ def test_a_symbol_answers_a_pointer_the_focus_and_a_tap_and_the_glossary_is_a_li
     page.wait_for_function("location.hash === '' && !document.querySelector('.ns-glossary')")
 
 
+def test_what_is_folded_opens_by_hand_which_the_browser_remembers_and_by_a_recipe_that_sets_it(page):
+    assert page.is_visible("#field-steps") and not page.is_visible("#field-spacing")
+    page.click("[data-fold=sampling]")
+    page.wait_for_selector("#field-spacing")
+    assert page.get_attribute("[data-fold=sampling]", "aria-expanded") == "true"
+    assert page.evaluate("localStorage.getItem('noisescope-folds')") == "sampling"
+    page.click("[data-fold=sampling]")
+    page.wait_for_selector("#field-spacing", state="hidden")
+    page.evaluate("history.pushState(null, '', '?time_shift=0.05&steps=5&samples=20'); "
+                  "dispatchEvent(new PopStateEvent('popstate'))")
+    page.wait_for_selector("#field-time_shift")
+    assert not page.is_visible("#field-spacing")
+
+
 def test_a_way_in_goes_there_without_opening_the_page_anew_and_back_leads_out_of_it(page):
     page.evaluate("window.same = true")
     page.click(".ns-way:has-text('Learn')")

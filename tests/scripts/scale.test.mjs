@@ -23,6 +23,11 @@ test('a logarithmic axis has decades, or their parts where it spans few', () => 
   assert.deepEqual(names(decades(1e-7, 1e-4, 6)), ['1e−7', '1e−6', '1e−5', '1e−4']);
 });
 
+test('one number far below all others does not stretch a logarithmic axis', () => {
+  const [lo, hi] = span(chart([1e-12, ...Array(60).fill(0.01), 1], { log: true }), 4);
+  assert.ok(lo > 1e-4 && lo < 0.01 && hi > 1);
+});
+
 test('what is not finite, or not positive on a logarithmic axis, does not stretch it', () => {
   assert.deepEqual(extent(chart([1, NaN, 3, Infinity]), 'y'), [1, 3]);
   assert.deepEqual(extent(chart([-1, 0, 2, 4], { log: true }), 'y'), [2, 4]);

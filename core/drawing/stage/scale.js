@@ -54,11 +54,19 @@ export function extent(chart, axis) {
   return lo <= hi ? [lo, hi] : null;
 }
 
+// Of a logarithmic axis: the value below which few are. What lies far below it would stretch the axis to nothing.
+function usual(chart) {
+  const values = chart.series.flatMap(({ y, low }) => [...y, ...(low || [])]).filter(v => Number.isFinite(v) && v > 0);
+  values.sort((a, b) => a - b);
+  return values[Math.floor(values.length / 20)] || 0;
+}
+
 // The y axis: a little air around the curves; a curve that hardly moves is not blown up to fill the card.
 export function span(chart, room) {
   const found = extent(chart, 'y') || (chart.log ? [0.1, 1] : [0, 1]);
   let [lo, hi] = found;
   if (chart.log) {
+    lo = Math.max(lo, usual(chart) / 30);
     const air = Math.max((hi / lo) ** 0.06, hi / lo < 2 ? 1.4 : 1);
     return [lo / air, hi * air];
   }
