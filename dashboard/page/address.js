@@ -56,6 +56,7 @@ export function write(changes, step = false) {
   const url = location.pathname + (query ? `?${query}` : '') + location.hash;
   if (url === location.pathname + location.search + location.hash) return;
   history[step ? 'pushState' : 'replaceState'](history.state, '', url);
+  shown = location.search;
   outer();
 }
 
@@ -67,14 +68,18 @@ export function onWalk(then) { restore = then; }
 /** `then()`: the address may speak of another step of a lesson now. */
 export function onPlace(then) { placed = then; }
 
+let shown = location.search; // what the page shows, or is on its way to
+
 function arrived() {
+  shown = location.search;
   Object.assign(address, read());
   outer();
   placed();
   restore();
 }
 
-window.addEventListener('popstate', arrived);
+// To another place in the page leads no way back from a recipe.
+window.addEventListener('popstate', () => { if (location.search !== shown) arrived(); });
 
 /** To what a link of this page asks for, `?…`, without opening the page anew; Back leads here again. */
 export function go(query) {
