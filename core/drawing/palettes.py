@@ -36,7 +36,7 @@ class Theme:
         return np.frombuffer(bytes.fromhex(getattr(self, token)[1:]), np.uint8)
 
 
-LIGHT = Theme("light", "#fbfbfa", "#ffffff", "#1c1f23", "#6b7280", "#e4e4e0", "#0f766e", "#ccece8", "#b42318")
+LIGHT = Theme("light", "#fbfbfa", "#ffffff", "#1c1f23", "#606773", "#e4e4e0", "#0f766e", "#ccece8", "#b42318")
 DARK = Theme("dark", "#0f1113", "#16191c", "#e7e9ea", "#8b949e", "#2a2f34", "#2dd4bf", "#123f3a", "#f97066")
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
 PALETTES = ("data", "signed", "magnitude", "ink", "accent")

@@ -15,6 +15,22 @@ def page(open_shared, url):
     return page
 
 
+def test_what_is_folded_opens_by_hand_which_the_browser_remembers_and_by_a_recipe_that_sets_it(page):
+    assert page.is_visible("#field-steps") and not page.is_visible("#field-spacing")
+    page.click("[data-fold=sampling]")
+    page.wait_for_selector("#field-spacing")
+    assert page.get_attribute("[data-fold=sampling]", "aria-expanded") == "true"
+    assert page.evaluate("localStorage.getItem('noisescope-folds')") == "sampling"
+    page.click("[data-fold=sampling]")
+    page.wait_for_selector("#field-spacing", state="hidden")
+    page.evaluate("history.pushState(null, '', '?time_shift=0.05&steps=5&samples=20'); "
+                  "dispatchEvent(new PopStateEvent('popstate'))")
+    page.wait_for_selector("#field-time_shift")
+    assert not page.is_visible("#field-spacing")
+    page.click("[data-fold=interventions]")
+    page.wait_for_selector("#field-time_shift", state="hidden")
+
+
 def test_the_greeting_says_what_this_is_and_its_ways_in_are_one_press_away(page):
     assert "diffusion models" in page.inner_text(".ns-greeting p")
     ways = page.locator(".ns-way b").all_inner_texts()
@@ -51,20 +67,6 @@ def test_a_symbol_answers_a_pointer_the_focus_and_a_tap_and_the_glossary_is_a_li
     page.locator("dialog.ns-glossary[open] #word-eta").wait_for()
     page.keyboard.press("Escape")
     page.wait_for_function("location.hash === '' && !document.querySelector('.ns-glossary')")
-
-
-def test_what_is_folded_opens_by_hand_which_the_browser_remembers_and_by_a_recipe_that_sets_it(page):
-    assert page.is_visible("#field-steps") and not page.is_visible("#field-spacing")
-    page.click("[data-fold=sampling]")
-    page.wait_for_selector("#field-spacing")
-    assert page.get_attribute("[data-fold=sampling]", "aria-expanded") == "true"
-    assert page.evaluate("localStorage.getItem('noisescope-folds')") == "sampling"
-    page.click("[data-fold=sampling]")
-    page.wait_for_selector("#field-spacing", state="hidden")
-    page.evaluate("history.pushState(null, '', '?time_shift=0.05&steps=5&samples=20'); "
-                  "dispatchEvent(new PopStateEvent('popstate'))")
-    page.wait_for_selector("#field-time_shift")
-    assert not page.is_visible("#field-spacing")
 
 
 def test_a_way_in_goes_there_without_opening_the_page_anew_and_back_leads_out_of_it(page):

@@ -39,13 +39,14 @@ class ChartView {
     const same = this.chart === chart;
     Object.assign(this, { chart, cursor: cursor && cursor.length ? cursor : null });
     this.canvas.classList.toggle('ns-seekable', Boolean(this.seek && this.cursor));
-    this.canvas.setAttribute('aria-label', 'chart: ' + plain(chart.title));
     if (!same) this.stale();
+    this.name();
   }
 
   at(frame) {
     if (frame === this.frame) return;
     this.frame = frame;
+    this.name();
     this.soon();
   }
 
@@ -288,10 +289,19 @@ class ChartView {
     return near <= (this.xs[1] - this.xs[0]) / 20 + 1e-9 ? best : NaN;
   }
 
+  // For who does not see it: what it is, and its numbers at the playhead.
+  name() {
+    const at = this.cursor ? this.cursor[this.frame] : NaN, read = Number.isFinite(at) ? this.read(at) : '';
+    this.canvas.setAttribute('aria-label', `chart: ${plain(this.chart.title)}${read && `. At the playhead ${read}`}`);
+  }
+
+  read(value) {
+    const here = this.chart.series.map(s => [s.label, this.nearest(s, value)]).filter(([, y]) => Number.isFinite(y));
+    return [short(value), ...here.map(([label, y]) => `${plain(label)} ${short(y)}`.trim())].join(' · ');
+  }
+
   say(value) {
-    const here = Number.isFinite(value) ? this.chart.series.map(s => [s.label, this.nearest(s, value)]) : [];
-    const read = here.filter(([, y]) => Number.isFinite(y)).map(([label, y]) => `${plain(label)} ${short(y)}`.trim());
-    const words = Number.isFinite(value) ? [short(value), ...read].join(' · ') : '';
+    const words = Number.isFinite(value) ? this.read(value) : '';
     if (this.readout.textContent !== words) this.readout.textContent = words;
   }
 }

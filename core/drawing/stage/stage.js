@@ -124,6 +124,8 @@ export class Stage {
     this.halt.hidden = true;
     this.transport.node.append(this.halt);
     if (this.exporter) this.transport.node.append(this.exporter.node);
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', this.options.question);
     this.node.append(
       make('header', 'ns-head', {}, this.question, this.sentence), this.chips,
       make('section', 'ns-card ns-screen', {},
@@ -370,7 +372,8 @@ export class Stage {
     const { film, transport } = this;
     if (this.worded === `${film.id}|${film.version}|${frame}`) return;
     this.worded = `${film.id}|${film.version}|${frame}`;
-    rich(this.sentence, film.text(film.sentence, frame));
+    const sentence = film.text(film.sentence, frame);
+    rich(this.sentence, sentence);
     explain(this.formula, film.formula, true);
     film.figures.forEach((template, i) => {
       if (!this.figures.children[i]) this.figures.append(make('p'));
@@ -383,7 +386,7 @@ export class Stage {
     const longest = film.text(film.clock, film.ready - 1);
     this.wide = Math.max(this.wide || 0, plain(clock).length, plain(longest).length);
     transport.clock.style.minWidth = `${this.wide}ch`;
-    transport.slider.setAttribute('aria-valuetext', plain(clock));
+    transport.slider.setAttribute('aria-valuetext', plain(sentence ? `${clock}. ${sentence}` : clock));
     settle(this.sentence);
     settle(this.figures);
   }

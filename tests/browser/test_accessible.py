@@ -1,0 +1,69 @@
+"""The page for who does not see it, or has no mouse: what axe-core looks for, and where the focus is."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+#: What of the page is found serious or critical, in words: the rule, the element, and what is wrong with it.
+FOUND = """async rules => {
+    const options = { resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) };
+    const { violations } = await axe.run(document, options);
+    return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').flatMap(({ id, nodes }) =>
+        nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary.slice(-160)}`));
+}"""
+STAGES = ("denoise", "forward", "lens", "compare", "debug")
+
+
+def checked(page) -> list[str]:
+    """What axe finds in both themes; in the second, what depends on colours alone."""
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(AXE)
+        page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
+    found = page.evaluate(FOUND)
+    page.evaluate("document.body.classList.add('dark')")
+    page.wait_for_function("getComputedStyle(document.body).getPropertyValue('--ns-bg').trim() === '#0f1113'")
+    found += page.evaluate(FOUND, ["color-contrast"])
+    page.evaluate("document.body.classList.remove('dark')")
+    return found
+
+
+@pytest.mark.parametrize("tab", STAGES)
+def test_axe_finds_nothing_serious_in_either_theme(at, tab):
+    assert checked(at(f"tab={tab}&steps=5&samples=20")) == []
+
+
+def test_axe_finds_nothing_serious_before_a_training_and_among_the_lessons(at):
+    page = at("steps=5&samples=20")
+    page.click("button[role=tab]:has-text('Train')")
+    page.wait_for_selector("#stage-train .ns-panel")
+    assert checked(page) == []
+    page.click("button[role=tab]:has-text('Learn')")
+    page.wait_for_selector(".ns-lesson-card")
+    assert checked(page) == []
+
+
+def test_the_playhead_and_the_charts_say_in_words_what_they_show(at):
+    page = at("steps=5&samples=20&frame=2")
+    said = page.get_attribute("#stage-denoise .ns-seek", "aria-valuetext")
+    assert said.startswith("step 2 / 5") and said.endswith("by variance.")
+    chart = page.locator("#stage-denoise .ns-chart canvas").first
+    before = chart.get_attribute("aria-label")
+    assert before.startswith("chart: spread over what theory says") and "this walk" in before
+    page.focus("#stage-denoise .ns-seek")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("([node, before]) => node.getAttribute('aria-label') !== before",
+                           arg=[chart.element_handle(), before])
+
+
+def test_the_focus_is_seen_on_whatever_has_it(at):
+    page = at("steps=5&samples=20")
+    for place in ("#field-steps input", "#field-seed input", ".ns-fold-button", ".ns-play", ".ns-chip", "#denoise",
+                  "[data-ns=glossary]"):
+        page.locator(place).first.focus()
+        page.keyboard.press("Shift")  # the hand is on the keys
+        outline = page.evaluate("(({ outlineStyle, outlineWidth }) => [outlineStyle, parseFloat(outlineWidth)])"
+                                "(getComputedStyle(document.activeElement))")
+        assert outline[0] != "none" and outline[1] >= 2, place
