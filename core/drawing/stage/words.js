@@ -64,7 +64,7 @@ function entry(key, noted = false) {
     parts.push(formula);
   }
   const lesson = lessons[key];
-  if (lesson) parts.push(make('a', 'ns-term-lesson', { href: lesson.href }, `lesson: ${lesson.title}`));
+  if (lesson) parts.push(make('a', 'ns-term-lesson', { href: lesson.href, 'data-ns': 'go' }, lesson.title));
   return parts;
 }
 
