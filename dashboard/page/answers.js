@@ -63,7 +63,7 @@ function choices(question, given, give) {
 }
 
 function box(name, label, value) {
-  return make('input', 'ns-answer', { type: 'number', step: 'any', 'aria-label': label, 'data-name': name,
+  return make('input', 'ns-typed', { type: 'number', step: 'any', 'aria-label': label, 'data-name': name,
     ...(value === undefined ? {} : { value }) });
 }
 
@@ -150,7 +150,7 @@ function curve(question, given, give) {
   const line = document.createElementNS('http://www.w3.org/2000/svg', 'polyline');
   svg.append(line);
   const knots = ys.map((value, k) => {
-    const knot = make('input', 'ns-knot', { type: 'range', min: low, max: high, step: (high - low) / 100, value,
+    const knot = make('input', 'ns-curve-knot', { type: 'range', min: low, max: high, step: (high - low) / 100, value,
       'aria-label': `${what} at t = ${short(k / (KNOTS - 1))}` });
     knot.oninput = () => { ys[k] = Number(knot.value); show(); };
     return knot;
