@@ -525,6 +525,7 @@ def test_controls_have_names_for_those_who_cannot_see(stage):
     page, js = stage()
     js("stage.seek(2)")
     settled(page)
-    assert page.get_attribute("#pictures input[type=range]", "aria-valuetext") == "t = 100 / 950"
+    said = f"t = 100 / 950. at t = {PICTURES.numbers['t'][2]:.2f} {EVIL}"
+    assert page.get_attribute("#pictures input[type=range]", "aria-valuetext") == said
     assert page.get_attribute("#pictures .ns-play", "aria-label") == "play"
     assert page.get_attribute("#pictures .ns-plot", "aria-label") == "chart: error"
