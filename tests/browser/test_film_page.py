@@ -86,7 +86,8 @@ def test_it_plays_from_the_disk_and_every_frame_is_painted_as_it_is(opened, film
         assert pixel(page, "x_t", x, 0.5)[3] > 150 and pixel(page, "x_t", 1 - x + 0.11, 0.3)[3] == 0
         assert abs(pixel(page, "grey", 0.5, 0.5)[0] - 255 * frame / STEPS) <= 1
     expect(page.locator(".ns-sentence")).to_have_text("now t = 0.000")
-    assert page.locator(".ns-chart canvas").get_attribute("aria-label") == "chart: error"
+    said = page.locator(".ns-chart canvas").get_attribute("aria-label")
+    assert said == "chart: error. At the playhead 0.000 · network 0.000"
 
 
 def test_keys_chips_and_the_chart_work_and_nothing_is_there_that_needs_a_server(opened, film):

@@ -528,4 +528,5 @@ def test_controls_have_names_for_those_who_cannot_see(stage):
     said = f"t = 100 / 950. at t = {PICTURES.numbers['t'][2]:.2f} {EVIL}"
     assert page.get_attribute("#pictures input[type=range]", "aria-valuetext") == said
     assert page.get_attribute("#pictures .ns-play", "aria-label") == "play"
-    assert page.get_attribute("#pictures .ns-plot", "aria-label") == "chart: error"
+    numbers = f"0.895 · network {EVIL} {PICTURES.numbers['mse'][2]:.3f}"
+    assert page.get_attribute("#pictures .ns-plot", "aria-label") == f"chart: error. At the playhead {numbers}"
