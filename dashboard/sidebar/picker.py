@@ -1,4 +1,4 @@
-"""The data picker: one small picture for each data set, and its name."""
+"""The data picker: one small picture for each data set, by kind, and its name."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from core.drawing.palettes import hues
 from core.recipe.recipe import OWN
 
 SIDE = 48
+KINDS = {"points": "points in the plane", "images": "pictures"}
 
 
 @cache
@@ -49,8 +50,9 @@ def picture_of(dataset: Dataset, side: int = SIDE, across: int = 1) -> str:
 
 def items_with(own: Dataset | None) -> list[dict]:
     """What can be picked: a visitor's own data first, if there are any."""
-    mine = [{"name": OWN, "title": "your own data", "image": picture_of(own)}] if own is not None else []
-    return mine + [{"name": name, "title": load(name).title, "image": thumbnail(name)} for name in names()]
+    mine = [{"name": OWN, "title": "your own data", "kind": "your own", "image": picture_of(own)}] if own else []
+    return mine + [{"name": name, "title": load(name).title, "kind": KINDS[load(name).kind], "image": thumbnail(name)}
+                   for name in names()]
 
 
 class Picker(gr.HTML):

@@ -80,6 +80,25 @@ def test_enter_beside_a_slider_and_keys_on_it_count_like_a_pointer(at):
     page.wait_for_function("location.search.includes('eta=0.51')")
 
 
+def test_all_data_are_seen_by_kind_and_are_one_stop_of_the_tab_key(at):
+    page = at("samples=50&steps=5")
+    first = whole(page, "denoise")
+    picker = page.locator(".ns-picker")
+    assert picker.locator(".ns-kind").all_inner_texts()[-2:] == ["points in the plane", "pictures"]
+    assert picker.evaluate("node => node.scrollHeight <= node.clientHeight")
+    assert page.locator(".ns-pick").count() >= 32 and page.locator(".ns-pick[tabindex='0']").count() == 1
+    page.focus(".ns-pick[title='T-Rex']")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.title") == "Moons" == page.inner_text(".ns-picked")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".ns-pick[title='Moons'][tabindex='0']")
+    page.wait_for_function("location.search.includes('data=moons')")
+    whole(page, "denoise", f"s.film.id !== '{first}'")
+    assert page.evaluate("document.activeElement.title") == "Moons"
+    page.keyboard.press("End")
+    assert page.evaluate("document.activeElement.getAttribute('aria-checked')") == "false"
+
+
 def test_arrow_keys_move_the_playhead_after_a_click_in_the_sidebar(at):
     page = at("samples=50&steps=10&frame=3")
     page.wait_for_selector("body.ns-ready")
