@@ -137,7 +137,7 @@ def test_its_command_opens_the_page(environment, project, free_port):
             pytest.fail("it ended without an address: " + "".join(said))
         from gradio_client import Client
 
-        names = Client(found[1], verbose=False).predict(api_name="/datasets")
+        names = Client(found[1], verbose=False, httpx_kwargs={"timeout": 120}).predict(api_name="/datasets")
         assert "trex" in str(names)
     finally:
         page.terminate()

@@ -109,7 +109,7 @@ def test_a_program_calls_the_api_below_the_path(proxy):
     from gradio_client import Client
 
     url, passed = proxy
-    client = Client(url, verbose=False)
+    client = Client(url, verbose=False, httpx_kwargs={"timeout": 120})
     try:
         assert "trex" in str(client.predict(api_name="/datasets"))
     finally:
