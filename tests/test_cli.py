@@ -505,6 +505,7 @@ def test_a_training_that_was_killed_goes_on_bit_for_bit(capsys):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_training_that_is_stopped_keeps_what_it_learned_and_says_how_to_go_on(how, capsys, monkeypatch):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts its background jobs without one
     steps = []
 
     def stopped(self, trainer):
