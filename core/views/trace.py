@@ -224,11 +224,12 @@ class TraceView(View):
         numbers["std"] = torch.cat([self.trace.std, last])
         equation, push = self.equation, f" {self.push:+.4f}" if self.push else ""
         figures = (equation.figures + push, f"{SPAN}; {equation.note}")
-        count, what = len(self._any()), "points" if self.dataset.kind == "points" else "pictures"
+        count, what = len(self._any()), "point" if self.dataset.kind == "points" else "picture"
+        walkers = f"1 {what} walks" if count == 1 else f"{count:,} {what}s walk"
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},
             clock="step {step:.0f} / {steps:.0f} · t = {t:.3f}",
-            sentence=f"{count:,} {what} walk from noise to data: at t = {{t:.3f}} the forward process is "
+            sentence=f"{walkers} from noise to data: at t = {{t:.3f}} the forward process is "
                      "{left:.0f} % noise, by variance." + self.remark,
             formula=equation.formula + (" + nudge" if push else ""), figures=figures, source=equation.source,
             charts=self._charts(), about=self.about,
