@@ -166,11 +166,21 @@ function draw() {
     address.present]);
   if (looks === drawn) return;
   drawn = looks;
-  const held = document.activeElement;
+  const before = ungiven(root), held = document.activeElement;
   const focus = held instanceof HTMLElement && root.contains(held) && held.dataset.name;
   root.replaceChildren(built(astray));
+  for (const [name, value] of before) {
+    const box = /** @type {HTMLInputElement | null} */ (root.querySelector(`input[data-name="${CSS.escape(name)}"]`));
+    if (box) box.value = value;
+  }
   const again = focus && /** @type {HTMLElement | null} */ (root.querySelector(`[data-name="${CSS.escape(focus)}"]`));
   if (focus) (again || root.querySelector('h2'))?.focus({ preventScroll: true });
+}
+
+// What was typed at this step and is not given yet: the film's end must not take it away.
+function ungiven(root) {
+  const same = `.ns-lesson[data-step="${now.number + 1}"][data-lesson="${now.lesson.name}"] input.ns-typed`;
+  return [...root.querySelectorAll(same)].filter(box => box.value).map(box => [box.dataset.name, box.value]);
 }
 
 const words = (node, text) => { rich(node, text); return node; };
@@ -206,7 +216,7 @@ function built(astray) {
   const [before, after] = moves(open);
   side.append(make('div', 'ns-lesson-moves', {}, ...before, ...after));
   return make('section', 'ns-lesson', { 'aria-label': `lesson ${lesson.order}: ${lesson.title}`, 'data-kind': its.kind,
-    'data-step': number + 1 }, header(), make('div', 'ns-lesson-body', {}, main, side));
+    'data-step': number + 1, 'data-lesson': lesson.name }, header(), make('div', 'ns-lesson-body', {}, main, side));
 }
 
 function waiting() {

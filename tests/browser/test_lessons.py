@@ -117,3 +117,18 @@ def test_a_lesson_can_be_left_and_taken_up_again_and_a_link_opens_any_step(page)
     page.click(card)
     page.wait_for_selector(STRIP.format(2))
     expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess", timeout=PATIENCE)
+
+
+def test_a_number_that_is_typed_and_not_given_yet_outlives_whatever_is_drawn_anew(page):
+    page.click(CARD.format(lessons()["one-step-by-hand"].title))
+    page.wait_for_selector(STRIP.format(1))
+    page.fill("[data-name='x']", "0.25")
+    page.evaluate("history.replaceState(null, '', location.search + '&present='); "
+                  "dispatchEvent(new PopStateEvent('popstate'))")
+    page.wait_for_selector("body.ns-present")
+    assert page.input_value("[data-name='x']") == "0.25"
+    assert page.input_value("[data-name='y']") == ""
+    page.evaluate("history.replaceState(null, '', location.search.replace('&present=', '')); "
+                  "dispatchEvent(new PopStateEvent('popstate'))")
+    page.wait_for_selector("body:not(.ns-present)")
+    page.click("[data-name='list']")
