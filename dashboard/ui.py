@@ -152,8 +152,8 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
         """
         number, heard = counted(number)
         visitor = app.visitor(token, session)
-        try:
-            with app.turns.change(session, number) as fresh:
+        with app.turns.change(session, number) as fresh:  # until the page is told: answers go out in the changes' order
+            try:
                 stood = dict(zip(controls.fields, values))
                 meant, coming = app.answers.merged(session, heard, stood)
                 recipe, settings = plan(visitor, list(meant.values()))
@@ -164,19 +164,23 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
                 settings = controls.news({**again, **settings}, coming)
                 app.answers.give(session, number, stood, controls.named(settings))
                 recipe = app.recipes[session] = without_hidden(recipe, visitor)
-        except gr.Error as error:
-            if refused := getattr(error, "field", ""):
-                yield {told: {"refused": refused, "number": number}}
-            raise
-        yield {**settings, current: tab, told: tell(recipe, visitor, number)}
-        if not force and _is_shown(visitor, session, tab, recipe):
-            return
-        if tab == "learn":
-            return
+            except gr.Error as error:
+                if refused := getattr(error, "field", ""):
+                    yield {told: {"refused": refused, "number": number}}
+                raise
+            news = tell(recipe, visitor, number)
+            yield {**settings, current: tab, told: news}
+        if force or not _is_shown(visitor, session, tab, recipe):
+            yield from shown(tab, recipe, visitor, session)
+        if app.turns.newest(session, number):
+            yield {told: news}  # a page that has much to do at once can take in an earlier answer after this one
+
+    def shown(tab: str, recipe: Recipe, visitor: Visitor, session: str) -> Iterator[dict]:
+        """The recipe on the stage of a tab."""
         if tab in LOOKS:
             for value in debug.shown_by(app, tab, LOOKS[tab], recipe, visitor, session):
                 yield {stages[tab]: value}
-        else:
+        elif tab == "train":
             for value in train.untrained(app, recipe, visitor, session):
                 yield {training.stage: value}
 

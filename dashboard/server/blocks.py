@@ -47,7 +47,7 @@ class PageConfig(BlocksConfig):
 
 
 class Page(gr.Blocks):
-    """Blocks that pass over the outputs which an answer skips.
+    """Blocks that pass over the outputs which an answer skips, and say nothing twice.
 
     Gradio makes the component of every skipped output anew, with its whole configuration, at every step of every
     stream. With eight visitors who watch a training that was most of what the server did, and all others waited for it.
@@ -95,6 +95,14 @@ class Page(gr.Blocks):
             for k, value in zip(told, values):
                 answers[k] = value
         return answers
+
+    def handle_streaming_diffs(self, block_fn, data, session_hash, run, final, simple_format=False) -> list[Any]:
+        """The end of a stream of answers says nothing to the page, which has heard the last of them. Gradio tells it
+        again, and by then a later change may have been answered: the page would go back to what was before that."""
+        data = super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)
+        if final and run is not None and block_fn.api_visibility == "private":
+            return [None if block.stateful else gr.skip() for block in block_fn.outputs]
+        return data
 
 
 class FairQueue(Queue):

@@ -178,6 +178,11 @@ class RunTokens:
                     self._changes[session] = max(self._changes.get(session, 0), number)
                 self._moved.notify_all()
 
+    def newest(self, session: str, number: int) -> bool:
+        """Whether no later change of this page has been worked on or is."""
+        with self._lock:
+            return number >= max(self._changes.get(session, 0), *self._working.get(session, ()), 0)
+
     def forget(self, session: str) -> None:
         """The page is gone: whatever runs for it ends."""
         with self._lock:
