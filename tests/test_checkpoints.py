@@ -223,6 +223,24 @@ def test_a_training_goes_on_from_its_file_to_the_last_bit(tmp_path):
         assert name == "seconds" or torch.equal(value, resumed.state_dict()[name]), name
 
 
+def test_what_was_turned_goes_with_a_training_into_its_file_and_onto_the_card_of_its_model(tmp_path):
+    turned = trained(9)
+    turned.turn(lr=1e-4, weighting="min_snr", steps=15)
+    resumed = load_training(save_training(tmp_path / "paused.safetensors", turned), DATA)
+    assert (resumed.turns, resumed.config) == (turned.turns, turned.config)
+    for trainer in (turned, resumed):
+        for _ in trainer.run():
+            pass
+    assert turned.step == 15
+    for name, value in turned.state_dict().items():
+        assert name == "seconds" or torch.equal(value, resumed.state_dict()[name]), name
+    _, card = load_checkpoint(save_checkpoint(tmp_path / "turned.safetensors", resumed))
+    (change,) = card["turned"]
+    assert change == {"step": 9, "lr": [1e-3, 1e-4], "weighting": ["target", "min_snr"], "steps": [20, 15]}
+    assert card["training"]["lr"] == 1e-4 and card["steps"] == card["training"]["steps"] == 15
+    assert card["final_loss"] == round(float(turned.losses.loss[9:].mean()), 6)
+
+
 def test_a_training_is_not_resumed_on_other_data_or_from_another_file(tmp_path, saved, model):
     path = save_training(tmp_path / "paused.safetensors", model)
     with pytest.raises(ValueError, match=f"trained on data {DATA.hash}, and pictures is {PICTURES.hash}"):

@@ -23,7 +23,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from core.checkpoints import models as checkpoints
-from core.checkpoints.models import load_checkpoint
+from core.checkpoints.models import load_checkpoint, save_training
 from core.cli import parser as cli
 from core.cli.progress import Bar
 from core.data.datasets import load, names
@@ -34,7 +34,7 @@ from core.samplers import SAMPLERS, ddim
 from core.schedules import SCHEDULES, SPACINGS, make_schedule
 from core.trace import Trace
 from core.training.consistency import BOUND
-from core.training.presets import PRESETS
+from core.training.presets import PRESETS, preset
 from core.training.trainer import Trainer, TrainingDiverged
 from core.views import TraceView
 
@@ -520,6 +520,27 @@ def test_a_training_that_is_stopped_keeps_what_it_learned_and_says_how_to_go_on(
     said = capsys.readouterr().err
     assert "what was learned in 5 of 50 steps" in said and "--resume goes on" in said
     assert Path("m.training.safetensors").exists() and run(*words, "--resume") == 0
+
+
+def test_a_training_that_is_resumed_with_another_rate_and_end_goes_on_with_these_and_its_card_says_so(capsys):
+    begun = Trainer(load("gaussians8"), preset("fast", load("gaussians8"), width=8, steps=9))
+    for _ in begun.run(until=4):
+        pass
+    save_training("m.training.safetensors", begun)
+    words = ["train", "--data", "gaussians8", "--set", "width=8", "--save", "m.safetensors", "--resume"]
+    assert run(*words, "--steps", "3") == 2
+    assert "steps is 3, and 4 are taken already" in capsys.readouterr().err
+    assert run(*words, "--set", "lr=0.001", "--steps", "6", "--set", "weighting=min_snr") == 0
+    said = capsys.readouterr().err
+    assert "from step 4 on: rate 0.01 → 0.001 · weighting by target → min-SNR · steps 9 → 6" in said
+    card = json.loads(Path("m.json").read_text())
+    assert card["turned"] == [{"step": 4, "lr": [0.01, 0.001], "weighting": ["target", "min_snr"], "steps": [9, 6]}]
+    assert (card["steps"], card["training"]["lr"]) == (6, 0.001) and "--resume" in card["command"]
+    begun.turn(lr=0.001, steps=6, weighting="min_snr")
+    for _ in begun.run():
+        pass
+    saved = load_file("m.safetensors")
+    assert all(torch.equal(saved[name], w.half()) for name, w in begun.ema.network.state_dict().items())
 
 
 def test_there_is_nothing_to_resume_where_nothing_was_kept(capsys):

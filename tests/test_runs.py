@@ -369,7 +369,7 @@ def test_progress_tells_where_a_training_stands(training):
     seen = training.trainer.losses.eps_mse
     np.testing.assert_array_equal(progress.bucket_mse, seen)
     training.trainer.losses.sums.mul_(1)  # what was told is a copy
-    assert progress.losses.data_ptr() != training.trainer.losses._loss.ctypes.data
+    assert progress.losses.data_ptr() != training.trainer.losses._both.ctypes.data
 
 
 def test_all_clocks_start_from_the_same_noise_and_end_elsewhere(training):

@@ -1,3 +1,4 @@
+import json
 import math
 import threading
 
@@ -13,6 +14,7 @@ from core.schedules import SCHEDULES, make_schedule
 from core.training import trainer as trainer_module
 from core.training.presets import PRESETS, TrainingConfig, make_denoiser, make_network, preset
 from core.training.trainer import BUCKETS, Trainer, TrainingDiverged, draw_times
+from core.training.turns import Turn, from_json, to_json
 from core.training.weightings import WEIGHTINGS, weight_of
 
 
@@ -382,6 +384,130 @@ def test_going_on_in_another_trainer_gives_the_unbroken_runs_losses_and_weights_
         assert np.array_equal(second.losses.eps_mse, unbroken.losses.eps_mse, equal_nan=True)
         for name, value in unbroken.state_dict().items():
             assert name == "seconds" or torch.equal(value, second.state_dict()[name]), name
+
+
+def taken(trainer, until=None):
+    for _ in trainer.run(until=until):
+        pass
+    return trainer
+
+
+def alike(one, other):
+    """Whether both would go on to the same last bit."""
+    first, second = one.state_dict(), other.state_dict()
+    assert first.keys() == second.keys()
+    return all(name == "seconds" or torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("changes", [{"lr": 3e-3}, {"weighting": "x0"}, {"steps": 60, "lr": 0.02}])
+def test_what_is_turned_is_in_the_very_next_step_as_in_a_training_begun_so_that_takes_over_its_weights(changes):
+    turned = taken(Trainer(points(), small(batch=2000)), 33)  # 32 steps and more in a bulk
+    by_hand = Trainer(points(), small(batch=2000, **changes))
+    by_hand.load_state_dict(turned.state_dict())
+    one_more = Trainer(points(), small(batch=2000))
+    one_more.load_state_dict(turned.state_dict())
+    turned.turn(**changes)
+    assert taken(turned, 34).lr_at(33) == by_hand.lr_at(33) and turned.config == by_hand.config
+    assert alike(turned, taken(by_hand, 34)) and not alike(turned, taken(one_more, 34))
+    assert alike(taken(turned), taken(by_hand)) and turned.step == changes.get("steps", 40)
+
+
+def test_a_turned_batch_is_of_fresh_rows_from_the_very_next_step():
+    trainer = taken(Trainer(points(), small()), 7)
+    length, *_ = (trainer._batches.length, *trainer.losses.loss)
+    before = {trainer._batches.at(step).noised.eps.flatten()[0].item() for step in range(7, length)}
+    trainer.turn(batch=50)
+    step = next(trainer.run())
+    assert step.index == 7 and step.noised.eps.shape == (50, 2)
+    assert step.noised.eps.flatten()[0].item() not in before
+
+
+def test_a_training_that_is_turned_and_one_resumed_anywhere_and_turned_alike_end_equal():
+    turns = {5: {"lr": 3e-3}, 9: {"batch": 50, "weighting": "min_snr"}, 12: {"steps": 50}, 30: {"batch": 1000}}
+    unbroken = Trainer(points(), small(batch=2000))
+    for step, changes in turns.items():
+        taken(unbroken, step).turn(**changes)
+    taken(unbroken)
+    broken = Trainer(points(), small(batch=2000))
+    for stop in (4, 5, 7, 9, 10, 12, 29, 30, 31, 50):
+        taken(broken, stop)
+        again = Trainer(points(), broken.config)
+        again.load_state_dict(broken.state_dict())
+        again.turns, broken = broken.turns, again
+        if stop in turns:
+            broken.turn(**turns[stop])
+    assert unbroken.step == 50 and alike(unbroken, broken) and broken.turns == unbroken.turns
+
+
+def test_what_was_turned_is_recorded_with_its_step_and_what_is_turned_back_before_a_step_was_not():
+    trainer = taken(Trainer(points(), small()), 3)
+    trainer.turn(lr=1e-3, batch=32)
+    trainer.turn(lr=3e-4, weighting="min_snr")
+    trainer.turn(weighting="target", steps=1600)
+    assert trainer.turns == (Turn(3, {"lr": (1e-2, 3e-4), "steps": (40, 1600)}),)
+    assert trainer.turns[0].words == "rate 0.01 → 0.0003 · steps 40 → 1,600"
+    taken(trainer, 4).turn(weighting="edm")
+    assert [turn.step for turn in trainer.turns] == [3, 4]
+    assert trainer.turns[1].words == "weighting by target → EDM weights"
+    trainer.turn(weighting="target")
+    assert len(trainer.turns) == 1 and from_json(json.loads(json.dumps(to_json(trainer.turns)))) == trainer.turns
+
+
+@pytest.mark.parametrize("given", [
+    None, {}, [{}], [{"step": 1}], [{"step": -1, "lr": [1, 2]}], [{"step": 1, "width": [1, 2]}], [{"step": 1, "lr": 2}],
+    [{"step": 1, "weighting": ["target", "mine"]}], [{"step": 1, "batch": [1, 2.5]}], [{"step": True, "lr": [1, 2]}],
+])
+def test_what_is_no_record_of_turns_is_refused(given):
+    with pytest.raises(ValueError, match="is nothing that was turned"):
+        from_json(given)
+
+
+def test_a_training_goes_on_after_its_end_for_as_many_steps_as_are_asked_for():
+    trainer = taken(Trainer(points(), small(steps=10)))
+    assert list(trainer.run()) == []
+    trainer.turn(steps=25)
+    assert [step.index for step in trainer.run()] == list(range(10, 25))
+    assert len(trainer.losses.loss) == 25 and np.isfinite(trainer.losses.loss).all()
+
+
+def test_only_what_a_step_reads_anew_can_be_turned_and_no_step_is_taken_back():
+    trainer = taken(Trainer(points(), small()), 3)
+    before = trainer.state_dict()
+    for changes, why in (({"width": 32}, "width cannot be turned while a training runs; lr, batch"),
+                         ({"steps": 2}, "steps is 2, and 3 are taken already"), ({"batch": 0}, "batch is 0"),
+                         ({"lr": 3e-3, "weighting": "none"}, "weighting is 'none'")):
+        with pytest.raises(ValueError, match=why):
+            trainer.turn(**changes)
+    after = trainer.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert trainer.config == small() and not trainer.turns
+
+
+@pytest.mark.parametrize("target", ["eps", "edm"])
+def test_the_error_is_in_one_currency_before_and_after_the_weighting_is_turned(target):
+    trainer = taken(Trainer(points(), small(prediction_type=target)), 4)
+    assert np.array_equal(trainer.losses.error, trainer.losses.loss)
+    trainer.turn(weighting="x0")
+    for step in trainer.run(until=8):
+        error = (step.output - target_of_step(trainer, step)).square().mean().item()
+        assert trainer.losses.error[-1] == pytest.approx(error, rel=1e-5)
+        assert trainer.losses.loss[-1] == step.loss != trainer.losses.error[-1]
+
+
+def target_of_step(trainer, step):
+    alpha, sigma = (a.float()[:, None] for a in trainer.denoiser.schedule(step.noised.t))
+    return target_of(trainer.config.prediction_type, step.noised.x0, step.noised.eps, alpha, sigma,
+                     trainer.denoiser.sigma_data)
+
+
+def test_a_state_of_before_trainings_could_be_turned_is_gone_on_from_where_its_losses_were_not_weighted():
+    trainer = taken(Trainer(points(), small()), 9)
+    former = {name: value for name, value in trainer.state_dict().items() if name not in ("error", "bulks_begin")}
+    again = Trainer(points(), small())
+    again.load_state_dict(former)
+    assert alike(taken(again), taken(trainer))
+    with pytest.raises(ValueError, match="error is missing"):
+        Trainer(points(), small(weighting="edm")).load_state_dict(former)
 
 
 def test_a_pause_is_not_asking_and_a_saved_state_does_not_change_while_training_goes_on():

@@ -31,6 +31,7 @@ from ..former import named_now
 from ..schedules import make_schedule
 from ..training.presets import DENOISERS, TrainingConfig, make_network
 from ..training.trainer import Trainer
+from ..training.turns import from_json, to_json
 
 FOLDER = Path(__file__).parents[2] / "pretrained"
 MODEL, TRAINING = "noisescope-model-1", "noisescope-training-1"
@@ -184,7 +185,7 @@ def save_training(path: str | os.PathLike, trainer: Trainer, about: Mapping[str,
     """
     path = _weights_path(path)
     header = {"format": TRAINING, "config": json.dumps(trainer.config.to_dict()), "data": trainer.dataset.hash}
-    header |= about or {}
+    header |= {"turned": json.dumps(to_json(trainer.turns))} | dict(about or {})
     state = trainer.state_dict() | {f"{SEEN}{name}": value for name, value in (seen or {}).items()}
     tensors = {name: value.cpu().contiguous() for name, value in state.items()}
     with atomic_write(path) as part:
@@ -214,6 +215,7 @@ def load_training(path: str | os.PathLike, dataset, device: str | torch.device |
         check_numbers({name: value for name, value in state.items() if name.startswith(("raw.", "ema.", "adam."))})
         trainer = Trainer(dataset, config, device)
         trainer.load_state_dict(state)
+        trainer.turns = from_json(parse_json(header.get("turned", "[]"), "what was turned"))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is no training that can go on: {one_line(str(error), 200)}") from error
     return trainer
@@ -230,15 +232,18 @@ def seen_of(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, Tensor]]
 def _course(trainer: Trainer) -> dict[str, Any]:
     """What a trainer knows beyond the model itself."""
     data, losses = trainer.dataset, trainer.losses
+    weighted = max((turn.step for turn in trainer.turns if "weighting" in turn.changes), default=0)
+    last = losses.loss[max(weighted, trainer.step - 100):]  # under one weighting: others cannot be compared
     return {
         "data": data.name,
         "data_hash": data.hash,
         "shape": list(data.shape),
         "licence": data.licence,
         "training": trainer.config.to_dict(),
+        **({"turned": to_json(trainer.turns)} if trainer.turns else {}),
         "steps": trainer.step,
         "seed": trainer.config.seed,
-        "final_loss": round(float(losses.loss[-100:].mean()), 6) if trainer.step else None,
+        "final_loss": round(float(last.mean()), 6) if len(last) else None,
         "eps_mse": [None if math.isnan(e) else round(e, 6) for e in losses.eps_mse.tolist()],
         "cpu_seconds": round(trainer.seconds, 2),
     }

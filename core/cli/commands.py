@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from ..training.consistency import Distillation, distillation_config
 from ..training.devices import best_device
 from ..training.reflow import Reflow, couple, reflow_config
 from ..training.trainer import Trainer
+from ..training.turns import LIVE
 from ..views import TraceView, View
 from ..views.decoded import DECODED, offer_decoded
 from ..zoo.roles import figures
@@ -135,8 +136,9 @@ def train(options: argparse.Namespace, command: str) -> None:
     kept = path.with_suffix(".training.safetensors")
     trainer = Trainer(dataset, config_of(options, dataset), device)
     if options.resume:
-        trainer = resumed(kept, trainer)
-        command = command.replace(" --resume", "")  # what makes the model again is the training as a whole
+        trainer = resumed(kept, trainer, changes_of(options))
+        if not trainer.turns:
+            command = command.replace(" --resume", "")  # what makes the model again is the training as a whole
     card = {"command": command, "preset": options.preset}
     if options.train_size:
         card |= {"role": f"rows{options.train_size}", "train_size": options.train_size}
@@ -145,14 +147,22 @@ def train(options: argparse.Namespace, command: str) -> None:
     learn(trainer, path, card, options.note, Keeper(kept, options.keep_every))
 
 
-def resumed(kept: Path, planned: Trainer) -> Trainer:
-    """The training that was kept there, to go on bit for bit. ValueError if it is not the one that is planned."""
+def resumed(kept: Path, planned: Trainer, given: Mapping[str, object]) -> Trainer:
+    """The training that was kept there, to go on bit for bit; settings of LIVE that are `given` are turned, and told.
+
+    One that is not given stays as the training has it. ValueError if the training is not the one that is planned.
+    """
     trainer = load_training(kept, planned.dataset, planned.device)
     found, wanted = trainer.config.to_dict(), planned.config.to_dict()
-    apart = [f"{name} {found[name]}, here {wanted[name]}" for name in wanted if found.get(name) != wanted[name]]
+    apart = [f"{name} {found[name]}, here {wanted[name]}" for name in wanted
+             if name not in LIVE and found.get(name) != wanted[name]]
     if apart:
         raise ValueError(f"the training in {kept} was begun with other settings ({'; '.join(apart)}); give the options "
-                         "that it was begun with")
+                         f"that it was begun with. Only {', '.join(LIVE)} can be turned on the way")
+    before = trainer.turns
+    trainer.turn(**{name: wanted[name] for name in LIVE if name in given})
+    if trainer.turns != before and trainer.turns:
+        print(f"from step {trainer.step:,} on: {trainer.turns[-1].words}", file=sys.stderr)
     return trainer
 
 

@@ -60,7 +60,8 @@ The preset "fast" is what learns soonest on a CPU; "textbook" is DDPM as the pap
 (predict eps, linear betas); "flow" is rectified flow. The same seed gives the same model.
 
 On the way the training is kept beside FILE, so stopping it (Ctrl-C, or a machine that goes down)
-loses seconds at most: the same command with --resume goes on, bit for bit.
+loses seconds at most: the same command with --resume goes on, bit for bit. --steps and the settings
+lr, batch and weighting may be others then: they are turned from there on, and the card says so.
 """
 
 TRAIN_EXAMPLES = """\
@@ -419,7 +420,8 @@ def make_parser(program: str = PROGRAM) -> Parser:
                        help="keep the training under way beside --save, as NAME.training.safetensors, so that no more "
                        "than that is lost (default: 8)")
     train.add_argument("--resume", action="store_true",
-                       help="go on, bit for bit, where the same command was stopped or killed")
+                       help="go on, bit for bit, where the same command was stopped or killed; with other --steps, or "
+                       "--set lr, batch or weighting, from there on with these")
     add_training(train)
 
     reflow = commands.add_parser("reflow", help="straighten a rectified flow, so that few steps suffice",

@@ -5,7 +5,8 @@
         ...                       # look at step.loss, trainer.ema, trainer.losses; stop by not asking further
 
 Pausing is not asking; going on later is asking again, also in another process with `state_dict` and `load_state_dict`:
-the loss curve is then the same to the last bit as that of an unbroken run.
+the loss curve is then the same to the last bit as that of an unbroken run. Between two steps some settings can be
+turned (`Trainer.turn`), and more steps be asked for after the last.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
@@ -29,6 +30,7 @@ from ..forward import Noised, expand
 from ..prediction import Prediction, eps_error_per_target_error, target_of
 from ..schedules import Schedule
 from .presets import TrainingConfig, make_denoiser
+from .turns import LIVE, Turn, added
 from .weightings import weight_of
 
 BUCKETS = 20  #: of equal width in t
@@ -61,22 +63,29 @@ class TrainStep:
 
 
 class Losses:
-    """The running record: the loss of every step, and by time the mean squared error of eps.
+    """The running record: the loss of every step and its error, and by time the mean squared error of eps.
 
-    The latter is one currency for all targets: an error of the output, times `eps_error_per_target_error`, is an error
-    of eps. For each of BUCKETS equal intervals of t, sum and count of samples fade by `fade` a step; their quotient is
-    an exponential average over the samples that fell there, however rarely they do.
+    A loss is weighted, and losses under different weightings cannot be compared; the error of a step is the mean of
+    |output − target|² without a weight. The error of eps is one currency for all targets: an error of the output, times
+    `eps_error_per_target_error`, is an error of eps. For each of BUCKETS equal intervals of t, sum and count of samples
+    fade by `fade` a step; their quotient is an exponential average over the samples that fell there, however rarely
+    they do.
     """
 
     def __init__(self, steps: int, fade: float = 0.99):
         self.fade, self.count = fade, 0
         self.sums = torch.zeros(2, BUCKETS, dtype=torch.float64)  #: squared errors, and samples
-        self._loss = np.full(steps, np.nan)
+        self._both = np.full((2, steps), np.nan)
 
     @property
     def loss(self) -> np.ndarray:
         """(steps so far,), float64."""
-        return self._loss[: self.count]
+        return self._both[0, : self.count]
+
+    @property
+    def error(self) -> np.ndarray:
+        """(steps so far,), float64: mean |output − target|², which is the loss where the target is the weighting."""
+        return self._both[1, : self.count]
 
     @property
     def eps_mse(self) -> np.ndarray:
@@ -87,19 +96,25 @@ class Losses:
     @property
     def nbytes(self) -> int:
         """Bytes of the record, the steps to come among them."""
-        return self._loss.nbytes + self.sums.nbytes
+        return self._both.nbytes + self.sums.nbytes
 
-    def add(self, loss: float, eps_errors: Tensor, buckets: Tensor) -> None:
-        """One step's loss, each sample's squared error of eps (B,) and its bucket (B,)."""
-        self._loss[self.count] = loss
+    def make_room(self, steps: int) -> None:
+        """For so many steps in all, and no fewer than there have been."""
+        both = np.full((2, max(steps, self.count)), np.nan)
+        both[:, : self.count] = self._both[:, : self.count]
+        self._both = both
+
+    def add(self, loss: float, error: float, eps_errors: Tensor, buckets: Tensor) -> None:
+        """One step's loss and error, each sample's squared error of eps (B,) and its bucket (B,)."""
+        self._both[:, self.count] = loss, error
         self.count += 1
         both = torch.stack([eps_errors, torch.ones_like(eps_errors)]).cpu().to(self.sums)
         self.sums.mul_(self.fade).index_add_(1, buckets.to(self.sums.device), both)
 
-    def restore(self, loss: np.ndarray, sums: Tensor) -> None:
-        """Go on after these losses."""
+    def restore(self, loss: np.ndarray, error: np.ndarray, sums: Tensor) -> None:
+        """Go on after these losses and errors."""
         self.count = len(loss)
-        self._loss[: self.count] = loss
+        self._both[:, : self.count] = loss, error
         self.sums.copy_(sums)
 
 
@@ -157,10 +172,15 @@ class Batches:
         self.dataset, self.config, self.device, self._pairs, self._times = dataset, config, device, pairs, times
         self.schedule, self.prediction_type = denoiser.schedule, denoiser.prediction_type
         self.sigma_data = denoiser.sigma_data
-        self.length = max(1, BULK // (config.batch * math.prod(dataset.shape)))  # steps in one bulk
+        self.begin = 0  #: the step that the first bulk of this length begins with
         self._generator = torch.Generator().manual_seed(config.seed)
         self._before, self._number = self._generator.get_state(), -1
         self._bulk: tuple[Any, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Steps in one bulk."""
+        return max(1, BULK // (self.config.batch * math.prod(self.dataset.shape)))
 
     @property
     def nbytes(self) -> int:
@@ -169,20 +189,35 @@ class Batches:
 
     def at(self, step: int) -> Batch:
         """The batch of that step. Steps must be asked for in order."""
-        if self._number != step // self.length:
-            self._before, self._number = self._generator.get_state(), step // self.length
+        number, row = divmod(step - self.begin, self.length)
+        if self._number != number:
+            self._before, self._number = self._generator.get_state(), number
             self._bulk = self._draw()
-        parts: list[Any] = [None if a is None else a[step % self.length] for a in self._bulk]
+        parts: list[Any] = [None if a is None else a[row] for a in self._bulk]
         return Batch(Noised(*parts[:4]), *parts[4:])
 
     def state(self, step: int) -> Tensor:
         """The generator's state from which the bulk that holds this step is drawn."""
-        return (self._before if self._number == step // self.length else self._generator.get_state()).clone()
+        now = self._number == (step - self.begin) // self.length
+        return (self._before if now else self._generator.get_state()).clone()
 
-    def restore(self, state: Tensor) -> None:
-        """Go on from a `state`: the next `at` draws its bulk from there."""
+    def restore(self, state: Tensor, begin: int) -> None:
+        """Go on from a `state` and its `begin`: the next `at` draws its bulk from there."""
         self._generator.set_state(state)
-        self._number = -1
+        self.begin, self._number = begin, -1
+
+    def turn(self, config: TrainingConfig, step: int) -> None:
+        """From that step on as this config says. The same noise is weighted anew; other rows a step are drawn afresh.
+
+        What is drawn depends on the steps that were taken and turned alone, not on where a training was resumed.
+        """
+        if config.batch == self.config.batch:
+            self.restore(self.state(step), self.begin)
+        else:
+            if (step - self.begin) % self.length:
+                self.at(step)  # the bulk under way, which a resumed training has not drawn yet
+            self.begin, self._number = step, -1
+        self.config = config
 
     def _draw(self) -> tuple[Tensor | None, ...]:
         n, rows = self.length * self.config.batch, (self.length, self.config.batch)
@@ -258,6 +293,8 @@ class Trainer:
     What else is trained differs in the noising events or in what the network should say of them: `pairs`, `times` and
     `wanted` are there to be overridden (`reflow`, `consistency`, beside this).
 
+    config   the settings as they stand now; `turns` says which of them were others before
+
     Raises ValueError if data and config do not fit, TrainingDiverged from `run`.
     """
 
@@ -272,6 +309,7 @@ class Trainer:
         self._batches = Batches(dataset, config, self.denoiser, self.device, self.pairs, self.times)
         self._bf16 = config.bf16 and fast_bf16(self.device)
         self.losses = Losses(config.steps)
+        self.turns: tuple[Turn, ...] = ()  #: what was turned on the way, the earliest first
         self.step = 0  #: steps taken
         self.seconds = 0.0  #: processor time they took, of the thread that asked for them
 
@@ -308,9 +346,32 @@ class Trainer:
     @torch.enable_grad()  # on the function, not around a yield: the mode belongs to the thread that resumes it
     def run(self, until: int | None = None) -> Iterator[TrainStep]:
         """Take steps up to number `until`, or to the last one of the config, yielding each."""
-        until = self.config.steps if until is None else min(until, self.config.steps)
-        while self.step < until:
+        while self.step < (self.config.steps if until is None else min(until, self.config.steps)):
             yield self._take_step()
+
+    def turn(self, **changes: Any) -> None:
+        """Take the next step, and those after it, with other settings of LIVE. Between two steps, on their thread.
+
+        lr          its course stays: the warm-up is over or not, the decay is where it is, of the new height
+        batch       rows a step
+        weighting   of the loss; `losses.error` goes on in the same currency
+        steps       where it ends, after the last step too; a decay then runs down to the new end
+
+        ValueError for any other setting, a value that cannot be, and fewer steps than are taken.
+        """
+        for name in changes:
+            if name not in LIVE:
+                raise ValueError(f"{name} cannot be turned while a training runs; {', '.join(LIVE)} can")
+        config = replace(self.config, **changes)
+        if config.steps < self.step:
+            raise ValueError(f"steps is {config.steps:,}, and {self.step:,} are taken already; it can be that or more")
+        turned = {name: (old, new) for name, new in changes.items() if (old := getattr(self.config, name)) != new}
+        if turned.keys() & {"batch", "weighting"}:
+            self._batches.turn(config, self.step)
+        if "steps" in turned:
+            self.losses.make_room(config.steps)
+        self.config = self._batches.config = config
+        self.turns = added(self.turns, Turn(self.step, turned))
 
     def lr_at(self, step: int) -> float:
         """The learning rate of that step: up from 0 over `warmup` steps, then as `decay` says."""
@@ -327,7 +388,8 @@ class Trainer:
         parts = [self._look_back(part, len(part) / len(batch)) for part in batch.parts()]
         value, (output, errors) = sum(loss for loss, *_ in parts), (torch.cat(p) for p in list(zip(*parts))[1:])
         self._update(value, batch, errors)
-        self.losses.add(value, errors * batch.eps_weight, batch.buckets)
+        error = value if batch.weight is None else float(errors.mean())
+        self.losses.add(value, error, errors * batch.eps_weight, batch.buckets)
         self.seconds += time.thread_time() - begun
         index, self.step = self.step, self.step + 1
         return TrainStep(index, value, batch.noised, self.seconds, output, self.denoiser)
@@ -388,12 +450,16 @@ class Trainer:
         for name, weight in zip(self.names, self._weights):
             state |= {f"adam.{key}.{name}": value.clone() for key, value in self._optimizer.state[weight].items()}
         state |= {"step": torch.tensor(self.step), "seconds": torch.tensor(self.seconds, dtype=torch.float64),
-                  "generator": self._batches.state(self.step), "loss": torch.from_numpy(self.losses.loss.copy()),
-                  "eps_mse": self.losses.sums.clone()}
+                  "generator": self._batches.state(self.step), "bulks_begin": torch.tensor(self._batches.begin),
+                  "loss": torch.from_numpy(self.losses.loss.copy()),
+                  "error": torch.from_numpy(self.losses.error.copy()), "eps_mse": self.losses.sums.clone()}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on exactly where `state_dict` was taken. ValueError if it is of another training: nothing changes then."""
+        state = {"bulks_begin": torch.tensor(0), **state}  # of a training that was saved before any could be turned
+        if "loss" in state and self.config.weighting == "target":
+            state.setdefault("error", state["loss"])
         taken = int(state["step"]) if "step" in state else 0
         if taken > self.config.steps:
             raise ValueError(f"this state was saved after {taken} steps; the config ends at {self.config.steps}")
@@ -403,19 +469,22 @@ class Trainer:
         shapes |= {f"adam.{key}.{name}": w.shape if key != "step" else () for key in adam
                    for name, w in zip(self.names, self._weights)}
         shapes |= {"step": (), "seconds": (), "generator": self._batches.state(self.step).shape, "loss": (taken,),
-                   "eps_mse": self.losses.sums.shape}
+                   "error": (taken,), "bulks_begin": (), "eps_mse": self.losses.sums.shape}
         for name in shapes | state:
             given = tuple(state[name].shape) if name in state else "missing"
             needed = tuple(shapes[name]) if name in shapes else "nothing of that name"
             if given != needed:
                 raise ValueError(f"this state is of another training: {name} is {given}, needed is {needed}")
+        if not 0 <= int(state["bulks_begin"]) <= taken:
+            raise ValueError(f"this state is of another training: bulks_begin is {int(state['bulks_begin'])}, and "
+                             f"{taken} steps are taken")
         for part, denoiser in (("raw", self.denoiser), ("ema", self.ema)):
             denoiser.load_state_dict({name: state[f"{part}.{name}"] for name in denoiser.state_dict()})
         self._optimizer.state.clear()
         for name, weight in zip(self.names, self._weights) if taken else ():
             self._optimizer.state[weight] = {key: state[f"adam.{key}.{name}"].clone().to(self.device) for key in adam}
-        self._batches.restore(state["generator"])
-        self.losses.restore(state["loss"].numpy(), state["eps_mse"])
+        self._batches.restore(state["generator"], int(state["bulks_begin"]))
+        self.losses.restore(state["loss"].numpy(), state["error"].numpy(), state["eps_mse"])
         self.step, self.seconds = taken, float(state["seconds"])
 
 
