@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from core.lessons.lesson import lessons
+
 #: Each way in is a link, so that it can be opened beside, or a press of what stands on the page: what is pressed, the
 #: query of the link or "" for none, its name, and what comes of it.
 WAYS = (
     ("watch", "", "Watch", "noise become data"),
-    ("go", "tab=learn", "Learn", "by guessing first"),
+    ("go", f"lesson={next(iter(lessons()))}&step=1", "Learn", "by guessing first"),
     ("go", "tab=debug&bug=surprise&seed=1", "Debug", "a model that is sick"),
     ("draw", "", "Draw", "your own shape"),
 )

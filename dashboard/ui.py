@@ -48,6 +48,7 @@ UNLESS_READY = ("(_, token, ...rest) => document.body.classList.contains('ns-rea
                 "? [Noisescope.next(), token, ...rest] : [[0, 0], null, ...rest]")
 BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</b></a><span class="ns-tools">
 <span class="ns-opening" role="status">opening …</span>
+<a href="?tab=learn" data-ns="go" class="ns-learn-link">Learn</a>
 <button type="button" data-ns="recipe" class="ns-recipe-button">Recipe</button>
 <button type="button" data-ns="glossary">Glossary</button>
 <button type="button" data-ns="copy">Copy link</button>

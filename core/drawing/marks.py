@@ -22,13 +22,15 @@ def within(rule: dict[str, float], side: float) -> float:
 def dot(kind: str, count: int, side: float) -> tuple[float, float]:
     """(radius in pixels, opacity) of `count` dots: of "points", of the heads of "paths", of a "backdrop".
 
-    In a crowd they are smaller and clearer, so that density shows.
+    In a crowd they are smaller and clearer, so that density shows; few are larger, so that one alone is seen.
     """
     rule = MARKS["dots"][kind]
     radius, least, opacity = rule["radius"]["share"] * side, rule["radius"]["least"], rule["opacity"]
     if crowd := rule.get("crowd"):
         times = max(1.0, count / crowd["from"])
         radius, opacity = radius / times ** crowd["radius"], max(rule["faintest"], opacity / times ** crowd["opacity"])
+    if few := rule.get("few"):
+        radius *= max(1.0, few["below"] / max(count, 1)) ** few["radius"]
     return max(radius, least), opacity
 
 

@@ -19,12 +19,14 @@ const WHY = 'Guess before you look: who guesses first sees more rightly what the
 const WHY_SOURCE = 'Miller, Lasry, Chu & Mazur 2013, Role of physics lecture demonstrations in conceptual learning';
 
 const reduced = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+const narrow = () => matchMedia('(max-width: 760px)').matches;
 
 // What is shown now, and what is known of the run on the stage.
 const now = {
   /** @type {import('./lessons.js').Lesson | null} */
   lesson: null,
   number: 0,
+  stale: '', // the film that stood there when the step began; unless it is the step's own, another is on its way
   asked: '', // of which film the server was asked last
   tries: 0,
   /** @type {any} what it said */
@@ -59,7 +61,7 @@ function place() {
   document.body.classList.toggle('ns-present', address.present);
   if (other) {
     Object.assign(now, { lesson, number: lesson ? address.step : 0, film: '', seen: false, again: false });
-    Object.assign(now, { asked: '', told: null });
+    Object.assign(now, { asked: '', told: null, stale: lesson ? filmOn(stage()) : '' });
     if (lesson) keep(lesson.name, { step: now.number });
     unmark();
     unspot();
@@ -77,6 +79,7 @@ function place() {
 function to(name, number) {
   go(query(name, number));
   strip_?.root.querySelector('h2')?.focus({ preventScroll: true });
+  if (narrow() || strip_ && strip_.root.getBoundingClientRect().top < 0) strip_?.root.scrollIntoView();
 }
 
 function leave() {
@@ -86,10 +89,12 @@ function leave() {
 
 // ---- the stage ----
 
+const filmOn = on => (on && on.film && on.film.ready ? on.film.id : '');
+
 function tick() {
   const { lesson } = now;
   if (!lesson) return;
-  const its = step(), on = stage(), film = on && on.film && on.film.ready ? on.film.id : '';
+  const its = step(), on = stage(), film = filmOn(on);
   if (its.kind === 'mend') mark(its.controls);
   if (film && film !== now.film) {
     now.film = film;
@@ -122,9 +127,10 @@ function pose(key, film) {
 // What the server says of the film that it was asked of.
 function hear(value) {
   if (!value || value.for !== now.asked) return;
+  const [,, film] = value.for.split('|');
+  if (film === now.stale && value.own === false) return; // what it shows is no work of this step
   now.told = value;
   if (value.later && now.tries++ < RETRIES) {
-    const [,, film] = value.for.split('|');
     setTimeout(() => { if (now.asked === value.for) pose(value.for, film); }, 300 * now.tries);
   }
   if (value.verdict && value.verdict.goal) keep(now.lesson.name, { met: true });
@@ -239,8 +245,9 @@ function header() {
     node.classList.toggle('ns-past', k < number || mine.done);
     steps.append(make('li', '', {}, node));
   });
-  const title = button('list', `${lesson.order} · ${lesson.title}`, () => go('?tab=learn'), 'ns-lesson-name');
-  title.title = 'All lessons';
+  const list = button('list', 'Lessons ›', () => go('?tab=learn'), 'ns-lesson-name');
+  list.setAttribute('aria-label', 'all lessons');
+  const title = words(make('span', 'ns-lesson-title'), `${lesson.order} · ${lesson.title}`);
   const show = button('present', address.present ? 'Page' : 'Projector', () => {
     write({ present: !address.present });
     place();
@@ -249,7 +256,7 @@ function header() {
   const close = button('leave', '×', leave, 'ns-quiet-button');
   close.setAttribute('aria-label', 'leave the lesson');
   close.title = 'Leave the lesson; it can be taken up again';
-  return make('header', 'ns-lesson-head', {}, title, steps, make('span', 'ns-lesson-tools', {}, show, close));
+  return make('header', 'ns-lesson-head', {}, list, title, steps, make('span', 'ns-lesson-tools', {}, show, close));
 }
 
 // Who has seen enough of a run.

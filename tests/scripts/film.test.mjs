@@ -93,9 +93,10 @@ test('codes that were written as differences are the codes again', () => {
   assert.deepEqual([...header.panels[0].codes], [5, -10, 4, -9]);
 });
 
-test('marks grow with their panel and the screen, and are finer in a crowd', () => {
+test('marks grow with their panel and the screen, are finer in a crowd, and one alone is seen', () => {
   assert.equal(dot('points', 100, 680, 2).radius, 2 * dot('points', 100, 340).radius);
   assert.ok(dot('points', 5000, 340).radius < dot('points', 1000, 340).radius);
+  assert.ok(dot('points', 1, 170).radius > 3 && dot('points', 1000, 170).radius < 1);
   assert.ok(dot('points', 5000, 340).opacity < dot('points', 1000, 340).opacity);
   assert.ok(trailWidth(2000, 340) < trailWidth(200, 340));
   assert.equal(within({ share: 0.5, least: 2, most: 4 }, 100), 4);

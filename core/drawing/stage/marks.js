@@ -15,14 +15,16 @@ export function within(rule, side, scale = 1) {
 }
 
 /**
- * Radius and opacity of `count` dots; in a crowd they are smaller and clearer, so that density shows.
+ * Radius and opacity of `count` dots; in a crowd they are smaller and clearer, so that density shows; few are larger,
+ * so that one alone is seen.
  * @param {'points' | 'paths' | 'backdrop'} kind
  */
 export function dot(kind, count, side, scale = 1) {
-  /** @type {{radius: {share: number, least: number}, opacity: number, faintest?: number, crowd?: any}} */
-  const rule = marks.dots[kind], { crowd } = rule;
+  /** @type {{radius: {share: number, least: number}, opacity: number, faintest?: number, crowd?: any, few?: any}} */
+  const rule = marks.dots[kind], { crowd, few } = rule;
   const times = crowd ? Math.max(1, count / crowd.from) : 1;
-  const radius = rule.radius.share * side / times ** (crowd ? crowd.radius : 0);
+  const larger = few ? Math.max(1, few.below / Math.max(count, 1)) ** few.radius : 1;
+  const radius = larger * rule.radius.share * side / times ** (crowd ? crowd.radius : 0);
   const opacity = Math.max(rule.faintest ?? 0, rule.opacity / times ** (crowd ? crowd.opacity : 0));
   return { radius: Math.max(radius, rule.radius.least * scale), opacity };
 }
