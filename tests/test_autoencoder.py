@@ -22,7 +22,7 @@ from core.training.presets import preset
 from core.views import ForwardView, TraceView, TrainingView
 from core.views.base import View
 from core.views.decoded import DECODED, TILES, offer_decoded, plane_map
-from core.views.training import Preview
+from core.views.training import Floor, Preview
 
 OF = {"latent_digits": "mnist16", "latent_mnist28": "mnist28"}
 EACH = pytest.mark.parametrize("name", OF)
@@ -251,7 +251,7 @@ def test_latents_dissolve_before_the_eye_too():
 
 def test_a_training_in_latents_shows_its_samples_decoded():
     data = load("latent_digits")
-    film = TrainingView(data, preset("fast", data), [1], (torch.tensor([0.5]), torch.tensor([0.1])))
+    film = TrainingView(data, preset("fast", data), [1], Floor(torch.tensor([0.5]), torch.tensor([0.1]), 0.1))
     film.add(Preview(0, data.x0[:30], data.x0[30:60], torch.zeros(18, 18, 2)))
     offer_decoded(film)
     samples, decoded = (film.offers[key].make(0, 1) for key in ("samples", "decoded_samples"))

@@ -20,6 +20,7 @@ from core.denoisers.exact import Exact
 from core.denoisers.linear import wiener
 from core.drawing.export import FORMATS, read_recipe
 from core.forward import noised
+from core.prediction import target_of
 from core.probes.noise_error import eps_errors
 from core.recipe.recipe import Recipe
 from core.recipe.values import Invalid
@@ -33,7 +34,7 @@ from core.training.presets import TrainingConfig, make_denoiser, preset as train
 from core.training.trainer import BUCKETS, Trainer, TrainingDiverged
 from core.views import ForwardView
 from core.views.base import FIELD_CELLS, STATE_VIEW, field_points
-from core.views.training import LOOK_AT
+from core.views.training import LOOK_AT, verdict
 from dashboard.server import exports
 from dashboard.server.app_state import user_error
 from dashboard.server.exports import export_stream, options_of
@@ -350,8 +351,10 @@ def test_before_training_the_film_shows_the_untrained_network_over_the_floor(vis
     *_, film = training.untrained()
     scene = film.scene(None, 0, film.frames)
     assert film.frames == 1 and scene.sentence.startswith("Not trained yet")
-    (by_t,) = scene.charts
+    loss, by_t = scene.charts
+    assert [float(series.y[-1]) for series in loss.series] == [1, *[pytest.approx(float(scene.numbers["over"][0]))] * 2]
     floor, network = by_t.series
+    assert by_t.title.endswith(verdict(training.film.floor, film.progress.bucket_mse.numpy())) and "below" in by_t.title
     assert bool((network.y >= 0.95 * floor.y).all()) and float(network.y[0]) > 2 * float(floor.y[0])
     samples = film.previews[0].samples
     wiener_walk = training._walk(wiener(training.dataset, make_schedule("cosine")), 20).final
@@ -463,7 +466,7 @@ def test_pictures_can_be_trained_on(visitor):
 def test_the_floor_is_what_the_exact_denoiser_loses_at_the_times_of_the_training():
     dataset = load("trex")
     config = training_recipe("textbook", dataset)
-    t, floor = floor_by_bucket(dataset, config)
+    t, floor, _ = floor_by_bucket(dataset, config)
     schedule = make_schedule("linear")
     exact = Exact(dataset.x0, schedule, dataset.bandwidth)
     assert t.tolist() == pytest.approx([(k + 0.5) / BUCKETS for k in range(BUCKETS)])
@@ -477,6 +480,24 @@ def test_the_floor_is_what_the_exact_denoiser_loses_at_the_times_of_the_training
     assert fast.shape == (BUCKETS,) and fast.isfinite().all() and not torch.equal(fast, floor)
 
 
+@pytest.mark.parametrize("name, changes", [
+    ("fast", {}), ("textbook", {}), ("flow", {}), ("textbook", {"prediction_type": "v"}),
+    ("fast", {"prediction_type": "x0", "weighting": "min_snr"}), ("textbook", {"weighting": "min_snr"})])
+def test_the_floor_of_the_loss_is_what_the_exact_denoiser_would_lose_in_the_trainers_batches(name, changes):
+    dataset = load("moons")
+    config = training_recipe(name, dataset, steps=40, batch=512, **changes)
+    trainer = Trainer(dataset, config)
+    exact, lost = Exact.of(dataset, trainer.denoiser.schedule), []
+    for step in range(config.steps):
+        batch = trainer._batches.at(step)
+        said = exact(batch.noised.x_t, batch.noised.t.double())
+        alpha, sigma = batch.alpha[:, None], batch.sigma[:, None]
+        output = target_of(config.prediction_type, said.x0, said.eps, alpha, sigma, trainer.denoiser.sigma_data)
+        errors = (output - batch.wanted).square().mean(1)
+        lost.append(float((errors if batch.weight is None else batch.weight * errors).mean()))
+    assert floor_by_bucket(dataset, config).loss == pytest.approx(np.mean(lost), rel=0.05)
+
+
 def test_no_training_gets_under_the_floor(training):
     floor, lost = floor_by_bucket(load("trex"), training.config)[1], training.progress(0).bucket_mse
     often = training.trainer.losses.sums[1] > 30
@@ -487,7 +508,7 @@ def test_a_floor_is_worked_out_once_and_goes_with_its_data():
     x0 = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
     data = Dataset("own", "Own", "points", x0, bandwidth=0.1)
     config = training_recipe("fast", data)
-    assert floor_by_bucket(data, config)[1] is floor_by_bucket(data, config)[1]
+    assert floor_by_bucket(data, config) is floor_by_bucket(data, config)
     gone = weakref.ref(data)
     del data
     gc.collect()

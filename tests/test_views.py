@@ -29,7 +29,7 @@ from core.views.base import (
     DATA_VIEW, DENSITY_CELLS, FIELD_CELLS, STATE_VIEW, density, field_points, spread, vector_field,
 )
 from core.views.trace import PEAK
-from core.views.training import Preview, Progress, smooth, thin
+from core.views.training import Floor, Preview, Progress, smooth, thin, verdict
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,7 +84,7 @@ def trained(dataset, steps=200) -> TrainingView:
     moments = [0, 10, 40, 90, 200]
     t = (torch.arange(20, dtype=torch.float64) + 0.5) / 20
     config = training_recipe("fast", dataset, prediction_type="eps", steps=steps)
-    film = TrainingView(dataset, config, moments, (t, 1 - t))
+    film = TrainingView(dataset, config, moments, Floor(t, 1 - t, 0.25))
     for step in moments:
         x = torch.randn(5, *dataset.shape, generator=g)
         field = torch.randn(FIELD_CELLS, FIELD_CELLS, 2, generator=g) if dataset.kind == "points" else None
@@ -670,11 +670,34 @@ def test_training_panels_are_the_previews(data):
 def test_training_charts_hold_the_loss_against_the_floor_and_leave_out_what_nobody_saw():
     film = trained(points_data())
     loss, by_t = film.scene(()).charts
-    np.testing.assert_allclose(loss.series[0].y, film.progress.losses)
+    lowest, raw, _ = loss.series
+    assert lowest.y.tolist() == [1, 1] and lowest.style == "dashed"
+    np.testing.assert_allclose(raw.y, film.progress.losses / film.floor.loss)
     assert loss.log and loss.cursor.tolist() == film.moments and loss.ends == ("step 0", "200")
     floor, network = by_t.series
     np.testing.assert_allclose(floor.y, film.floor[1])
     assert len(network.x) == 19 and network.x[3] == pytest.approx(0.225)
+
+
+@pytest.mark.parametrize("above, said", [
+    ((), "at the floor"), (range(6), "still learning below t = 0.3, 2 × the floor"),
+    (range(15, 20), "still learning above t = 0.75, 2 × the floor"),
+    (range(20), "still learning at every t, 2 × the floor"),
+    ((4, 6), "still learning from t = 0.2 to 0.35, 1.67 × the floor")])
+def test_the_verdict_on_a_training_names_the_times_at_which_its_error_is_above_the_floor(above, said):
+    t = (torch.arange(20, dtype=torch.float64) + 0.5) / 20
+    error = torch.full((20,), 0.5).where(t < 2, t)
+    learned = 1.1 * error.numpy()  # within what is told apart
+    learned[list(above)] = 2 * 0.5
+    if above == (4, 6):
+        learned[5] = 0.5
+    learned[12] = np.nan if 12 not in above else learned[12]
+    assert verdict(Floor(t, error, 0.5), learned) == said
+
+
+def test_where_next_to_nothing_can_be_missed_a_multiple_of_it_is_no_matter():
+    t, best = (torch.arange(20) + 0.5) / 20, torch.full((20,), 1e-4)
+    assert verdict(Floor(t, best, 1e-4), 10 * best.numpy()) == "at the floor"
 
 
 def test_clocks_show_each_walk_and_its_end(data):

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..checkpoints.models import load_training, save_training, seen_of
 from ..data.datasets import Dataset
@@ -18,9 +19,9 @@ from ..debug.record import Run
 from ..denoisers.base import Denoiser
 from ..denoisers.exact import Exact
 from ..doors.jsons import parse_json
-from ..forward import noised
+from ..forward import expand, noised
 from ..guidance.classifier_free import condition
-from ..probes.noise_error import eps_errors
+from ..prediction import target_of
 from ..recipe.recipe import Recipe
 from ..reverse import walk
 from ..samplers import ddim
@@ -29,10 +30,11 @@ from ..trace import Trace
 from ..training.devices import best_device
 from ..training.presets import TrainingConfig, preset as training_recipe
 from ..training.trainer import BUCKETS, Trainer, TrainStep, draw_times, drop_labels
+from ..training.weightings import weight_of
 from ..views import ClocksView, TrainingView
 from ..views.base import FIELD_CELLS, STATE_VIEW, field_points
 from ..views.decoded import offer_decoded
-from ..views.training import LOOK_AT, Preview, Progress
+from ..views.training import LOOK_AT, Floor, Preview, Progress
 from .brought import Brought
 from .resolve import dataset_of
 
@@ -68,30 +70,46 @@ def moments(steps: int, count: int) -> list[int]:
 
 
 #: Floors that were worked out, for as long as their data are there.
-_floors: WeakKeyDictionary[Dataset, dict[tuple, torch.Tensor]] = WeakKeyDictionary()
+_floors: WeakKeyDictionary[Dataset, dict[tuple, Floor]] = WeakKeyDictionary()
 
 
-def floor_by_bucket(dataset: Dataset, config: TrainingConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """(centres, floor), (BUCKETS,) each: the exact denoiser's mean (ε̂ − ε)² in each interval of t.
+def floor_by_bucket(dataset: Dataset, config: TrainingConfig) -> Floor:
+    """What the exact denoiser loses in this training: its mean (ε̂ − ε)² in each interval of t, and the loss itself.
 
     A mean over the times that this training draws there, as the losses are that it is held against: within the first
     interval alone the floor varies several times over. A training that learns labels is held against the exact denoiser
     that is told them as often.
     """
     known = _floors.setdefault(dataset, {})
-    key = (config.schedule, config.T, config.time_sampling, config.level_mean, config.level_std, config.labels)
+    key = (config.schedule, config.T, config.time_sampling, config.level_mean, config.level_std, config.labels,
+           config.prediction_type, config.weighting)
     if key not in known:
-        known[key] = error_by_bucket(Exact.of(dataset, make_schedule(config.schedule, config.T)), dataset, config)
-    return bucket_centres(), known[key]
+        exact = Exact.of(dataset, make_schedule(config.schedule, config.T))
+        known[key] = Floor(bucket_centres(), *errors_by_bucket(exact, dataset, config))
+    return known[key]
 
 
-def error_by_bucket(denoiser: Denoiser | Exact, dataset: Dataset, config: TrainingConfig) -> torch.Tensor:
-    """(BUCKETS,): a denoiser's mean (ε̂ − ε)² in each interval of t, of the same noised data whoever is asked."""
+@torch.no_grad()
+def errors_by_bucket(denoiser: Denoiser | Exact, dataset: Dataset, config: TrainingConfig) -> tuple[Tensor, float]:
+    """(a denoiser's mean (ε̂ − ε)² in each interval of t, (BUCKETS,); its loss, weighted as in training).
+
+    Of the same noised data whoever is asked; the loss counts an interval as often as the training draws from it.
+    """
     generator, count = torch.Generator().manual_seed(0), FLOOR_SAMPLES[dataset.kind]
-    times = _bucket_times(dataset, config, count, generator)
+    times, shares = _bucket_times(dataset, config, count, generator)
     x0, labels = dataset.draw(count, generator)
     told = condition(denoiser, drop_labels(labels, dataset.classes, generator) if config.labels else None)
-    return eps_errors(told, denoiser.schedule, lambda *_: (x0, labels), times, count, generator)
+    eps = torch.randn(x0.shape, generator=generator).to(x0)
+    errors, losses = [], []
+    for t in times:
+        event, levels = noised(denoiser.schedule, x0, t, eps), denoiser.schedule(t)
+        alpha, sigma = (expand(level.to(x0), x0) for level in levels)
+        said = told(event.x_t, t)
+        missed = target_of(config.prediction_type, said.x0 - x0, said.eps - eps, alpha, sigma, dataset.std)
+        weight = weight_of(config.weighting, config.prediction_type, *levels, dataset.std)
+        errors.append(float((said.eps - eps).square().mean()))
+        losses.append(float((weight * missed.square().flatten(1).mean(1)).mean()))
+    return torch.tensor(errors), float(shares @ torch.tensor(losses, dtype=torch.float64))
 
 
 def bucket_centres() -> torch.Tensor:
@@ -99,8 +117,10 @@ def bucket_centres() -> torch.Tensor:
     return (torch.arange(BUCKETS, dtype=torch.float64) + 0.5) / BUCKETS
 
 
-def _bucket_times(dataset: Dataset, config: TrainingConfig, count: int, generator: torch.Generator) -> torch.Tensor:
-    """(BUCKETS, count): times of the training sorted by interval; even ones where it draws next to none."""
+def _bucket_times(dataset: Dataset, config: TrainingConfig, count: int,
+                  generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(times of the training sorted by interval, (BUCKETS, count), even ones where it draws none; the share of its
+    times that lie in each interval, (BUCKETS,))."""
     drawn = draw_times(100_000, config, make_schedule(config.schedule, config.T), dataset.std, generator)
     bucket = (drawn * BUCKETS).long().clamp(max=BUCKETS - 1)
     rows = []
@@ -109,7 +129,7 @@ def _bucket_times(dataset: Dataset, config: TrainingConfig, count: int, generato
         if not len(mine):
             mine = (k + (torch.arange(count, dtype=torch.float64) + 0.5) / count) / BUCKETS
         rows.append(mine[torch.randint(len(mine), (count,), generator=generator)])
-    return torch.stack(rows)
+    return torch.stack(rows), bucket.bincount(minlength=BUCKETS).double() / len(drawn)
 
 
 class Training:
@@ -167,16 +187,15 @@ class Training:
 
     def untrained(self) -> Iterator[TrainingView]:
         """The film as far as it goes without training: what the network makes of noise before it has learned anything,
-        its loss on a first batch, and by t over the floor. Nothing is anybody's model after that.
+        its loss, and by t over the floor. Nothing is anybody's model after that.
 
         It comes between the parts of the work too, which can be left there: of large pictures they take seconds.
         """
         self.trainer = Trainer(self.dataset, self.config, best_device(self.dataset.kind))
         self._look(0)
         yield self.film
-        by_t = error_by_bucket(self._averaged(), self.dataset, self.config)
+        by_t, loss = errors_by_bucket(self._averaged(), self.dataset, self.config)
         yield self.film
-        loss = next(self.trainer.run()).loss  # of a step it is that of before it
         self.film.progress = Progress(torch.tensor([loss]), bucket_centres(), by_t, 0.0)
         yield self.film
 

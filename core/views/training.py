@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,10 @@ from .base import DATA_VIEW, STATE_VIEW, View, over, pictures, scaled, state_sca
 LOOK_AT = 0.4
 #: Points of a loss curve that are sent to the page; a screen has no more columns to draw them in.
 CURVE_POINTS = 400
+
+#: An error is at the floor up to this many times it, and where it is more by less than this share of the noise: what
+#: both are estimated from tells them no better apart.
+AT_FLOOR, UNSEEN = 1.15, 0.005
 
 #: prediction type → the loss that its training lowers.
 LOSSES = {
@@ -36,6 +41,14 @@ class Preview:
     samples: Tensor  #: (N, ...): where the walk from the fixed noise arrives
     guess: Tensor  #: (N, ...): x̂0 from fixed noised data at t = LOOK_AT
     field: Tensor | None  #: (G, G, 2): −ε̂ at t = LOOK_AT, for points
+
+
+class Floor(NamedTuple):
+    """What no network can go below: what the exact denoiser loses at the times that a training draws."""
+
+    t: Tensor  #: (20,) centres of the timestep buckets
+    eps: Tensor  #: (20,) mean (ε_exact − ε)² in each
+    loss: float  #: the very loss of that training, weighted as it is
 
 
 @dataclass(frozen=True)
@@ -68,13 +81,31 @@ def smooth(values: np.ndarray, share: float = 0.1, least: int = 10) -> np.ndarra
     return (total[1:] - total[begin]) / (so_far - begin)
 
 
+def verdict(floor: Floor, eps_mse: np.ndarray) -> str:
+    """At which t there is something left to learn, in words; eps_mse: (20,), NaN where it is not known."""
+    best = floor.eps.numpy()
+    above = np.flatnonzero(eps_mse > np.maximum(AT_FLOOR * best, best + UNSEEN))
+    if not len(above):
+        return "at the floor"
+    low, high = above[0] / len(best), (above[-1] + 1) / len(best)
+    span = slice(above[0], above[-1] + 1)
+    seen = np.isfinite(eps_mse[span])
+    times = eps_mse[span][seen].sum() / max(best[span][seen].sum(), np.finfo(float).tiny)
+    where = f"from t = {low:.2g} to {high:.2g}"
+    if low == 0:
+        where = f"below t = {high:.2g}" if high < 1 else "at every t"
+    elif high == 1:
+        where = f"above t = {low:.2g}"
+    return f"still learning {where}, {times:.3g} × the floor"
+
+
 class TrainingView(View):
     """One frame a preview. config: of the training; moments: the steps at which previews are taken.
 
-    floor: (t, mean (ε_exact − ε)²) of the exact denoiser, to hold the loss against.
+    The loss is shown over its floor: losses of different prediction types and weightings are then in one currency.
     """
 
-    def __init__(self, dataset, config: TrainingConfig, moments: list[int], floor: tuple[Tensor, Tensor],
+    def __init__(self, dataset, config: TrainingConfig, moments: list[int], floor: Floor,
                  about: dict | None = None):
         self.dataset, self.config, self.moments, self.floor = dataset, config, moments, floor
         self.about = about or {}
@@ -129,16 +160,19 @@ class TrainingView(View):
         step = np.array([p.step for p in self.previews[first:end]], int)
         losses = self.progress.losses.numpy() if self.progress else np.empty(0)
         smoothed = smooth(losses)
-        learned = "After {step:.0f} steps of training the same noise becomes this. Loss, smoothed: {loss:.4f}."
-        untrained = "Not trained yet: this is what the network makes of noise. Its loss: {loss:.4f}."
+        loss = smoothed[np.maximum(step - 1, 0)]
+        what = "is {over:.3g} times what no network can go below."
+        learned = f"After {{step:.0f}} steps of training the same noise becomes this. The loss {what}"
+        untrained = f"Not trained yet: this is what the network makes of noise. Its loss {what}"
         numbers = dict(t=np.zeros(len(step)), step=step.astype(float),
-                       steps=np.full(len(step), float(self.config.steps)), loss=smoothed[np.maximum(step - 1, 0)])
+                       steps=np.full(len(step), float(self.config.steps)), loss=loss, over=loss / self.floor.loss)
         return Scene(
             (), numbers,
             clock="training step {step:.0f} / {steps:.0f}",
             sentence=learned if len(losses) > 1 else untrained,
             formula=self._formula(),
-            figures=("mean over the last tenth of its steps: L = {loss:.5f}", self.config.line),
+            figures=(f"mean over the last tenth of its steps: L = {{loss:.5f}}, its floor {self.floor.loss:.5f}",
+                     self.config.line),
             source="core/training/trainer.py · (output.float() - self.wanted(batch)).square()",
             charts=self._charts(losses, smoothed), about=self.about,
         )
@@ -150,19 +184,21 @@ class TrainingView(View):
     def _charts(self, losses: np.ndarray, smoothed: np.ndarray) -> tuple[Chart, ...]:
         if not len(losses):
             return ()
-        x, raw = thin(losses, CURVE_POINTS)
-        cursor = np.array(self.moments, float)
-        loss = Chart("loss: while it falls, something is learned",
-                     (Series("raw", x, raw, style="faint"), Series("smoothed", x, thin(smoothed, CURVE_POINTS)[1])),
+        lowest, cursor = self.floor.loss, np.array(self.moments, float)
+        x, raw = thin(losses / lowest, CURVE_POINTS)
+        loss = Chart("loss as a multiple of its floor, which no network can go below: good is 1",
+                     (Series("floor", x[[0, -1]], np.ones(2), style="dashed", palette="ink"),
+                      Series("raw", x, raw, style="faint"),
+                      Series("smoothed", x, thin(smoothed / lowest, CURVE_POINTS)[1])),
                      cursor, log=True, ends=("step 0", f"{len(losses):,}"))
-        t, floor = (a.numpy() for a in self.floor)
+        t, floor = self.floor.t.numpy(), self.floor.eps.numpy()
         bucket_t, bucket = self.progress.bucket_t.numpy(), self.progress.bucket_mse.numpy()
         seen = np.isfinite(bucket)
-        by_t = Chart("loss by timestep, mean (ε̂ − ε)²: done where it lies on the dashed floor",
+        by_t = Chart(f"loss by timestep, mean (ε̂ − ε)²: {verdict(self.floor, bucket)}",
                      (Series("floor", t, floor, style="dashed", palette="ink"),
                       Series("network", bucket_t[seen], bucket[seen])),
                      ends=("t=0 data", "t=1 noise"))
-        return (loss, by_t) if len(losses) > 1 else (by_t,)
+        return loss, by_t
 
 
 class ClocksView(View):

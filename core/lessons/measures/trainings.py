@@ -38,7 +38,7 @@ def over_floor(of: TrainingView | BaselineView, first: float = 0.0, last: float 
     A ratio of means over the intervals of t in which both are known; 1: nothing is left to learn.
     """
     training = _training(of)
-    t, floor = (a.numpy() for a in training.floor)
+    t, floor = (a.numpy() for a in training.floor[:2])
     mse = training.progress.bucket_mse.numpy()
     there = np.isfinite(mse) & np.isfinite(floor) & (t >= first) & (t <= last)
     if not there.any():
