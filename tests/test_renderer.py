@@ -315,7 +315,7 @@ def test_a_panel_is_framed_by_one_pixel_of_line():
 
 def test_the_caption_is_the_range_unless_the_panel_says_otherwise():
     panel = mixed().panels
-    assert [range_text(p) for p in panel[:2]] == ["[-2, 2]", "±3"] and range_text(panel[4]) == "[0, 1]"
+    assert [range_text(p) for p in panel[:2]] == ["±2", "±3"] and range_text(panel[4]) == "[0, 1]"
     assert range_text(Panel("a", "a", "", "heat", np.zeros((1, 1, 1)), (0, 1), "magnitude", "counts")) == "counts"
 
 

@@ -400,9 +400,9 @@ def test_a_push_stands_in_the_equation():
 def test_a_growing_walk_shows_what_it_has_and_says_what_is_to_come():
     film = walked(points_data(), finished=False)
     assert film.frames == 12 and film.total == 13
-    assert shown(film, "x_t").shape[0] == 12 and len(film.scene(()).charts) == 1
+    assert shown(film, "x_t").shape[0] == 12 and [len(c.series) for c in film.scene(()).charts] == [2, 0]
     film.finish()
-    assert film.frames == 13 and len(film.scene(()).charts) == 2
+    assert film.frames == 13 and [len(c.series) for c in film.scene(()).charts] == [2, 1]
 
 
 def test_the_share_of_noise_in_the_variance_is_that_of_the_forward_process(schedule):

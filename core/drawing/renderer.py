@@ -86,9 +86,9 @@ def _pixel_box(panel: Panel, size: int, scale: int | None) -> Box:
 
 
 def range_text(panel: Panel) -> str:
-    """What stands above a panel at the right: its caption, or its range: "±3" where it is signed, else "[-1, 1]"."""
+    """What stands above a panel at the right: its caption, or its range: "±3", or "[0, 1]" where it is not even."""
     low, high = panel.range
-    return panel.caption or (f"±{high:g}" if panel.palette == "signed" else f"[{low:g}, {high:g}]")
+    return panel.caption or (f"±{high:g}" if low == -high else f"[{low:g}, {high:g}]")
 
 
 def _checked(scene: Scene) -> Scene:

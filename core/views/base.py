@@ -22,6 +22,8 @@ STATE_VIEW, DATA_VIEW, NOISE_VIEW = 1.9, 1.2, 3.2
 FIELD_CELLS, DENSITY_CELLS = 18, 64
 #: How many points draw their way in a panel of paths.
 PATHS = 60
+#: The ends of a chart that stands empty as long as a walk is under way: one that came later would move the others.
+WAITING = ("known when the walk has ended", "")
 
 
 @dataclass(frozen=True)

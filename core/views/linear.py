@@ -20,9 +20,10 @@ from ..forward import noised
 from ..prediction import Denoise
 from ..scene import Chart, Series
 from ..schedules import Schedule
-from .base import STATE_VIEW, over, signed_pictures, vector_field
+from .base import STATE_VIEW, WAITING, over, signed_pictures, vector_field
 from .trace import TraceView
 
+HELD = "how far is the guess from the truth? root mean square of x̂₀ − x₀"
 #: Directions shown as pictures; pixels a side whose filters are.
 DIRECTIONS, PIXELS = 16, 4
 #: Times at which the exact denoiser's error is measured, and multiplications that each may take.
@@ -49,8 +50,8 @@ def offer_weights(film: TraceView, denoiser: Denoiser, label: int | None = None)
     else:
         share = lambda a, b: network.shares(film.schedule.snr(film.frame_times(a, b)), label)  # noqa: E731
         _offer_pictures(film, network.directions[row], share)
-    made = cache(lambda: _charts(film, network, label))
-    film.more_charts.append(lambda: made() if film.finished else ())
+    believed, errors = cache(lambda: _believed(film, network, label)), cache(lambda: _held(film, network, label))
+    film.more_charts.append(lambda: (believed(), errors() if film.finished else Chart(HELD, (), ends=WAITING)))
 
 
 def _asked_for(network: Linear, schedule: Schedule, label: int | None) -> Denoise:
@@ -95,23 +96,27 @@ def _offer_pictures(film: TraceView, directions: Tensor, shares: Callable[[int, 
                "surroundings in much noise, at itself in little", filters, caption="each over its largest", **look)
 
 
-def _charts(film: TraceView, network: Linear, label: int | None) -> tuple[Chart, Chart]:
-    x, cursor = film.kept, torch.cat([film.kept, film.times[-1:]]).numpy()
-    ends = ("t=1 noise", "t=0 data")
+def _over_t(film: TraceView, title: str, series: tuple[Series, ...]) -> Chart:
+    return Chart(title, series, torch.cat([film.kept, film.times[-1:]]).numpy(), ends=("t=1 noise", "t=0 data"),
+                 flip=True)
+
+
+def _believed(film: TraceView, network: Linear, label: int | None) -> Chart:
+    x = film.kept
     shares = network.shares(film.schedule.snr(x), label)
     some = [i for i in ((0, 3, 15, 63) if shares.shape[1] > 3 else (0, 1)) if i < shares.shape[1]]
     styles = ("line", "line", "dashed", "faint")
-    believed = Chart(
-        "which directions come out of the noise when? share of each that is believed",
-        tuple(Series(f"direction {i + 1}", x.numpy(), shares[:, i].numpy(), style, "accent" if n else "ink")
-              for n, (i, style) in enumerate(zip(some, styles))), cursor, ends=ends, flip=True)
+    return _over_t(film, "which directions come out of the noise when? share of each that is believed",
+                   tuple(Series(f"direction {i + 1}", x.numpy(), shares[:, i].numpy(), style, "accent" if n else "ink")
+                         for n, (i, style) in enumerate(zip(some, styles))))
+
+
+def _held(film: TraceView, network: Linear, label: int | None) -> Chart:
     ours, best, exact = _errors(film, network, label)
-    errors = Chart(
-        "how far is the guess from the truth? root mean square of x̂₀ − x₀",
-        (Series("exact denoiser", *exact, style="dots", palette="ink"),
-         Series("best linear: Wiener", x.numpy(), best, style="dashed", palette="ink"),
-         Series("this model", x.numpy(), ours)), cursor, ends=ends, flip=True)
-    return believed, errors
+    return _over_t(film, HELD, (
+        Series("exact denoiser", *exact, style="dots", palette="ink"),
+        Series("best linear: Wiener", film.kept.numpy(), best, style="dashed", palette="ink"),
+        Series("this model", film.kept.numpy(), ours)))
 
 
 def _errors(film: TraceView, network: Linear, label: int | None):

@@ -14,8 +14,8 @@ from ..samplers import Equation, Rule
 from ..scene import Chart, Scene, Series
 from ..trace import Trace
 from .base import (
-    DATA_VIEW, DENSITY_CELLS, NOISE_VIEW, PATHS, STATE_VIEW, View, density, over, pictures, scaled, signed_pictures,
-    spread, state_scale, vector_field,
+    DATA_VIEW, DENSITY_CELLS, NOISE_VIEW, PATHS, STATE_VIEW, WAITING, View, density, over, pictures, scaled,
+    signed_pictures, spread, state_scale, vector_field,
 )
 
 
@@ -244,11 +244,11 @@ class TraceView(View):
         band = Chart("spread over what theory says: good is inside the band",
                      (Series("expected", t, 1 + error, style="band", low=1 - error), Series("this walk", t, ratio)),
                      cursor, ends=ends, flip=True)
-        more = tuple(chart for made in self.more_charts for chart in made())
+        return band, self._settling(t, cursor, ends), *(chart for made in self.more_charts for chart in made())
+
+    def _settling(self, t: np.ndarray, cursor: np.ndarray, ends: tuple[str, str]) -> Chart:
+        title = "how far is the clean guess x̂₀ from where it ends?"
         if not self.finished:
-            return band, *more
-        x0, final = self.trace["x0"], self.trace.final
-        away = (x0 - final).flatten(1).square().mean(1).sqrt().numpy()
-        settle = Chart("how far is the clean guess x̂₀ from where it ends?",
-                       (Series("distance", t[: len(away)], away),), cursor, ends=ends, flip=True)
-        return band, settle, *more
+            return Chart(title, (), ends=WAITING)
+        away = (self.trace["x0"] - self.trace.final).flatten(1).square().mean(1).sqrt().numpy()
+        return Chart(title, (Series("distance", t[: len(away)], away),), cursor, ends=ends, flip=True)

@@ -6,7 +6,7 @@ import { plain, rich } from './markup.js';
 import { painter } from './painter.js';
 import { answers } from './words.js';
 
-const range = ([lo, hi], palette) => (palette === 'signed' ? `±${trim(hi)}` : `[${trim(lo)}, ${trim(hi)}]`);
+const range = ([lo, hi]) => (lo === -hi ? `±${trim(hi)}` : `[${trim(lo)}, ${trim(hi)}]`);
 const trim = value => String(Number(value.toPrecision(3))).replace('-', '−');
 
 export class View {
@@ -64,7 +64,7 @@ export class View {
     answers(this.title, panel.title, panel.note);
     this.canvas.setAttribute('aria-label', `${plain(panel.title)}: ${panel.note}`);
     const found = this.probe();
-    rich(this.caption, found ? found.text : panel.caption || range(panel.range, panel.palette));
+    rich(this.caption, found ? found.text : panel.caption || range(panel.range));
     this.canvas.classList.toggle('ns-grid', panel.kind === 'images' && panel.shape[0] > 1);
   }
 
