@@ -35,10 +35,10 @@ class Job:
     """Training as the registry sees it."""
 
     def __init__(self, state=RUNNING):
-        self.state = state
+        self.state, self.error = state, ""
 
-    def stop(self):
-        self.state = STOPPED
+    def stop(self, why=""):
+        self.state, self.error = STOPPED, why
 
 
 @pytest.fixture
@@ -199,9 +199,9 @@ def test_a_new_training_stops_the_one_before(visitors):
     visitor.take_job(first)
     assert first.state == RUNNING and visitor.is_working
     visitor.take_job(second)
-    assert (first.state, second.state) == (STOPPED, RUNNING)
+    assert (first.state, second.state) == (STOPPED, RUNNING) and "Another page of yours" in first.error
     visitor.take_job(None)
-    assert second.state == STOPPED and visitor.job is None and not visitor.is_working
+    assert second.state == STOPPED and second.error == "" and visitor.job is None and not visitor.is_working
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------

@@ -151,13 +151,14 @@ class Visitor(Brought):
             super().learned(denoiser, card)
 
     def take_job(self, job: Job | None, trains: Any = None) -> None:
-        """Make this the visitor's job and stop the one before; stops the new one if the visitor is gone by now."""
+        """Make this the visitor's job and stop the one before, which is told why; stops the new one if the visitor is
+        gone by now."""
         with self._inside:
             gone, before = self.gone, self.job
             self.job, self.trains = (None, None) if gone else (job, trains)
         for unwanted in (before, job if gone else None):
             if unwanted is not None and unwanted is not self.job:
-                unwanted.stop()
+                unwanted.stop(REPLACED if job is not None and not gone else "")
         if gone:
             raise Gone(GONE)
 
@@ -178,6 +179,7 @@ class Visitor(Brought):
 
 
 GONE = "this page was left alone for so long that what it had made was let go; reload it to go on"
+REPLACED = "Another page of yours has begun a training: it took the place of this one"
 
 
 class Visitors:
