@@ -396,17 +396,3 @@ def test_one_that_failed_holds_nobody_up():
     with pytest.raises(ValueError), turns.change("page", 1):
         raise ValueError
     assert is_fresh(turns, "page", 2)
-
-
-def test_a_change_is_the_newest_until_a_later_one_of_its_page_is_worked_on():
-    turns = RunTokens()
-    assert turns.newest("page", 0) and turns.newest("page", 1)
-    with turns.change("page", 1):
-        with turns.change("other", 5):
-            assert turns.newest("page", 1) and not turns.newest("page", 0)
-    assert turns.newest("page", 1)
-    with turns.change("page", 2):
-        assert not turns.newest("page", 1) and turns.newest("page", 2)
-    assert not turns.newest("page", 1) and turns.newest("page", 2)
-    turns.forget("page")
-    assert turns.newest("page", 1)

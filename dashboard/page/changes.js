@@ -4,9 +4,13 @@
 import { mostRecent } from '../stage/mount.js';
 import { onWalk, write } from './address.js';
 import { sets } from './folds.js';
+import { outdated } from './messages.js';
 
 // The last change, the last one that is answered, and the one that the browser's Back or Forward has been last.
 let changes = 0, answered = 0, walked = 0;
+
+/** How many changes there have been. */
+export const made = () => changes;
 
 /** The number of a change that happens now, and of the last one whose answer is here. */
 export const next = () => [++changes, answered];
@@ -34,6 +38,7 @@ function told(value) {
   mark(value.refused);
   if (value.refused) return;
   answered = value.number;
+  outdated(answered);
   // An answer to what was before a Back would put its own address over that of the Back.
   if (answered >= walked) write({ recipe: value.query }, value.number > 0);
   mostRecent(value.recipe);

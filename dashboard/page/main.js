@@ -14,10 +14,11 @@ import { pad } from '../sidebar/pad.js';
 import { picker } from '../sidebar/picker.js';
 import { variants } from '../sidebar/variants.js';
 import { again } from './address.js';
-import { next, pageState } from './changes.js';
+import { made, next, pageState } from './changes.js';
 import { greet } from './greeting.js';
 import { index, strip } from './lesson.js';
 import { explaining, teach } from './lessons.js';
+import { watchMessages } from './messages.js';
 import { decorate } from './shell.js';
 import { seen, stageOf, watchTabs } from './tabs.js';
 
@@ -38,6 +39,7 @@ export function begin({ tables, tips, titles, lessons, space }) {
   greet();
   decorate(tips);
   watchTabs(titles);
+  watchMessages(made);
 }
 
 export { index, knots, next, onSpace, pad, pageState, picker, seen, stage, stageOf, strip, understood, variants };

@@ -67,6 +67,19 @@ def test_a_seventh_panel_is_refused_in_words(open_page, url):
     assert page.inner_text("#stage-denoise .ns-status") == ""
 
 
+def test_an_error_stands_there_once_and_goes_when_what_was_wrong_is_right(at):
+    page = at("samples=50&steps=10")
+    standing = "document.querySelectorAll('[data-testid=toast-body]:not([data-ns-gone])')"
+    for value in (99999, 99998, 99999):
+        number(page, "steps", value)
+        page.wait_for_function(f"[...{standing}].some(toast => toast.innerText.includes('steps is {value};'))")
+    assert page.evaluate(f"[...{standing}].filter(toast => toast.innerText.includes('99999')).length") == 1
+    page.wait_for_selector("#field-steps input[aria-invalid]")
+    number(page, "steps", 12)
+    page.wait_for_function("location.search.includes('steps=12')")
+    assert page.evaluate(f"{standing}.length") == 0
+
+
 def test_enter_beside_a_slider_and_keys_on_it_count_like_a_pointer(at):
     page = at("samples=50&steps=10")
     page.wait_for_selector("body.ns-ready")
