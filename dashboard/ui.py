@@ -169,21 +169,27 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
                 if refused := getattr(error, "field", ""):
                     yield {told: {"refused": refused, "number": number}}
                 raise
-            news = tell(recipe, visitor, number)
+            news, turn = tell(recipe, visitor, number), None
+            if (tab in LOOKS or tab == "train" and visitor.job is None) and (
+                    force or not _is_shown(app, visitor, session, tab, recipe)):
+                turn = app.turns.take(session, tab, recipe)
             yield {**settings, current: tab, told: news}
-        if force or not _is_shown(visitor, session, tab, recipe):
-            yield from shown(tab, recipe, visitor, session)
+        if turn is not None:
+            yield from shown(tab, recipe, visitor, session, turn)
         if app.turns.newest(session, number):
             yield {told: news}  # a page that has much to do at once can take in an earlier answer after this one
 
-    def shown(tab: str, recipe: Recipe, visitor: Visitor, session: str) -> Iterator[dict]:
+    def shown(tab: str, recipe: Recipe, visitor: Visitor, session: str, turn: int) -> Iterator[dict]:
         """The recipe on the stage of a tab."""
-        if tab in LOOKS:
-            for value in debug.shown_by(app, tab, LOOKS[tab], recipe, visitor, session):
-                yield {stages[tab]: value}
-        elif tab == "train":
-            for value in train.untrained(app, recipe, visitor, session):
-                yield {training.stage: value}
+        try:
+            if tab in LOOKS:
+                for value in debug.shown_by(app, tab, LOOKS[tab], recipe, visitor, session, turn):
+                    yield {stages[tab]: value}
+            else:
+                for value in train.untrained(app, recipe, visitor, session, turn):
+                    yield {training.stage: value}
+        finally:
+            app.turns.ended(session, tab, turn)
 
     def said_once(tab: str, session: str, answers: Iterator[dict]) -> Iterator[dict]:
         """What a page opens with is asked for twice, by its arrival and by the tab that comes to the front: of two
@@ -265,14 +271,15 @@ def counted(number: object) -> tuple[int, int]:
     return tuple(number) if whole else (0, 0)
 
 
-def _is_shown(visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
-    """Whether this page's stage already shows just that, made by the very same model from the very same data."""
-    stream = visitor.trace(f"{tab}/{session}")
+def _is_shown(app: AppState, visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:
+    """Whether this page's stage already shows just that, or is about to, made by the very same model from the very
+    same data."""
+    stream, coming = visitor.trace(f"{tab}/{session}"), app.turns.under_way(session, tab)
     models = [recipe.model, *(change.fields.get("model") for change in recipe.changes.values() if tab == "compare")]
     theirs = recipe.data == OWN or tab == "debug" and recipe.bug in ("trace", "training")
-    if stream is None or "mine" in models or theirs:
+    if stream is None and coming is None or "mine" in models or theirs:
         return False
-    shown = Recipe.from_dict(stream.film.about)
+    shown = coming or Recipe.from_dict(stream.film.about)
     return all(getattr(shown, name) == getattr(recipe, name) for name in uses(tab))
 
 

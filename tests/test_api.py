@@ -52,18 +52,18 @@ class Caller:
         return self.client.post("gradio_api/queue/join", content=json.dumps(body),
                                 headers={"content-type": "application/json"})
 
-    def answers(self, session=None, count=1):
-        """What comes of what a session has sent: (success, output) of each."""
-        found = []
+    def heard(self, session=None):
+        """The messages of what a session has sent, as they come, until all of it is answered."""
         query = {"session_hash": session or self.session}
         with self.client.stream("GET", "gradio_api/queue/data", params=query) as reply:
             for line in reply.iter_lines():
-                message = json.loads(line[5:]) if line.startswith("data:") else {}
-                if message.get("msg") == "process_completed":
-                    found.append((message["success"], message["output"]))
-                    if len(found) == count:
-                        return found
-        raise AssertionError(f"the stream ended after {found}")
+                if line.startswith("data:"):
+                    yield json.loads(line[5:])
+
+    def answers(self, session=None):
+        """What comes of what a session has sent: (success, output) of each."""
+        return [(message["success"], message["output"]) for message in self.heard(session)
+                if message["msg"] == "process_completed"]
 
     def ask(self, name, *values, **more):
         """(success, answer or the words of the error) of one call in a session of its own."""
@@ -195,6 +195,35 @@ def test_a_forged_event_is_answered_in_words(url):
             ((success, output),) = page.answers()
             assert success or not [inside for inside in INSIDES if inside in str(output["error"])], (event, output)
     page.client.close()
+
+
+def test_a_page_hears_answers_in_the_order_of_its_changes_and_nothing_at_the_end_of_one(url):
+    page = Caller(url, heartbeat=True)
+    components = {part["id"]: part["props"] for part in page.client.get("config").json()["components"]}
+    change = page.functions["on_change"]
+    told = [components[key].get("elem_id") for key in change["outputs"]].index("told")
+
+    def turned(number, **fields):
+        fields = {f"field-{name}": value for name, value in fields.items()}
+        _, *values = (fields.get(props.get("elem_id"), props.get("value"))
+                      for props in map(components.get, change["inputs"]))
+        assert page.send("on_change", [number, 0], *values).status_code == 200
+
+    for number in (1, 2, 3):
+        turned(number, seed=number, steps=10, samples=20)
+    first, last, ends = {}, None, []
+    for message in page.heard():
+        if message["msg"] == "process_generating":
+            said = message["output"]["data"][told]
+            first.setdefault(message["event_id"], said)
+            if "seed=" in json.dumps(said):
+                last = message["event_id"]
+        if message["msg"] == "process_completed":
+            assert message["success"]
+            ends += message["output"]["data"]
+    page.client.close()
+    assert [said["number"] for said in first.values()] == [1, 2, 3] and last == [*first][-1]
+    assert len(ends) == 3 * len(change["outputs"]) and all(end in (None, {"__type__": "update"}) for end in ends)
 
 
 def test_what_is_no_function_and_what_is_no_json_are_refused(caller):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 from gradio.data_classes import PredictBodyInternal
+from gradio.state_holder import SessionState
 
 from dashboard.server.blocks import FairQueue, Page
 from dashboard.server.door import Door, Limits
@@ -51,9 +52,32 @@ def test_too_few_values_are_refused_as_gradio_does():
         answer(blocks(Page)[0], ["a", "b"])
 
 
-def test_a_session_is_light_and_the_page_itself_is_told_whole():
-    from gradio.state_holder import SessionState
+@pytest.mark.parametrize(
+    ("visibility", "end"), [("private", [gr.skip(), None, gr.skip()]), ("public", ["b", None, 2.5])]
+)
+def test_the_end_of_a_stream_says_nothing_to_the_page_and_the_last_answer_to_a_program(visibility, end):
+    def count():
+        yield "a", 1, 1.5
+        yield "b", 2, 2.5
 
+    with Page() as page:
+        page.load(count, None, [gr.Textbox(), gr.State(), gr.Number()], api_visibility=visibility)
+    (fn,) = page.fns.values()
+
+    async def answered():
+        answers, iterator = [], None
+        while iterator or not answers:
+            answer = await page.process_api(fn, [], SessionState(page), iterator=iterator, session_hash="page",
+                                            event_id="event")
+            answers.append(answer["data"])
+            iterator = answer["iterator"] if answer["is_generating"] else None
+        return answers
+
+    first, _, last = asyncio.run(answered())
+    assert first == ["a", None, 1.5] and last == end
+
+
+def test_a_session_is_light_and_the_page_itself_is_told_whole():
     page, outputs = blocks(Page)
     assert all(part["props"] for part in page.get_config_file()["components"] if part["type"] == "textbox")
     session = SessionState(page)

@@ -12,6 +12,7 @@ from core.recipe.recipe import Recipe
 from dashboard.server.app_state import AppState
 from dashboard.server.museum import Museum
 from dashboard.tabs import debug
+from dashboard.ui import _is_shown
 from tests.test_debug_showing import told
 
 CASE = museum()["flow-backwards"]
@@ -27,7 +28,7 @@ def app():
 def answers(app, recipe: Recipe, session: str = "page"):
     """The values that the tab's stage is given for a recipe."""
     visitor = app.visitor(app.arrive(None, session), session)
-    return debug.shown_by(app, "debug", debug, recipe, visitor, session)
+    return debug.shown_by(app, "debug", debug, recipe, visitor, session, app.turns.take(session, "debug"))
 
 
 def test_a_script_runs_as_a_job_and_is_run_once_for_all(app):
@@ -59,6 +60,28 @@ def test_stop_ends_the_script_and_the_film_before_it_stands_again(app):
     assert app.museum[CASE.name, 5] is None
 
 
+def test_a_script_that_ends_after_something_newer_has_begun_leaves_the_stage_to_it(app):
+    assert [*answers(app, Recipe(bug=CASE.name, seed=3))]
+    late = answers(app, Recipe(bug=CASE.name, seed=3))
+    newer = app.turns.take("page", "debug")
+    assert [*late] == [] and app.turns.holds("page", "debug", newer)
+
+
+def test_a_stage_shows_a_recipe_unless_the_film_of_another_one_is_coming(app):
+    recipe, other = Recipe(steps=10, samples=20), Recipe(steps=12, samples=20)
+    assert [*answers(app, recipe)]
+    visitor = app.visitor(None, "page")
+
+    def shown():
+        return [_is_shown(app, visitor, "page", "debug", each) for each in (recipe, other)]
+
+    assert shown() == [True, False]
+    turn = app.turns.take("page", "debug", other)
+    assert shown() == [False, True]
+    app.turns.ended("page", "debug", turn)
+    assert shown() == [True, False]
+
+
 def test_the_museum_lets_the_oldest_runs_go(monkeypatch):
     monkeypatch.setattr(Museum, "MOST", 2)
     runs = Museum()
@@ -79,5 +102,5 @@ def test_the_trace_that_the_server_was_started_with_is_there_for_every_visitor(a
     app.opened = told()
     visitor = app.visitor(app.arrive(None, "page"), "page")
     assert visitor.watched == (app.opened,)
-    *_, value = debug.shown_by(app, "debug", debug, Recipe(bug="trace"), visitor, "page")
+    *_, value = answers(app, Recipe(bug="trace"))
     assert value["total"] == 51 and value["findings"]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import dashboard.stage.stream
+from core.recipe.recipe import Recipe
 from core.scene import Chart, Scene, Series
 from core.views import View
 from dashboard.server.door import Door
@@ -396,3 +397,50 @@ def test_one_that_failed_holds_nobody_up():
     with pytest.raises(ValueError), turns.change("page", 1):
         raise ValueError
     assert is_fresh(turns, "page", 2)
+
+
+def test_the_first_change_waits_for_what_the_page_opens_with(monkeypatch):
+    monkeypatch.setattr(dashboard.stage.stream, "PATIENCE", 0.01)
+    turns, order = RunTokens(), []
+
+    def first():
+        with turns.change("page", 1) as fresh:
+            order.append((1, fresh))
+
+    thread = threading.Thread(target=first)
+    with turns.change("page", 0) as fresh:
+        thread.start()
+        thread.join(0.1)
+        order.append((0, fresh))
+    thread.join(60)
+    assert order == [(0, True), (1, True)] and not is_fresh(turns, "page", 0)
+
+
+def test_what_a_run_shows_is_known_until_it_ends_or_another_begins():
+    turns, moons, heart = RunTokens(), Recipe(data="moons"), Recipe(data="heart")
+    old = turns.take("page", "denoise", moons)
+    assert turns.under_way("page", "denoise") is moons and turns.under_way("page", "lens") is None
+    new = turns.take("page", "denoise", heart)
+    turns.ended("page", "denoise", old)
+    assert turns.under_way("page", "denoise") is heart
+    turns.ended("page", "denoise", new)
+    assert turns.under_way("page", "denoise") is None and turns.holds("page", "denoise", new)
+    for end in (lambda: turns.stop("page", "denoise"), lambda: turns.forget("page"),
+                lambda: turns.take("page", "denoise")):
+        turns.take("page", "denoise", moons)
+        end()
+        assert turns.under_way("page", "denoise") is None
+
+
+def test_a_change_is_the_newest_until_a_later_one_of_its_page_is_worked_on():
+    turns = RunTokens()
+    assert turns.newest("page", 0) and turns.newest("page", 1)
+    with turns.change("page", 1):
+        with turns.change("other", 5):
+            assert turns.newest("page", 1) and not turns.newest("page", 0)
+    assert turns.newest("page", 1)
+    with turns.change("page", 2):
+        assert not turns.newest("page", 1) and turns.newest("page", 2)
+    assert not turns.newest("page", 1) and turns.newest("page", 2)
+    turns.forget("page")
+    assert turns.newest("page", 1)

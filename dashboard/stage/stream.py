@@ -12,6 +12,7 @@ from copy import copy
 
 from core.drawing.stage import pack
 from core.drawing.stage.pack import pack_findings
+from core.recipe.recipe import Recipe
 from core.scene import Scene
 from core.views import View
 from dashboard.sidebar.words import words
@@ -127,20 +128,35 @@ class RunTokens:
         self._lock = threading.Lock()
         self._moved = threading.Condition(self._lock)
         self._newest: dict[tuple[str, str], int] = {}
+        self._shows: dict[tuple[str, str], Recipe] = {}
         self._changes: dict[str, int] = {}
         self._working: dict[str, set[int]] = {}
         self._count = itertools.count(1)  # over all stages: a turn once taken never comes back
 
-    def take(self, session: str, tab: str) -> int:
-        """Begin a run; what was running there is no longer the newest."""
+    def take(self, session: str, tab: str, shows: Recipe | None = None) -> int:
+        """Begin a run; what was running there is no longer the newest. shows: the recipe of a film that it makes."""
         with self._lock:
             turn = self._newest[session, tab] = next(self._count)
+            self._shows.pop((session, tab), None)
+            if shows is not None:
+                self._shows[session, tab] = shows
             return turn
+
+    def under_way(self, session: str, tab: str) -> Recipe | None:
+        """The recipe whose film is being made there."""
+        return self._shows.get((session, tab))
+
+    def ended(self, session: str, tab: str, turn: int) -> None:
+        """This run has come to its end."""
+        with self._lock:
+            if self._newest.get((session, tab)) == turn:
+                self._shows.pop((session, tab), None)
 
     def stop(self, session: str, tab: str) -> None:
         """End what runs there; nothing takes its place."""
         with self._lock:
             self._newest[session, tab] = 0
+            self._shows.pop((session, tab), None)
 
     def stopped(self, session: str, tab: str) -> bool:
         """Whether what ran there last was ended, and nothing has begun since."""
@@ -159,14 +175,14 @@ class RunTokens:
         """A change of a page is worked on: gives whether no later one has been. A page counts its own from 1; 0 is its
         arrival.
 
-        Changes can overtake each other on their way. One waits here for those before it: until they are worked on, or,
-        if they have not come yet, not for long: they may have been refused.
+        Changes can overtake each other on their way. One waits here for those before it: until they have been worked
+        on, or, if they have not come yet, not for long: they may have been refused.
         """
         working = self._working.setdefault(session, set())
         with self._moved:
             working.add(number)
-            while self._changes.get(session, 0) < number - 1:
-                if not self._moved.wait(PATIENCE) and not any(other < number for other in working):
+            while (before := any(other < number for other in working)) or self._changes.get(session, 0) < number - 1:
+                if not self._moved.wait(PATIENCE) and not before:
                     break
             fresh = number >= self._changes.get(session, 0)
         try:
@@ -190,3 +206,4 @@ class RunTokens:
             self._working.pop(session, None)
             for key in [key for key in self._newest if key[0] == session]:
                 del self._newest[key]
+                self._shows.pop(key, None)

@@ -30,16 +30,16 @@ def stage() -> Stage:
                      shown=())
 
 
-def shown_by(app: AppState, tab: str, of: Any, recipe: Recipe, visitor: Visitor, session: str) -> Iterator[Any]:
+def shown_by(app: AppState, tab: str, of: Any, recipe: Recipe, visitor: Visitor, session: str,
+             turn: int) -> Iterator[Any]:
     """The values of a tab's stage for a recipe. A script of the museum runs first, in fair turns as a training."""
     case = case_of(recipe) if tab == "debug" else None
     if case is None:
-        yield from show(app, tab, of.growing, recipe, visitor, session)
+        yield from show(app, tab, of.growing, recipe, visitor, session, turn)
         return
     wanted = [case, fixed(case)] if recipe.against == "fixed" else [case]
     runs: list[Run] = []
     try:
-        turn = app.turns.take(session, tab)
         for each in wanted:
             if app.museum[each.name, recipe.seed] is None:
                 yield from _running(app, each, recipe.seed, turn, visitor, session)
@@ -49,7 +49,7 @@ def shown_by(app: AppState, tab: str, of: Any, recipe: Recipe, visitor: Visitor,
             runs.append(run)
     except Exception as error:
         raise user_error(error) from None
-    yield from show(app, tab, lambda recipe, visitor: examine(recipe, visitor, *runs), recipe, visitor, session)
+    yield from show(app, tab, lambda recipe, visitor: examine(recipe, visitor, *runs), recipe, visitor, session, turn)
 
 
 def _running(app: AppState, case: Case, seed: int, turn: int, visitor: Visitor, session: str) -> Iterator[Any]:

@@ -30,9 +30,8 @@ def new_stage(tab: str, question: str, empty: str, **options) -> Stage:
 
 
 def show(app: AppState, tab: str, growing: Callable[[Recipe, Visitor], Iterator[View]], recipe: Recipe,
-         visitor: Visitor, session: str) -> Iterator[dict]:
+         visitor: Visitor, session: str, turn: int) -> Iterator[dict]:
     """The stage's values while a film is made and kept for its page; a newer run on the same stage ends it."""
-    turn = app.turns.take(session, tab)
     name, before = f"{tab}/{session}", visitor.trace(f"{tab}/{session}")
     try:
         films = while_newest(app, session, tab, turn, growing(recipe, visitor))

@@ -85,14 +85,14 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
 
     def reset(token: str, request: gr.Request, *values) -> Iterator[list]:
         visitor = app.visitor(token, request.session_hash)
-        app.turns.take(request.session_hash, "train")
+        turn = app.turns.take(request.session_hash, "train")
         with visitor.lock:
             visitor.take_job(None)
             app.kept.forget(visitor.token)
             visitor.denoiser = visitor.card = None
         recipe = recipe_from(tab.controls, values)
         yield [None, None, "", choices_for(recipe, visitor)[0], *KEPT[1:], *buttons_for(None)]
-        for value in untrained(app, recipe, visitor, request.session_hash):
+        for value in untrained(app, recipe, visitor, request.session_hash, turn):
             yield [value, *[gr.skip()] * (len(tab.outputs) - 1)]
 
     inputs = [token, *tab.controls.inputs]
@@ -112,7 +112,7 @@ def training_of(recipe: Recipe, visitor: Visitor) -> Training:
     return BaselineTraining(recipe, visitor, recipe.baseline)
 
 
-def untrained(app: AppState, recipe: Recipe, visitor: Visitor, session: str) -> Iterator[dict]:
+def untrained(app: AppState, recipe: Recipe, visitor: Visitor, session: str, turn: int) -> Iterator[dict]:
     """What the stage shows before Train is pressed: the data, what the untrained network makes of noise, the floor.
 
     Nothing where a training is on the stage already.
@@ -121,7 +121,7 @@ def untrained(app: AppState, recipe: Recipe, visitor: Visitor, session: str) -> 
         def film(recipe: Recipe, visitor: Visitor) -> Iterator[TrainingView]:
             yield from Training(recipe, visitor).untrained()
 
-        yield from show(app, "train", film, recipe, visitor, session)
+        yield from show(app, "train", film, recipe, visitor, session, turn)
 
 
 def submit(app: AppState, visitor: Visitor, training: Training, session: str,
