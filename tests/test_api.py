@@ -6,6 +6,7 @@ import re
 import secrets
 import threading
 import time
+from functools import cache
 
 import httpx
 import pytest
@@ -27,12 +28,18 @@ def url():
         yield address
 
 
+@cache
+def functions_of(url: str) -> dict[str, dict]:
+    """What can be asked for, by its name; the description of the page is long to write and to read."""
+    return {d["api_name"]: d for d in httpx.get(f"{url}config", timeout=60).json()["dependencies"]}
+
+
 class Caller:
     """A program, or with a heartbeat a page, that speaks plain HTTP."""
 
     def __init__(self, url, heartbeat=False):
         self.client = httpx.Client(base_url=url, timeout=60)
-        self.functions = {d["api_name"]: d for d in self.client.get("config").json()["dependencies"]}
+        self.functions = functions_of(url)
         self.session = secrets.token_hex(8)
         self.beating = threading.Event()
         if heartbeat:

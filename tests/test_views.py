@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from core.edits import drop_noise, during, nudge
 from core.metrics.likelihood import density_grid
 from core.prediction import Prediction
 from core.probes.noise_error import lens_times, measure
-from core.reverse import start_noise, walk
+from core.reverse import Step, start_noise, walk
 from core.samplers import ddim, make_sampler
 from core.schedules import Schedule, make_schedule
 from core.trace import Trace
@@ -118,14 +119,20 @@ MAKERS = {
 }
 
 
-@pytest.fixture(params=MAKERS)
-def maker(request):
-    return MAKERS[request.param]
-
-
-@pytest.fixture(params=DATA)
+@pytest.fixture(scope="module", params=DATA)
 def data(request):
     return DATA[request.param]
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def film(request, data):
+    return MAKERS[request.param](data)
+
+
+@pytest.fixture(scope="module")
+def whole(film):
+    """The scene of all its panels, which takes longer than all else."""
+    return film.scene(tuple(film.offers))
 
 
 def shown(film, key, first=0, end=None) -> np.ndarray:
@@ -150,15 +157,12 @@ def figure(text: str) -> list[float]:
 # --- every film -------------------------------------------------------------------------------------------------
 
 
-def test_parts_of_a_film_in_a_row_are_the_whole_film(maker, data):
-    film = maker(data)
+def test_parts_of_a_film_in_a_row_are_the_whole_film(film, whole):
     cuts = [0, 1, 2, film.frames - 2, film.frames - 1, film.frames]
     keys = tuple(key for key, offer in film.offers.items() if not offer.still)
-    whole = film.scene(keys)
     parts = [film.scene(keys, first, end) for first, end in zip(cuts, cuts[1:]) if end > first]
-    for i, panel in enumerate(whole.panels):
-        assert panel.frames == film.frames
-        np.testing.assert_array_equal(np.concatenate([part.panels[i].data for part in parts]), panel.data)
+    for i, key in enumerate(keys):
+        np.testing.assert_array_equal(np.concatenate([part.panels[i].data for part in parts]), whole.panel(key).data)
     for name, values in whole.numbers.items():
         np.testing.assert_array_equal(np.concatenate([part.numbers[name] for part in parts]), values)
     for i, chart in enumerate(whole.charts):
@@ -168,33 +172,28 @@ def test_parts_of_a_film_in_a_row_are_the_whole_film(maker, data):
             np.testing.assert_array_equal(np.concatenate([part.charts[i].cursor for part in parts]), chart.cursor)
 
 
-def test_a_panel_that_stands_still_is_the_same_in_every_part_of_a_film(maker, data):
-    film = maker(data)
+def test_a_panel_that_stands_still_is_the_same_in_every_part_of_a_film(film):
     still = tuple(key for key, offer in film.offers.items() if offer.still and key != "p_model")  # takes seconds
     first, last = film.scene(still, 0, 1), film.scene(still, film.frames - 1, film.frames)
     for one, other in zip(first.panels, last.panels, strict=True):
         assert one.frames == 1 and np.array_equal(one.data, other.data)
 
 
-def test_every_panel_on_offer_can_be_sent_and_holds_numbers_only(maker, data):
-    film = maker(data)
-    scene = film.scene(tuple(film.offers))
-    assert pack(scene)
-    for panel, offer in zip(scene.panels, film.offers.values()):
+def test_every_panel_on_offer_can_be_sent_and_holds_numbers_only(film, whole):
+    assert pack(whole)
+    for panel, offer in zip(whole.panels, film.offers.values(), strict=True):
         assert np.isfinite(panel.data).all() and panel.data.dtype == np.float32
         assert (panel.key, panel.title, panel.note) == (offer.key, offer.title, offer.note) and panel.note
     assert 1 <= len(film.default) <= 6 and set(film.default) <= set(film.offers)
     assert [panel.key for panel in film.scene().panels] == list(film.default)
 
 
-def test_what_is_said_to_stand_still_has_one_frame_and_the_rest_one_a_frame(maker, data):
-    film = maker(data)
+def test_what_is_said_to_stand_still_has_one_frame_and_the_rest_one_a_frame(film, whole):
     for key, offer in film.offers.items():
-        assert film.scene((key,)).panel(key).frames == (1 if offer.still else film.frames), key
+        assert whole.panel(key).frames == (1 if offer.still else film.frames), key
 
 
-def test_every_text_of_a_film_can_be_filled_at_every_frame(maker, data):
-    film = maker(data)
+def test_every_text_of_a_film_can_be_filled_at_every_frame(film):
     scene = film.scene(())
     for template in (scene.clock, scene.sentence, *scene.figures):
         for k in range(film.frames):
@@ -202,20 +201,19 @@ def test_every_text_of_a_film_can_be_filled_at_every_frame(maker, data):
     assert scene.formula and scene.about == film.about
 
 
-def test_the_line_of_code_that_is_named_is_there(maker, data):
-    file, _, code = maker(data).scene(()).source.partition(" · ")
+def test_the_line_of_code_that_is_named_is_there(film):
+    file, _, code = film.scene(()).source.partition(" · ")
     assert code in (ROOT / file).read_text("utf-8")
 
 
-def test_a_panel_that_there_is_not_is_refused_naming_those_there_are(maker, data):
-    film = maker(data)
+def test_a_panel_that_there_is_not_is_refused_naming_those_there_are(film):
     with pytest.raises(ValueError, match="no panel 'nonsense' here") as error:
         film.scene((film.default[0], "nonsense"))
     assert all(key in str(error.value) for key in film.offers)
 
 
-def test_charts_are_drawn_with_numbers_and_cursors_inside_them(maker, data):
-    for chart in maker(data).scene(()).charts:
+def test_charts_are_drawn_with_numbers_and_cursors_inside_them(film):
+    for chart in film.scene(()).charts:
         for series in chart.series:
             assert len(series.x) == len(series.y) and np.isfinite(series.x).all() and np.isfinite(series.y).all()
             assert series.low is None or (series.low <= series.y).all()
@@ -432,6 +430,20 @@ def in_band(film) -> np.ndarray:
     return np.abs(ratio - 1) <= error
 
 
+def in_groups(film: TraceView, count: int) -> list[TraceView]:
+    """Films of each `count` of its samples in turn, which do not know each other."""
+    trace, films = film.trace, []
+    for ends in trace.final.split(count):
+        first = len(films) * count
+        walk = [*trace["x_t"][:, first : first + count], ends]
+        steps = (Step(k, t, s, x, Prediction(x, x, t, t), arrived, torch.zeros(()), torch.zeros_like(x))
+                 for k, (t, s, x, arrived) in enumerate(zip(trace.t, trace.s, walk, walk[1:])))
+        films.append(TraceView(Trace.record(steps, ("x_t",)), film.times, film.dataset, film.schedule, film.denoise,
+                               make_sampler("ddpm", film.schedule)))
+        films[-1].finish()
+    return films
+
+
 def gaussian_data(std=0.5) -> Dataset:
     return Dataset("gauss", "Gauss", "points", torch.zeros(1, 2), bandwidth=std)
 
@@ -452,7 +464,7 @@ def test_the_band_is_two_standard_errors_of_samples_of_the_forward_process():
 
 
 def test_exact_walks_of_a_gaussian_stay_in_the_band_as_often_as_two_standard_errors_say():
-    films = [walked(gaussian_data(), "ddpm", steps=200, count=250, seed=seed) for seed in range(12)]
+    films = in_groups(walked(gaussian_data(), "ddpm", steps=200, count=12 * 250), 250)
     share = np.mean([in_band(film).mean() for film in films])
     assert 0.89 < share < 0.99  # 0.954 of independent frames; those of one walk resemble each other
     ratios = np.mean([film.band()[1] for film in films], 0)
@@ -463,14 +475,17 @@ def as_if_variance(step):
     return replace(step, std=step.std**2)
 
 
+@cache
+def sound_walk(sampler: str) -> TraceView:
+    return walked(gaussian_data(), sampler, steps=250, count=1000)
+
+
 @pytest.mark.parametrize("sampler, bug", [
     ("ddpm", dict(edit=drop_noise)), ("ddpm", dict(edit=as_if_variance)),
     ("ddim", dict(denoise=lambda exact: scale_eps(exact, 0.98)))],
     ids=["noise dropped", "variance for standard deviation", "eps scaled by 0.98"])  # fmt: skip
 def test_a_broken_walk_leaves_the_band(sampler, bug):
-    options = dict(sampler=sampler, steps=250, count=1000)
-    sound = walked(gaussian_data(), **options)
-    broken = walked(gaussian_data(), **options, **bug)
+    sound, broken = sound_walk(sampler), walked(gaussian_data(), sampler, steps=250, count=1000, **bug)
     assert in_band(sound).mean() > 0.9 and in_band(sound)[-10:].all()
     assert in_band(broken).mean() < 0.1 and not in_band(broken)[-10:].any()
 
