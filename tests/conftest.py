@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 
@@ -24,6 +25,12 @@ def pytest_collection_modifyitems(items):
     """The tests of the page come last: as long as Playwright is there, its event loop runs in this thread, and no
     other test could start one of its own."""
     items.sort(key=lambda item: item.path.parent.name == "browser")
+
+
+def pytest_collection_finish():
+    """What was loaded by now stays to the end, so no look for garbage need go over it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

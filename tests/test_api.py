@@ -166,7 +166,7 @@ def test_an_uploaded_trace_is_diagnosed_and_what_is_none_is_refused_in_words(cal
 @pytest.mark.parametrize(
     "name, values, words",
     [
-        ("trace", ["model=memorization&data=digits8&samples=4"], "model=memorization walks with many networks"),
+        ("trace", ["model=memorization&data=digits8&samples=4&steps=2"], "model=memorization walks with many networks"),
         ("noise_lens", [5], "recipe is 5; it can be a link's query"),
         ("noise_lens", [], "0 values came for 1 inputs"),
         ("gif", ["steps=2", "x_t,x_t", "denoise", "png", 64, 20, 1], "none of them twice"),

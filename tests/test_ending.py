@@ -1,9 +1,6 @@
 """A server ends in order whoever asks it to, its files are gone then, and those of a killed one at the next start."""
 
-import json
 import os
-import re
-import secrets
 import signal
 import socket
 import subprocess
@@ -13,7 +10,6 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from dashboard.server.jobs import Pool
@@ -75,24 +71,6 @@ def test_what_a_killed_server_left_goes_at_the_next_start_and_what_a_living_one_
     with Storage(tmp_path) as storage:
         assert not left.exists() and (kept / "frames.bin").exists() and storage.folder.exists()
         assert (tmp_path / f"{PREFIX}of-another-kind").exists()
-
-
-def test_the_app_ends_with_0_while_it_trains(started, tmp_path, free_port):
-    process = started("app.py", "--port", str(free_port), GRADIO_TEMP_DIR=str(tmp_path), OMP_NUM_THREADS="1")
-    told = process.stdout.readline()
-    assert told, process.stderr.read()
-    url = re.search(r"http://\S+/", told)[0]
-    with httpx.Client(base_url=url, timeout=60) as client:
-        functions = {d["api_name"]: d["id"] for d in client.get("config").json()["dependencies"]}
-        session = {"session_hash": secrets.token_hex(8)}
-        join = {"data": ["data=mnist28&batch=512"], "fn_index": functions["train"], **session}
-        event = client.post("gradio_api/queue/join", json=join).json()["event_id"]
-        with client.stream("GET", "gradio_api/queue/data", params=session) as answers:
-            started_training = (json.loads(line[5:]) for line in answers.iter_lines() if line.startswith("data:"))
-            assert any(m["msg"] == "process_starts" and m["event_id"] == event for m in started_training)
-            process.terminate()
-            assert process.wait(60) == 0, process.stderr.read()
-    assert process.stderr.read() == "" and not list(tmp_path.glob(f"{PREFIX}*"))
 
 
 def test_where_a_thread_has_crashed_the_app_ends_with_1_and_says_so(monkeypatch):

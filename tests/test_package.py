@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 import tomllib
@@ -11,12 +13,14 @@ import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 import pytest
 from hatchling.build import build_wheel
 from packaging.requirements import Requirement
 
 import core
 import noisescope
+from dashboard.server.storage import PREFIX
 from noisescope.__main__ import main as command
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +40,8 @@ assert Step.__module__ == "noisescope.core.reverse" and card["data"] == load("tr
 assert sys.modules["core"] is core and core.NAME == "mine"
 with watch(denoiser.network) as run:
     pass
+import noisescope.core.edits, noisescope.core.guidance.classifier_free, noisescope.core.views
+assert "gradio" not in sys.modules, "the core needs no page"
 print(noisescope.__file__)
 """
 
@@ -123,25 +129,33 @@ def test_its_help_lists_the_page_and_the_commands_by_its_own_name(monkeypatch, c
     assert ended.value.code == 0 and gif.startswith("usage: noisescope gif") and "python -m" not in told + gif
 
 
-def test_its_command_opens_the_page(environment, project, free_port):
+def test_its_command_opens_the_page_and_ends_with_0_while_it_trains(environment, project, free_port, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    page = subprocess.Popen([environment / "noisescope", "--port", str(free_port)], cwd=project, env=clean,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    files = tmp_path / "files"
+    files.mkdir()
+    page = subprocess.Popen([environment / "noisescope", "--port", str(free_port)], cwd=project, text=True,
+                            env=clean | {"GRADIO_TEMP_DIR": str(files), "OMP_NUM_THREADS": "1"},
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        said = []
-        for line in page.stdout:
-            said.append(line)
-            if found := re.search(r"is at (http://\S+)", line):
-                break
-        else:
-            pytest.fail("it ended without an address: " + "".join(said))
-        from gradio_client import Client
-
-        names = Client(found[1], verbose=False, httpx_kwargs={"timeout": 120}).predict(api_name="/datasets")
-        assert "trex" in str(names)
+        said = page.stdout.readline()
+        found = re.search(r"is at (http://\S+)", said)
+        assert found, f"it gave no address: {said}{page.stderr.read()}"
+        with httpx.Client(base_url=found[1], timeout=600) as client:
+            call = client.post("gradio_api/call/datasets", json={"data": []}).json()["event_id"]
+            assert "trex" in client.get(f"gradio_api/call/datasets/{call}").text
+            functions = {d["api_name"]: d["id"] for d in client.get("config").json()["dependencies"]}
+            session = {"session_hash": secrets.token_hex(8)}
+            join = {"data": ["data=mnist28&batch=512"], "fn_index": functions["train"], **session}
+            event = client.post("gradio_api/queue/join", json=join).json()["event_id"]
+            with client.stream("GET", "gradio_api/queue/data", params=session) as answers:
+                messages = (json.loads(line[5:]) for line in answers.iter_lines() if line.startswith("data:"))
+                assert any(m["msg"] == "process_starts" and m["event_id"] == event for m in messages)
+                page.terminate()
+                assert page.wait(600) == 0, page.stderr.read()
+        assert page.stderr.read() == "" and not list(files.glob(f"{PREFIX}*"))
     finally:
-        page.terminate()
-        page.wait()
+        page.kill()
+        page.communicate()
 
 
 def test_what_it_needs_is_what_it_is_tested_with():
