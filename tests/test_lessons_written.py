@@ -13,7 +13,7 @@ import pytest
 from core.cli.parser import main
 from core.lessons.lesson import BadLesson, lessons, load
 from core.lessons.taking import Taking, take
-from core.lessons.written import notebook, sheet
+from core.lessons.written import making_slides, notebook, sheet
 
 ROOT = Path(__file__).parents[1]
 LESSON = """\
@@ -110,6 +110,23 @@ def test_a_page_to_print_asks_first_and_has_what_came_out_on_a_page_of_its_own(p
     assert not re.search(r"[_^]\{", page)
 
 
+def test_the_slides_of_a_lesson_ask_before_they_answer_and_lie_in_one_file(path, tmp_path):
+    *told, (done, text) = making_slides(load(path))
+    assert told == [(k / 6, "") for k in range(1, 6)] and done == 1
+    shown = json.loads(re.search(r"Noisescope.slides\((.*)\);", text)[1].replace("\\u003c", "<"))
+    kinds = [(slide["headline"], slide["at"], slide["holds"]) for slide in shown["slides"]]
+    assert kinds == [
+        ("How often?", "start", []), ("It was asked 4 times", "play", [False, True]),
+        ("How many steps were there?", "end", []), ("How many steps were there?", "end", []),
+        ("As many as steps", "end", []), ("Halve it", "play", []), ("Mended by steps: 2", "play", [])]
+    assert shown["slides"][3]["text"][-1] == "It is: 4." and shown["slides"][4]["formula"] == "x_{s} = 4 · x_{t}"
+    assert [slide["film"] for slide in shown["slides"]] == [0] * 6 + [1]  # one run is in it once
+    assert set(re.findall(r"https?://[^\s'\"<)]+", text)) == {"http://www.w3.org/2000/svg"}
+    assert main(["lesson", str(path), "--slides", "--out", str(tmp_path / "it.html")]) == 0
+    assert "How often?" in (tmp_path / "it.html").read_text("utf-8")
+    assert main(["lesson", str(path), "--slides", "--page"]) == 2
+
+
 def test_the_command_line_lists_lessons_checks_one_and_says_what_is_wrong(path, capsys, tmp_path):
     assert main(["lesson"]) == 0
     listed = capsys.readouterr().out
@@ -122,7 +139,7 @@ def test_the_command_line_lists_lessons_checks_one_and_says_what_is_wrong(path, 
     assert main(["lesson", str(path), "--check"]) == 1
     assert "seed 0: 01-how-often.md, line 11: of its answers 1 and 2 hold" in capsys.readouterr().out
     for words, said in ((["nothing"], "there is no lesson nothing"), (["--notebook"], "lesson which?"),
-                        (["why-noise", "--out", "x.ipynb"], "Say --notebook or --page"),
+                        (["why-noise", "--out", "x.ipynb"], "Say --notebook, --page or --slides"),
                         (["why-noise", "--page", "--out", "x.pdf"], "let it end in .html"),
                         (["why-noise", "--page", "--notebook"], "one at a time")):
         assert main(["lesson", *words]) == 2

@@ -1,4 +1,5 @@
-"""`python -m core lesson`: the lessons that there are, and one as a notebook, as a page to print, or checked."""
+"""`python -m core lesson`: the lessons that there are, and one as a notebook, as a page to print, as slides, or
+checked."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from ..files import atomic_write
 from ..lessons.checking import check
 from ..lessons.lesson import Lesson, lessons
 from ..lessons.taking import find
-from ..lessons.written import notebook, sheet
+from ..lessons.written import notebook, sheet, slides
 from .progress import table
 
 SEEDS = (0, 1, 2)
@@ -19,7 +20,7 @@ SEEDS = (0, 1, 2)
 def lesson(options: argparse.Namespace, command: str) -> int | None:
     """List the lessons, or do with one what the options say; 1 if a check found something."""
     if options.name is None:
-        if options.notebook or options.page or options.check or options.out:
+        if options.notebook or options.page or options.slides or options.check or options.out:
             raise ValueError("lesson which? Give the name of one, or the path of a file NN-name.md")
         table(("name", "question", "minutes", "steps"),
               [(one.name, one.title, str(one.minutes), " ".join(step.kind for step in one.steps))
@@ -28,11 +29,11 @@ def lesson(options: argparse.Namespace, command: str) -> int | None:
     found = find(options.name)
     if options.check:
         return checked(found)
-    if options.notebook or options.page:
+    if options.notebook or options.page or options.slides:
         write(found, options)
         return None
     if options.out:
-        raise ValueError(f"--out {options.out}: of what? Say --notebook or --page")
+        raise ValueError(f"--out {options.out}: of what? Say --notebook, --page or --slides")
     print(f"{found.title}  ({found.minutes} min)")
     for number, step in enumerate(found.steps, 1):
         print(f"{number}. {step.kind}: {step.title}")
@@ -41,15 +42,18 @@ def lesson(options: argparse.Namespace, command: str) -> int | None:
 
 
 def write(found: Lesson, options: argparse.Namespace) -> None:
-    """The notebook, or the page to print, in its file."""
-    if options.notebook and options.page:
-        raise ValueError("--notebook and --page are two files; ask for one at a time")
+    """The notebook, the page to print, or the slides, in their file."""
+    if options.notebook + options.page + options.slides > 1:
+        raise ValueError("--notebook, --page and --slides are files of their own; ask for one at a time")
     suffix = ".ipynb" if options.notebook else ".html"
-    path = Path(options.out or found.name + suffix)
+    path = Path(options.out or found.name + ("-slides" if options.slides else "") + suffix)
     if path.suffix != suffix:
         raise ValueError(f"{path} cannot be written; let it end in {suffix}")
     name = found.name if found.name in lessons() and lessons()[found.name] == found else str(found.path.absolute())
-    text = json.dumps(notebook(found, name), indent=1, ensure_ascii=False) + "\n" if options.notebook else sheet(found)
+    if options.notebook:
+        text = json.dumps(notebook(found, name), indent=1, ensure_ascii=False) + "\n"
+    else:
+        text = slides(found) if options.slides else sheet(found)
     with atomic_write(path) as part:
         part.write_text(text, "utf-8")
     print(f"wrote {path}")

@@ -35,6 +35,7 @@ examples:
   python -m core lesson why-noise
   python -m core lesson why-noise --notebook
   python -m core lesson why-noise --page --out sheet.html
+  python -m core lesson why-noise --slides
   python -m core lesson lessons/06-why-noise.md --check
 """
 
@@ -498,6 +499,8 @@ def make_parser(program: str = PROGRAM) -> Parser:
                         "(default: list them)")
     lesson.add_argument("--notebook", action="store_true", help="write it as a notebook, NAME.ipynb, that runs")
     lesson.add_argument("--page", action="store_true", help="write it as a page to print, NAME.html, with its answers")
+    lesson.add_argument("--slides", action="store_true", help="write it as slides for a class, NAME-slides.html: each "
+                        "step above its film, turned by the arrow keys")
     lesson.add_argument("--out", metavar="FILE", help="write it there instead")
     lesson.add_argument("--check", action="store_true", help="measure with three seeds whether what it claims is true")
     add_threads(lesson)

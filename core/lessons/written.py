@@ -1,19 +1,23 @@
-"""A lesson as a notebook that runs, and as a page to print.
+"""A lesson as a notebook that runs, as a page to print, and as slides.
 
     notebook(lesson)                 # nbformat 4, as plain JSON
     sheet(lesson)                    # HTML: the questions, and on the last page what came out
+    slides(lesson)                   # HTML: a slide for each step, its film below it
 """
 
 from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Iterator
 from typing import Any
 
 from ..drawing.export import to_bytes
-from .evidence import evidence_of
-from .judge import judge
-from .lesson import Lesson, Step
+from ..drawing.stage.page import Slide, slides as page_of_slides
+from ..recipe.recipe import FIELDS, Recipe
+from .evidence import Evidence, evidence_of
+from .judge import Answer, judge
+from .lesson import Lesson, Question, Step
 from .taking import ORDINARY, outcome, plain
 
 HOME = """\
@@ -107,6 +111,70 @@ def sheet(lesson: Lesson) -> str:
     return (f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style>"
             f"<h1>{title}</h1><small>Noisescope, lesson {lesson.order} · guess before you look</small>"
             f"{''.join(asked)}<section class=answers><h1>What came out</h1>{''.join(answers)}</section></html>\n")
+
+
+def slides(lesson: Lesson) -> str:
+    """The lesson as one HTML file to show: a slide for each step above its film, and after a question its answer.
+
+    Every run is made for that, those to mend as they are and as they are mended.
+    """
+    *_, (_, text) = making_slides(lesson)
+    return text
+
+
+def making_slides(lesson: Lesson) -> Iterator[tuple[float, str]]:
+    """`slides`, step by step: (share of the steps that are done, ""), and at the end (1.0, the file's text)."""
+    shown: list[Slide] = []
+    films: list[tuple[Any, tuple[str, ...]]] = []
+    made: dict[Recipe, Evidence] = {}
+    places: dict[Recipe, int] = {}
+
+    def run(recipe: Recipe) -> tuple[Evidence, int]:
+        bare = recipe.with_(panels=(), frame=0)
+        if bare not in made:
+            made[bare] = evidence_of(bare)
+        recipe = recipe.with_(frame=0)
+        if recipe not in places:
+            view = made[bare].view
+            panels = tuple(key for key in recipe.panels if key in view.offers)
+            places[recipe] = len(films)
+            films.append((view.scene(panels or None), panels))
+        return made[bare], places[recipe]
+
+    for number, step in enumerate(lesson.steps):
+        evidence, film = run(step.recipe)
+        verdict = judge(lesson, number, evidence)
+        choices = _choices(step.question)
+        if step.kind == "guess":
+            text = () if step.text.figures else (verdict.text,)
+            shown.append(Slide(step.headline.said(None), text, choices, film=film, at="start"))
+        elif step.kind == "run":
+            question = lesson.steps[lesson.asked(number)].question
+            shown.append(Slide(verdict.headline, (verdict.text, *_came(question, verdict.answer)), _choices(question),
+                               verdict.answer.holds, film=film))
+        elif step.kind == "saw":
+            shown.append(Slide(verdict.headline, (verdict.text,), choices, film=film, at="end"))
+            shown.append(Slide(verdict.headline, (verdict.text, *_came(step.question, verdict.answer)), choices,
+                               verdict.answer.holds, film=film, at="end"))
+        elif step.kind == "explain":
+            shown.append(Slide(verdict.headline, (verdict.text,), formula=verdict.formula, film=film, at="end"))
+        else:
+            shown.append(Slide(verdict.headline, (verdict.text, verdict.hint), film=film))
+            evidence, film = run(step.mend.solved)
+            turned = [f"{FIELDS[name].label or name}: {getattr(step.mend.solved, name)}" for name in step.mend.controls
+                      if getattr(step.mend.solved, name) != getattr(step.recipe, name)]
+            shown.append(Slide(f"Mended by {', '.join(turned)}", (judge(lesson, number, evidence).text,), film=film))
+        yield (number + 1) / (len(lesson.steps) + 1), ""
+    yield 1.0, page_of_slides(lesson.title, shown, films)
+
+
+def _choices(question: Question | None) -> tuple[str, ...]:
+    return tuple(choice.text.raw for choice in question.choices) if question else ()
+
+
+def _came(question: Question, answer: Answer) -> list[str]:
+    """What came out, of a question whose answers are no choices."""
+    return [] if question.choices else outcome(question, answer, None)
 
 
 def _answers(step: Step) -> str:

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from core.debug import Run
 from core.drawing.export import export
+from core.drawing.stage.page import Slide, slides
 from core.scene import Chart, Panel, Scene, Series
 
 STAGE = "document.getElementById('stage').noisescope"
@@ -203,3 +204,26 @@ def test_a_report_without_a_walk_is_what_the_doctor_says(opened, tmp_path):
     assert not run.diagnose().causes
     expect(page.locator(".ns-badge")).to_have_text("✓ Healthy")
     assert page.locator(".ns-transport").count() == 0 and page.locator("h2").inner_text() == "Diagnosis"
+
+
+def test_slides_are_turned_by_the_arrow_keys_each_above_its_film(opened, tmp_path):
+    asked = Slide("What is left of x_{t}?", ["Guess."], ["much", "nothing"], film=0, at="start")
+    shown = [asked, Slide("Nothing", [""], asked.choices, [False, True], film=0, at="end"),
+             Slide("Why", formula="x_{s} = x_{t}", film=1, at="end")]
+    (tmp_path / "slides.html").write_text(slides("A lesson", shown, [(scene(), ["x_t"]), (scene(), ["grey", "many"])]))
+    page = opened(tmp_path / "slides.html", reduced_motion="reduce")
+    seen = page.locator(".slide-film > .ns-root:not([hidden])")
+    expect(page.locator("h1")).to_have_text("What is left of xt?")
+    expect(seen.locator(".ns-clock")).to_have_text("step 0")
+    expect(page.locator(".holds")).to_have_count(0)
+    expect(seen.locator(".ns-below")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".holds")).to_have_text("✓ nothing")
+    expect(seen.locator(".ns-clock")).to_have_text(f"step {STEPS}")  # though slides have every second frame alone
+    page.keyboard.press("PageDown")
+    expect(seen.locator(".ns-panel")).to_have_count(2)
+    expect(page.locator(".slide-place")).to_have_text("3 / 3")
+    expect(page.get_by_label("next slide")).to_be_disabled()
+    page.get_by_label("the slide before").click()
+    expect(seen.locator(".ns-panel")).to_have_count(1)
+    assert page.url.endswith("#2")

@@ -1,4 +1,4 @@
-"""A scene as one HTML file: the stage itself with everything that it needs in it, and nothing that it would have to ask
+"""Scenes as one HTML file: the stage itself with everything that it needs in it, and nothing that it would have to ask
 for. It opens from a disk, in a frame, in a notebook; its own policy forbids it the network.
 """
 
@@ -8,8 +8,8 @@ import base64
 import html
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -40,31 +40,75 @@ def page(scene: Scene, recipe: str = "{}", shots: Sequence[tuple[int, float]] | 
     title    the headline; by default what the recipe says
     drawn    is told how many frames are done, of how many
     """
+    begin, packed = _film(scene, shots, shown, fps, hold, drawn)
+    about, question = scene.about, title or _title(scene)
+    begin |= {"question": question, "loop": loop, "dark": dark, "colours": "colours"}
+    size = f".ns-stage {{ --ns-side: {side}px }}\n" if side else ""
+    again = f" <code>{html.escape(str(about['command']))}</code>" if about.get("command") else ""
+    return _document(question, "player.js", f"play({in_script(**begin)})", packed, recipe, size, again)
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One page of several. Its words are in the page's markup, x_{t}."""
+
+    headline: str
+    text: Sequence[str] = ()
+    choices: Sequence[str] = ()
+    holds: Sequence[bool] = ()  #: which of them, where that is said
+    formula: str = ""
+    film: int | None = None  #: which of the films stands below
+    at: str = "play"  #: "start": it waits there, and nothing tells how it ends; "play"; "end"
+
+
+def slides(title: str, slides: Sequence[Slide], films: Sequence[tuple[Scene, Sequence[str]]], fps: float = 25,
+           longest: int = 60) -> str:
+    """One file to show to many: slides that the arrow keys turn, each above its film, which stays live.
+
+    films    scenes, and the panels of each that are on at first
+    longest  frames that a film has at most; of a longer one every so-many-th, each for as long
+    """
+    begun, packed = [], {}
+    for n, (scene, shown) in enumerate(films):
+        every = -(-scene.frames // longest)
+        which = sorted({*range(0, scene.frames, every), scene.frames - 1})
+        begin, texts = _film(scene, [(k, every) for k in which], shown, fps, 1.5, name=f"film{n}")
+        begun.append(begin)
+        packed |= texts
+    begin = in_script(title=title, slides=[asdict(slide) for slide in slides], films=begun, colours="colours")
+    return _document(title, "slides.js", f"slides({begin})", packed)
+
+
+def _film(scene: Scene, shots: Sequence[tuple[int, float]] | None, shown: Sequence[str], fps: float, hold: float,
+          drawn: Callable[[int, int], None] = lambda done, total: None, name: str = "") -> tuple[dict, dict[str, str]]:
+    """What the player is told of a film, and by id what lies in the file for it."""
     shots = [(k, 1) for k in range(scene.frames)] if shots is None else shots
     scene = _only(scene, [k for k, _ in shots])
     begins = np.cumsum([0, *(ticks for _, ticks in shots)]) / fps
     clock = {"starts": begins[:-1].tolist(), "hold": hold + float((begins[-1:] - begins[-2:-1]).sum())}
-    parts = [_packed(part) for part in _parts(scene, drawn)]
-    ids = [f"part{n}" for n in range(len(parts))]
-    about, question = scene.about, title or _title(scene)
-    told = None if scene.findings is None else _packed(pack_findings(scene.findings, scene.finding_charts))
-    begin = in_script(chunks=ids, colours="colours", findings=None if told is None else "findings", dark=dark,
-                      shown=list(shown or [p.key for p in scene.panels[:6]]),
-                      total=scene.frames, question=question, loop=loop, clock=clock)
-    size = f".ns-stage {{ --ns-side: {side}px }}\n" if side else ""
-    packed = {**dict(zip(ids, parts)), "colours": _packed(json.dumps(tables()).encode()), "findings": told}
-    data = "".join(f'<script type="text/plain" id="{name}">{text}</script>\n' for name, text in packed.items() if text)
-    again = f" <code>{html.escape(str(about['command']))}</code>" if about.get("command") else ""
+    packed = {f"{name}part{n}": _packed(part) for n, part in enumerate(_parts(scene, drawn))}
+    begin = {"chunks": list(packed), "findings": None, "shown": list(shown or [p.key for p in scene.panels[:6]]),
+             "total": scene.frames, "clock": clock}
+    if scene.findings is not None:
+        begin["findings"] = f"{name}findings"
+        packed[f"{name}findings"] = _packed(pack_findings(scene.findings, scene.finding_charts))
+    return begin, packed
+
+
+def _document(title: str, module: str, begin: str, packed: Mapping[str, str], recipe: str = "", more_style: str = "",
+              made: str = "") -> str:
+    packed = {**packed, "colours": _packed(json.dumps(tables()).encode())}
+    data = "".join(f'<script type="text/plain" id="{name}">{text}</script>\n' for name, text in packed.items())
+    about = f'<script type="application/json" id="recipe">{_safe(recipe)}</script>\n' if recipe else ""
     return (
-        f"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-        f'<script type="application/json" id="recipe">{_safe(recipe)}</script>\n'
+        f"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n{about}"
         f'<meta name="viewport" content="width=device-width">\n<meta name="generator" content="Noisescope">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n<title>{html.escape(question)}</title>\n'
-        f"<style>\n{tokens()}\nbody {{ font-family: {', '.join(SANS)} }}\n{style()}\n{_style()}{size}</style>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n<title>{html.escape(title)}</title>\n'
+        f"<style>\n{tokens()}\nbody {{ font-family: {', '.join(SANS)} }}\n{style()}\n{_style()}{more_style}</style>\n"
         f'<body>\n<div class="page">\n<div class="ns-root" id="stage"><noscript>This film is drawn by a script; let '
         f"scripts run to see it.</noscript></div>\n"
-        f"<footer>made with Noisescope{again}</footer>\n</div>\n{data}"
-        f"<script>\n{_script()}Noisescope.play({begin});\n</script>\n</body>\n</html>\n")  # fmt: skip
+        f"<footer>made with Noisescope{made}</footer>\n</div>\n{data}"
+        f"<script>\n{_script(module)}Noisescope.{begin};\n</script>\n</body>\n</html>\n")  # fmt: skip
 
 
 def recipe_in(path: Path, most: int) -> str:
@@ -112,8 +156,8 @@ def _safe(text: str) -> str:
 
 
 @cache
-def _script() -> str:
-    return link(HERE / "player.js", "Noisescope")
+def _script(module: str) -> str:
+    return link(HERE / module, "Noisescope")
 
 
 @cache

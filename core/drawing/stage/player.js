@@ -10,14 +10,14 @@ import { Stage } from './stage.js';
 const PAUSE = 50; // milliseconds in which the first part begins to move, before the others are unpacked
 
 /** What lies in the element of that id. */
-function unpacked(id) {
+export function unpacked(id) {
   const letters = atob(document.getElementById(id).textContent), bytes = new Uint8Array(letters.length);
   for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'))).arrayBuffer();
 }
 
 // Light or dark as the reader's system asks, until the button says otherwise.
-function themes(dark) {
+export function themes(dark) {
   const asked = matchMedia('(prefers-color-scheme: dark)'), { classList } = document.body;
   const follow = () => classList.toggle('dark', dark || asked.matches);
   const button = make('button', 'ns-pill ns-theme', { type: 'button', 'aria-label': 'light or dark' }, '◐');
@@ -29,6 +29,9 @@ function themes(dark) {
   follow();
   return button;
 }
+
+/** The colours that lie in the element of that id. */
+export async function coloured(id) { dress(JSON.parse(new TextDecoder().decode(await unpacked(id)))); }
 
 // A frame of the same origin, as a notebook has it, is made as high as what stands in it.
 function fit() {
@@ -54,7 +57,7 @@ export async function play({ chunks, colours, findings, shown, total, question, 
   const theme = themes(dark), root = document.getElementById('stage');
   const first = total ? unpacked(chunks[0]) : null; // on its way while the rest is put up
   fit();
-  dress(JSON.parse(new TextDecoder().decode(await unpacked(colours))));
+  await coloured(colours);
   const told = findings ? { path: findings } : null;
   if (!total) {
     const doctor = new Doctor({ bring: unpacked, ask: null });
