@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 Kind = Literal["images", "points", "paths", "field", "heat"]
-Palette = Literal["data", "signed", "magnitude", "ink", "accent"]
+Palette = Literal["data", "signed", "magnitude", "ink", "accent", "noise", "fourth"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Panel:
     | kind   | data (float32)  | meaning of `range`                                           | palettes          |
     |--------|-----------------|--------------------------------------------------------------|-------------------|
     | images | (F, N, H, W, C) | the values drawn as the ends of the palette                  | data, signed      |
-    | points | (F, N, 2)       | the view is the square [lo, hi]², y upwards                  | ink, accent       |
-    | paths  | (F, N, 2)       | as points; every point draws the way it came                 | ink, accent       |
-    | field  | (F, G, G, 2)    | as points; arrows at the cells' centres, row 0 at the bottom | ink, accent       |
+    | points | (F, N, 2)       | the view is the square [lo, hi]², y upwards                  | ink, accent, …    |
+    | paths  | (F, N, 2)       | as points; every point draws the way it came                 | ink, accent, …    |
+    | field  | (F, G, G, 2)    | as points; arrows at the cells' centres, row 0 at the bottom | ink, accent, …    |
     | heat   | (F, H, W)       | as images; row 0 at the top                                  | magnitude, signed |
 
     `data` images have C = 1 (grey) or 3 (RGB); `signed` ones have C = 1 and a range symmetric about 0, which is drawn
@@ -58,7 +58,7 @@ class Series:
     x: np.ndarray
     y: np.ndarray
     style: Literal["line", "dashed", "faint", "dots", "band"] = "line"
-    palette: Literal["ink", "accent", "wrong"] = "accent"
+    palette: Literal["ink", "accent", "noise", "fourth", "wrong"] = "accent"
     low: np.ndarray | None = None
 
 
@@ -86,6 +86,7 @@ class Scene:
     figures: tuple[str, ...] = ()  #: templates: the same equation with this frame's numbers in it
     source: str = ""  #: where in the code that equation stands
     charts: tuple[Chart, ...] = ()
+    legend: tuple[tuple[Palette, str], ...] = ()  #: what is drawn in which colour, in words
     about: dict = field(default_factory=dict)  #: the recipe it can be made again from
     findings: dict | None = None  #: what is said beside the film, as plain JSON; see `core.debug.showing`
     finding_charts: tuple[Chart, ...] = ()  #: the charts that it refers to by their number

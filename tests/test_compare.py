@@ -149,6 +149,20 @@ def test_states_of_an_exploding_schedule_are_shown_and_compared_at_the_size_of_t
     assert "÷√(α²+σ²)" in film.scene(()).charts[0].title and a[0].abs().max() > 50
 
 
+def test_a_run_has_one_colour_in_its_panels_and_in_all_charts_and_no_other_run_has_it():
+    film = toy([0.0, 0.5, 0.5, 0.5], [0.0, 0.2, 0.2, 0.2], [0.0, 0.1, 0.1, 0.1])
+    for k, run in enumerate(film.runs):
+        run.calls, run.quality = 3, Estimate(0.1 * (k + 1), 0.01)
+    scene = film.scene(tuple(film.offers))
+    legend = {words[0]: palette for palette, words in scene.legend}
+    assert list(legend) == [*"ABCD"] and len({*legend.values()}) == 4
+    assert all(panel.palette == legend[panel.key[-1].upper()] for panel in scene.panels)
+    named = [series for chart in scene.charts for series in chart.series if series.label[:1] in legend and series.label]
+    assert len(named) == 3 + 4 and all(series.palette == legend[series.label[0]] for series in named)
+    bars = [series for series in scene.charts[1].series if not series.label]
+    assert [series.palette for series in bars] == [*legend.values()]
+
+
 def test_runs_part_at_the_first_frame_beyond_the_stated_share_of_the_datas_std():
     limit = PARTED * load("gaussians8").std
     film = toy([0, 0, 0.9 * limit, 1.1 * limit, 0], [0, 0, 0, 0, 0.99 * limit])

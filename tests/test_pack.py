@@ -93,9 +93,10 @@ def test_numbers_keep_what_is_not_finite_and_the_header_stays_json():
 
 
 def test_texts_travel_unchanged():
-    texts = {"clock": "t = {t:.3f}", "sentence": "ein “Satz” <b>", "formula": "x_{t}", "figures": ("a",), "source": "s"}
+    texts = {"clock": "t = {t:.3f}", "sentence": "ein “Satz” <b>", "formula": "x_{t}", "figures": ("a",), "source": "s",
+             "legend": (("ink", "x_{t}"),)}
     header, _ = unpacked(pack(scene(images(), **texts)))
-    assert {name: header[name] for name in texts} == {**texts, "figures": ["a"]}
+    assert {name: header[name] for name in texts} == {**texts, "figures": ["a"], "legend": [["ink", "x_{t}"]]}
 
 
 def test_a_panel_that_stands_still_is_sent_with_the_first_frames_only():

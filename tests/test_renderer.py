@@ -8,7 +8,7 @@ from PIL import ImageFont
 
 from core.drawing.lettering import FONTS, font, lettering, runs
 from core.drawing.painters import Colours
-from core.drawing.palettes import DARK, LIGHT, THEMES, hues, oklab, table, tables, theme_of
+from core.drawing.palettes import DARK, LIGHT, MARK_PALETTES, THEMES, hues, oklab, table, tables, theme_of
 from core.drawing.renderer import Layout, Renderer, range_text, strip
 from core.scene import Panel, Scene
 
@@ -83,6 +83,19 @@ def test_the_page_is_handed_the_very_tables_of_the_films(theme):
     for palette in ("data", "signed", "magnitude"):
         assert np.array_equal(np.array(given[palette]), table(palette, theme))
     assert dict(given["tokens"])["accent"] == theme.accent
+
+
+@BOTH
+@pytest.mark.parametrize("palette", MARK_PALETTES)
+def test_what_is_written_in_the_colour_of_marks_can_be_read(theme, palette):
+    """A contrast of 4.5:1 with panels and the page (WCAG 2.2, 1.4.3)."""
+    def luminance(token):
+        c = theme.rgb(token) / 255
+        return float(np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+
+    for ground in ("bg", "panel"):
+        low, high = sorted((luminance(palette), luminance(ground)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_unknown_palettes_and_themes_are_named_with_those_there_are():

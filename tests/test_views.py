@@ -672,6 +672,23 @@ def test_the_loss_beside_a_preview_is_the_mean_of_the_steps_before_it_whenever_i
     assert "mean over the last tenth" in film.scene(()).figures[0]
 
 
+COLOURS = {"x_t": "ink", "paths": "ink", "x0": "accent", "eps": "noise", "eps_hat": "noise", "score": "noise",
+           "score_exact": "ink", "field": "noise", "field_exact": "ink", "samples": "accent", "guess": "accent",
+           "data": "ink"}
+
+
+def test_a_quantity_has_one_colour_in_every_view_and_the_legend_says_which(film, whole):
+    said = {palette for palette, _ in whole.legend}
+    colours = COLOURS | {ForwardView: {"x0": "ink", "eps": "ink"}, NoiseErrorView: {"eps": "ink"}}.get(type(film), {})
+    for panel in (panel for panel in whole.panels if panel.kind in ("points", "paths", "field")):
+        assert panel.palette == colours.get(panel.key, panel.palette), panel.key
+        assert panel.palette in said
+    for series in (series for chart in whole.charts for series in chart.series):
+        wanted = {"x̂₀": "accent", "ε̂": "noise", "x_{t}": "ink", "exact denoiser": "ink", "expected": "ink",
+                  "floor": "ink"}.get(series.label, series.palette)
+        assert series.palette == wanted and wanted in said, series.label
+
+
 def test_training_panels_are_the_previews(data):
     film = trained(data)
     np.testing.assert_array_equal(shown(film, "samples"), as_panel(torch.stack([p.samples for p in film.previews])))

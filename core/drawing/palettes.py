@@ -19,7 +19,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Theme:
-    """The tokens of a theme as "#rrggbb". Ink is for what the state is, accent for what the model says."""
+    """The tokens of a theme as "#rrggbb". Ink is for what is there, accent for the guess of the data, noise for that of
+    the noise; of runs side by side each has one of MARK_PALETTES."""
 
     name: str
     bg: str  #: the page, and the ground of panels with points, paths and arrows
@@ -30,16 +31,22 @@ class Theme:
     accent: str
     accent_weak: str
     wrong: str  #: what is off
+    noise: str
+    fourth: str  #: one more, beside these three
 
     def rgb(self, token: str) -> np.ndarray:
         """A token's colour as (3,) uint8."""
         return np.frombuffer(bytes.fromhex(getattr(self, token)[1:]), np.uint8)
 
 
-LIGHT = Theme("light", "#fbfbfa", "#ffffff", "#1c1f23", "#606773", "#e4e4e0", "#0f766e", "#ccece8", "#b42318")
-DARK = Theme("dark", "#0f1113", "#16191c", "#e7e9ea", "#8b949e", "#2a2f34", "#2dd4bf", "#123f3a", "#f97066")
+LIGHT = Theme("light", "#fbfbfa", "#ffffff", "#1c1f23", "#606773", "#e4e4e0", "#0f766e", "#ccece8", "#b42318",
+              "#6d28d9", "#8f5200")
+DARK = Theme("dark", "#0f1113", "#16191c", "#e7e9ea", "#8b949e", "#2a2f34", "#2dd4bf", "#123f3a", "#f97066",
+             "#b197fc", "#f0b429")
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
-PALETTES = ("data", "signed", "magnitude", "ink", "accent")
+#: What points, paths, arrows and curves are drawn in.
+MARK_PALETTES = ("ink", "accent", "noise", "fourth")
+PALETTES = ("data", "signed", "magnitude", *MARK_PALETTES)
 
 _TO_LMS = np.array([[0.4122214708, 0.5363325363, 0.0514459929],
                     [0.2119034982, 0.6806995451, 0.1073969566],
@@ -133,7 +140,7 @@ def table(palette: str, theme: str | Theme = "light") -> np.ndarray:
     | signed    | blue → the panel's background (rows 127 and 128) → red, alike in lightness on both sides |
     | magnitude | the panel's background → away from it, lightness falling (light) or rising (dark) all the way |
     | ink       | the points' ground → ink, the ladder of coverage |
-    | accent    | the points' ground → accent |
+    | accent, noise, fourth | the points' ground → that token |
 
     Raises ValueError for another palette or theme.
     """
@@ -144,7 +151,7 @@ def table(palette: str, theme: str | Theme = "light") -> np.ndarray:
         colours = _signed(theme)
     elif palette == "magnitude":
         colours = _magnitude(theme)
-    elif palette in ("ink", "accent"):
+    elif palette in MARK_PALETTES:
         colours = ramp(theme.rgb("bg"), theme.rgb(palette), 256)
     else:
         raise ValueError(f"palette {palette!r} is unknown; choose one of {', '.join(PALETTES)}")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..buffers import scratch
 from ..numerics import centres, grid
-from ..scene import Chart, Panel, Scene
+from ..scene import Chart, Palette, Panel, Scene
 
 #: Half-width of the views of 2-D points: of states, noise of unit size, and of what stands beside them at the same
 #: scale; of data alone, in [-1, 1]; of noise.
@@ -24,6 +24,12 @@ FIELD_CELLS, DENSITY_CELLS = 18, 64
 PATHS = 60
 #: The ends of a chart that stands empty as long as a walk is under way: one that came later would move the others.
 WAITING = ("known when the walk has ended", "")
+
+
+#: What is drawn in which colour, wherever it stands.
+QUANTITIES: tuple[tuple[Palette, str], ...] = (
+    ("ink", "what is there: noisy x_{t}, data, true noise, the best possible"),
+    ("accent", "the model's guess of the data, x̂_{0}, and its samples"), ("noise", "its guess of the noise, ε̂"))
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class View:
 
     offers: dict[str, PanelSpec]
     default: tuple[str, ...]  #: what is shown at first
+    legend = QUANTITIES
     findings: dict | None = None  #: what is said beside the film, as plain JSON; see `core.debug.showing`
     finding_charts: tuple[Chart, ...] = ()  #: the charts that it refers to by their number
 
@@ -79,8 +86,8 @@ class View:
             panels.append(self.offers[key].make(first, end))
         shell = self.shell(first, end)
         charts = tuple(c if c.cursor is None else replace(c, cursor=c.cursor[first:end]) for c in shell.charts)
-        return replace(shell, panels=tuple(panels), charts=charts, findings=self.findings,
-                       finding_charts=self.finding_charts)
+        return replace(shell, panels=tuple(panels), charts=charts, legend=self.legend,
+                       findings=self.findings, finding_charts=self.finding_charts)
 
     def offer(self, key: str, title: str, note: str, make: Callable[[int, int], np.ndarray | Tensor],
               still: bool = False, holds: Literal["samples", "places", ""] = "", **look) -> None:

@@ -43,6 +43,8 @@ class BaselineView(View):
     `add` for fewer samples than a count takes.
     """
 
+    legend = ("ink", "data"), ("accent", "diffusion"), ("noise", "its guess of the noise, ε̂"), ("fourth", "the GAN")
+
     def __init__(self, training: TrainingView):
         self.training, dataset = training, training.dataset
         self.modes = Modes.of(dataset)
@@ -54,7 +56,7 @@ class BaselineView(View):
         view = dict(kind="points", range=(-DATA_VIEW, DATA_VIEW), backdrop=real[:1000].numpy())
         self.offer("samples", "diffusion", training.offers["samples"].note, self._samples, palette="accent", **view)
         self.offer("gan", "GAN", "the same latent noise, drawn by the generator at this training step",
-                   lambda a, b: torch.stack([p.drawn for p in self.previews[a:b]]), palette="ink", **view)
+                   lambda a, b: torch.stack([p.drawn for p in self.previews[a:b]]), palette="fourth", **view)
         self.offer("opinion", "D(x) − ½", "how sure the discriminator is that a point there is data (red) or drawn by "
                    "the generator (blue); where it vanishes it cannot tell", self._opinion,
                    kind="heat", range=(-0.5, 0.5), palette="signed")
@@ -129,7 +131,7 @@ class BaselineView(View):
         x = cursor[:known]
         covered, good = (np.array([[getattr(c, name) for c in pair] for pair in pairs], float)
                          for name in ("covered", "good"))
-        both = lambda y: (Series("diffusion", x, y[:, 0]), Series("GAN", x, y[:, 1], palette="ink"))  # noqa: E731
+        both = lambda y: (Series("diffusion", x, y[:, 0]), Series("GAN", x, y[:, 1], palette="fourth"))  # noqa: E731
         all_of = np.full(known, float(self.modes.count))
         return (Chart(f"{self.modes.word} covered, of {self.modes.count}",
                       (Series("all", x, all_of, style="dashed", palette="ink"), *both(covered)), cursor, ends=ends),
@@ -146,5 +148,6 @@ class BaselineView(View):
                  for name, value in (("2 log 2", 2 * math.log(2)), ("log 2", math.log(2)))]
         curves = [thin(smooth(losses[:, i], 0.02), CURVE_POINTS)[1] for i in (0, 1)]
         return (Chart("the GAN's losses; dashed: at equilibrium",
-                      (*level, Series("discriminator", x, curves[0], palette="ink"), Series("generator", x, curves[1])),
+                      (*level, Series("discriminator", x, curves[0], palette="ink"),
+                       Series("generator", x, curves[1], palette="fourth")),
                       np.array(self.training.moments, float), ends=("step 0", f"{len(losses):,}")),)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..metrics.distances import Estimate
-from ..scene import Chart, Scene, Series
+from ..drawing.palettes import MARK_PALETTES
+from ..scene import Chart, Palette, Scene, Series
 from ..schedules import Schedule
 from ..trace import Trace
 from .base import FIELD_CELLS, PATHS, STATE_VIEW, View, over, pictures, scaled, signed_pictures, state_scale
@@ -19,8 +20,6 @@ from .base import FIELD_CELLS, PATHS, STATE_VIEW, View, over, pictures, scaled, 
 PARTED = 0.05
 #: Frames at most: a grid of more times is thinned out evenly.
 MOST_FRAMES = 301
-#: How the runs after the first are drawn in a chart.
-LOOKS = (dict(palette="accent"), dict(palette="ink"), dict(palette="accent", style="dashed"))
 #: Two times that are nearer than this are one time, reached by two grids.
 SAME = 1e-9
 SYMBOLS = {"x_t": "x_{t}", "x0": "x̂_{0}"}
@@ -57,6 +56,11 @@ class Run:
     @property
     def key(self) -> str:
         return self.letter.lower()
+
+    @property
+    def palette(self) -> Palette:
+        """Its colour, in panels and charts."""
+        return MARK_PALETTES["ABCD".index(self.letter)]
 
 
 def common_grid(grids: Sequence[Tensor]) -> Tensor:
@@ -110,6 +114,7 @@ class CompareView(View):
         self.times = common_grid([run.moments for run in runs])
         self.at = {run.letter: latest(run.moments, self.times) for run in runs}
         self._away: dict[str, list[float]] = {run.letter: [] for run in runs[1:]}
+        self.legend = tuple((run.palette, f"{run.letter} · {run.label}") for run in self.runs)
         self.offers = {}
         (self._offer_points if dataset.kind == "points" else self._offer_pictures)()
         self.default = tuple(f"x_{run.key}" for run in self.runs) + tuple(f"less_{run.key}" for run in self.others[:1])
@@ -173,7 +178,7 @@ class CompareView(View):
         """A panel for each of the runs; texts with {run} for its letter, of(run, first, end)."""
         for run in runs:
             self.offer(f"{key}_{run.key}", title.format(run=run.letter), note.format(run=run.letter),
-                       lambda first, end, run=run: of(run, first, end), **look)
+                       lambda first, end, run=run: of(run, first, end), **{"palette": run.palette, **look})
 
     def _offer_states(self, shown: Callable, **look) -> None:
         for run in self.runs:
@@ -181,31 +186,32 @@ class CompareView(View):
             self.offer(f"x_{run.key}", f"{run.letter} · {run.label}",
                        f"the latest state of run {run.letter} at this t; all runs begin with the same noise",
                        lambda first, end, run=run: shown(self.state(run, first, end)),
-                       caption=scaled(run.scale, f"{steps:,} step{'s' * (steps != 1)}"), holds="samples", **look)
+                       caption=scaled(run.scale, f"{steps:,} step{'s' * (steps != 1)}"), holds="samples",
+                       **{"palette": run.palette, **look})
 
     def _offer_points(self) -> None:
         state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW))
-        self._offer_states(lambda x: x, palette="ink", **state)
+        self._offer_states(lambda x: x, **state)
         for run in self.others:
             self._offer_each("less", "{run} − A", "where each point of {run} is, seen from the same point of A",
-                             self.less, [run], palette="accent", caption=scaled(self.scale, view=STATE_VIEW), **state)
+                             self.less, [run], caption=scaled(self.scale, view=STATE_VIEW), **state)
             self._offer_each("shift", "A → {run}", "from the points of A to the same of {run}, the mean of each cell",
-                             self._shift, [run], kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
-                             scale=0.5, caption=scaled(self.scale, "a cell = 0.5"), backdrop=self.dataset.x0.numpy(),
+                             self._shift, [run], kind="field", range=(-STATE_VIEW, STATE_VIEW),
+                             scale=0.5, caption=scaled(self.scale, "cell = 0.5"), backdrop=self.dataset.x0.numpy(),
                              holds="places")
         self._offer_each("guess", "{run}: clean guess x̂_{{0}}", "the guess of the data in run {run}",
                          lambda run, a, b: self.rows(run, "x0", a, b), self.runs, kind="points",
-                         range=(-STATE_VIEW, STATE_VIEW), palette="accent", holds="places")
+                         range=(-STATE_VIEW, STATE_VIEW), holds="places")
         self._offer_each("paths", "{run}: paths", "the way of some points in run {run}; the same in all runs",
                          lambda run, a, b: self.state(run, a, b)[:, :PATHS], self.runs, kind="paths",
-                         range=(-STATE_VIEW, STATE_VIEW), palette="accent",
+                         range=(-STATE_VIEW, STATE_VIEW),
                          caption=scaled(self.scale, f"{PATHS} at most"), holds="places")
 
     def _shift(self, run: Run, first: int, end: int) -> Tensor:
         return displacement(*(self.state(r, first, end) for r in (self.runs[0], run)), STATE_VIEW)
 
     def _offer_pictures(self) -> None:
-        state = dict(kind="images", range=(-1.0, 1.0))
+        state = dict(kind="images", range=(-1.0, 1.0), palette="data")
         self._offer_states(pictures, **state)
         self._offer_each("less", "{run} − A", "the pictures of {run} less the same pictures of A",
                          lambda run, a, b: signed_pictures(self.less(run, a, b)), self.others, kind="images",
@@ -256,11 +262,11 @@ class CompareView(View):
             return ()
         t, limit = self.times.numpy(), PARTED * self.dataset.std
         series = [Series(f"{100 * PARTED:.0f} % of std", t[[0, -1]], np.full(2, limit), style="faint", palette="ink")]
-        for run, look in zip(self.others, LOOKS):
+        for run in self.others:
             away, k = self.away(run), self.parted(run)
-            series.append(Series(run.letter, t[: len(away)], away, **look))
+            series.append(Series(run.letter, t[: len(away)], away, palette=run.palette))
             if k is not None:
-                series.append(Series("", t[k : k + 1], away[k : k + 1], style="dots", palette=look["palette"]))
+                series.append(Series("", t[k : k + 1], away[k : k + 1], style="dots", palette=run.palette))
         small = " ÷√(α²+σ²)" if self.quantity == "x_t" and (self.scale > 1).any() else ""
         apart = Chart(f"how far from A? root mean square of {SYMBOLS[self.quantity]}{small}; parted (dot): beyond "
                       f"{100 * PARTED:.0f} % of the data's std", tuple(series), t, ends=("t=1 noise", "t=0 data"),
@@ -280,7 +286,6 @@ class CompareView(View):
         for i, run in enumerate(rated):
             beside = sum(other.calls == run.calls for other in rated[:i])  # next to one that asked as often, not on it
             x, y, error = run.calls + 0.025 * most * beside, run.quality.value, 2 * run.quality.error
-            palette = "ink" if run is self.runs[0] else "accent"
-            series.append(Series("", np.array([x, x]), np.array([max(y - error, 0), y + error]), palette=palette))
-            series.append(Series(f"{run.letter}, {run.calls:,}", np.array([x]), np.array([y]), "dots", palette))
+            series.append(Series("", np.array([x, x]), np.array([max(y - error, 0), y + error]), palette=run.palette))
+            series.append(Series(f"{run.letter}, {run.calls:,}", np.array([x]), np.array([y]), "dots", run.palette))
         return Chart(title + f"{self.measure}, ±2 s.e.", tuple(series), ends=("0 evaluations a sample", f"{most:.0f}"))

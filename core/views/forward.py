@@ -49,6 +49,8 @@ class ForwardView(View):
     def nbytes(self) -> int:
         return 2 * self.x0.nbytes + (self._stepwise.nbytes if self._stepwise is not None else 0)
 
+    legend = ("ink", "what is there: data, x_{t}"), ("noise", "the share of noise")
+
     def jump(self, first: int, end: int) -> torch.Tensor:
         """x_t by the closed form."""
         return torch.stack([noised(self.schedule, self.x0, t, self.eps).x_t for t in self.t[first:end]])
@@ -76,7 +78,7 @@ class ForwardView(View):
             widest = 3 * float(self.spread.max())
             self.offer("true_size", "at its true size x_{t}", "the state as it is, not divided by its size", self.jump,
                        **{**state, "range": (-widest, widest), "caption": ""})
-        paths = dict(kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
+        paths = dict(kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="ink",
                      caption=scaled(self.scale, f"{PATHS} of {len(self.x0):,}"),
                      backdrop=self.dataset.x0.numpy(), holds="places")
         self.offer("paths", "paths, one jump", "the way of some points when ε stays the same",
@@ -116,14 +118,16 @@ class ForwardView(View):
         ends = ("t=0 data", "t=1 noise")
         charts = (
             Chart("share of the data α and of the noise σ: at the end there should be no data left",
-                  (Series("α", x, alpha.numpy(), palette="ink"), Series("σ", x, sigma.numpy())), x, ends=ends),
+                  (Series("α", x, alpha.numpy(), palette="ink"), Series("σ", x, sigma.numpy(), palette="noise")), x,
+                  ends=ends),
             Chart("signal over noise, log SNR: a straight way down spends no step in vain",
-                  (Series("log SNR", t[finite].numpy(), log_snr[finite].numpy()),), x, ends=ends),
+                  (Series("log SNR", t[finite].numpy(), log_snr[finite].numpy(), palette="ink"),), x, ends=ends),
             Chart("variance lost in each of T steps, β",
-                  (Series("β", t[inner].numpy(), beta[inner].numpy()),), x, log=True, ends=ends),
+                  (Series("β", t[inner].numpy(), beta[inner].numpy(), palette="ink"),), x, log=True, ends=ends),
             Chart("how wide the cloud is, standard deviation of x_{t}: noise alone has 1",
-                  (Series("noise", x[[0, -1]], np.ones(2), style="dashed", palette="ink"),
-                   Series("x_{t}", x, self.spread.numpy())), x, log=bool((self.scale > 1).any()), ends=ends),
+                  (Series("noise", x[[0, -1]], np.ones(2), style="dashed", palette="noise"),
+                   Series("x_{t}", x, self.spread.numpy(), palette="ink")), x, log=bool((self.scale > 1).any()),
+                  ends=ends),
         )
         return Scene(
             (), {name: values[first:end].double().numpy() for name, values in numbers.items()},

@@ -50,7 +50,7 @@ def offer_guidance(film: TraceView, conditional: Denoise, unconditional: Denoise
     }
     for key, (title, note) in texts.items():
         view = PULL[film.dataset.kind] if key == "guidance_delta" else NOISE_VIEW if points else 3.0
-        look = dict(kind="points", palette="accent") if points else dict(kind="images", palette="signed")
+        look = dict(kind="points", palette="noise") if points else dict(kind="images", palette="signed")
         film.offer(key, title, note, _as_shown(asked, key, points), range=(-view, view), **look)
     if points:
         _offer_fields(film, conditional, unconditional)
@@ -101,9 +101,9 @@ class _Asked:
 
 
 def _offer_fields(film: TraceView, conditional: Denoise, unconditional: Denoise) -> None:
-    def arrows(cell: float, palette: str = "accent") -> dict[str, object]:
-        return dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette=palette, scale=cell,
-                    caption=scaled(film.scale, f"a cell = {cell:g}"), backdrop=film.dataset.x0.numpy(),
+    def arrows(cell: float) -> dict[str, object]:
+        return dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="noise", scale=cell,
+                    caption=scaled(film.scale, f"cell = {cell:g}"), backdrop=film.dataset.x0.numpy(),
                     holds="places")
 
     size = torch.cat([film.scale[:-1], film.scale[-2:-1]])  # the last frame's field is that of the last step
@@ -114,7 +114,7 @@ def _offer_fields(film: TraceView, conditional: Denoise, unconditional: Denoise)
     film.offer("field_c", "push with label −ε̂_{c}", "where the model wants to go if it is told the label and no more",
                lambda a, b: field(conditional, a, b), **arrows(2))
     film.offer("field_u", "push without −ε̂_{u}", "where the model wants to go if it is told no label",
-               lambda a, b: field(unconditional, a, b), **arrows(2, "ink"))
+               lambda a, b: field(unconditional, a, b), **arrows(2))
     film.offer("guidance_field", "label adds ε̂_{u} − ε̂_{c}", "what guidance adds: σ times the slope of log p(c|x), "
                "the way to where the label is likelier",
                lambda a, b: field(conditional, a, b) - field(unconditional, a, b), **arrows(1))
@@ -143,7 +143,7 @@ def _chart(film: TraceView, sizes: dict[int, float], between: tuple[float, ...])
     if not sizes:
         return ()
     cursor, seen = torch.cat([film.kept, film.times[-1:]]).numpy(), sorted(sizes)
-    curve = Series("label − none", cursor[seen], np.array([sizes[k] for k in seen]))
+    curve = Series("label − none", cursor[seen], np.array([sizes[k] for k in seen]), palette="noise")
     series = (curve,)
     if between not in ((), (1.0, 0.0)):
         top = np.full(2, max(sizes.values()))

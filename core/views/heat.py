@@ -39,6 +39,8 @@ class HeatView(View):
         self.offers = {}
         self._offer()
 
+    legend = ("ink", "walkers"), ("accent", "their ways back, and the slope that they are told")
+
     def _walk(self, count: int, generator: torch.Generator) -> Tensor:
         x, room = self.room.draw(count, generator), self.room
         steps = [x]
@@ -58,7 +60,7 @@ class HeatView(View):
                    "slope where it stands", lambda a, b: self.walkers[a:b], kind="points", palette="ink", **view)
         self.offer("slope", "√(2t+h²) · ∇ log u", "all that a walker is told: which way it gets warmer and how "
                    "steeply, times the width of the blur; no arrow where no heat has come", self._slope, kind="field",
-                   palette="accent", scale=2.0, caption="a cell = 2", backdrop=self.dataset.x0.numpy(), **view)
+                   palette="accent", scale=2.0, caption="cell = 2", backdrop=self.dataset.x0.numpy(), **view)
         self.offer("back", "ways back", "from the middle on, the ways of some walkers up the slope: nobody finds "
                    "home, and yet the crowd finds the shape", self._back, kind="paths", palette="accent",
                    caption=f"{PATHS} of {self.walkers.shape[1]:,}", backdrop=self.dataset.x0.numpy(), **view)

@@ -84,9 +84,9 @@ class NoiseErrorView(View):
 
     def _offer_points(self):
         noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW))
-        small = dict(kind="points", range=(-1.0, 1.0), palette="accent")
+        small = dict(kind="points", range=(-1.0, 1.0), palette="noise")
         arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), backdrop=self.dataset.x0.numpy(), holds="places")
-        score = arrows | dict(scale=2.0, caption=scaled(self.scale, "a cell = 2"))
+        score = arrows | dict(scale=2.0, caption=scaled(self.scale, "cell = 2"))
         field = lambda a, b, denoise, of: vector_field(denoise, self.times[a:b], STATE_VIEW, of, self.scale[a:b])  # noqa: E731
 
         def field_error(a, b):
@@ -101,17 +101,17 @@ class NoiseErrorView(View):
         self.offer("eps", "true noise ε", "the noise that was really added",
                    lambda a, b: self._true["eps"][None], still=True,
                    palette="ink", **noise)
-        self.offer("eps_hat", "guessed noise ε̂", "the noise the model sees", row("eps"), palette="accent", **noise)
+        self.offer("eps_hat", "guessed noise ε̂", "the noise the model sees", row("eps"), palette="noise", **noise)
         self.offer("error", "error ε̂ − ε", "predicted less true noise, for each point",
                    self._error("eps", None), **small)
         self.offer("x0", "clean guess x̂_{0}", "the model's guess of the data", row("x0"), kind="points",
                    range=(-STATE_VIEW, STATE_VIEW), palette="accent", holds="samples")
         self.offer("score", "learned σ·score", "−ε̂, at every place of the plane: the score ∇log p_t times σ_t",
-                   lambda a, b: field(a, b, self.denoise, lambda p: -p.eps), palette="accent", **score)
+                   lambda a, b: field(a, b, self.denoise, lambda p: -p.eps), palette="noise", **score)
         self.offer("score_exact", "true σ·score", "the same from the exact denoiser: the true score",
                    lambda a, b: field(a, b, self.exact, lambda p: -p.eps), palette="ink", **score)
-        self.offer("score_error", "learned − true", "the difference of the two fields", field_error, palette="accent",
-                   scale=0.5, caption=scaled(self.scale, "a cell = 0.5"), **arrows)
+        self.offer("score_error", "learned − true", "the difference of the two fields", field_error, palette="noise",
+                   scale=0.5, caption=scaled(self.scale, "cell = 0.5"), **arrows)
         self.offer("eps_exact", "best guess ε exact", "the best guess of the noise that any model can make",
                    row("eps_exact"),
                    palette="ink", **noise)
@@ -160,17 +160,18 @@ class NoiseErrorView(View):
         charts = (
             Chart("error of the guessed noise, mean (ε̂ − ε)²: good is on the dashed floor",
                   (Series("exact denoiser", x, figures["floor"], style="dashed", palette="ink"),
-                   Series("model", x, figures["mse"])),
+                   Series("model", x, figures["mse"], palette="noise")),
                   cursor, ends=ends, flip=True),
             Chart("cosine between guessed and true noise: good is on the dashed line",
                   (Series("exact denoiser", x, figures["exact_cosine"], style="dashed", palette="ink"),
-                   Series("model", x, figures["cosine"])),
+                   Series("model", x, figures["cosine"], palette="noise")),
                   cursor, ends=ends, flip=True),
             Chart("what is left to learn, mean (ε̂ − ε exact)²: lower is better",
-                  (Series("excess", x, figures["excess"]),), cursor, log=True, ends=ends, flip=True),
+                  (Series("excess", x, figures["excess"], palette="noise"),), cursor, log=True, ends=ends, flip=True),
             Chart(f"which is harder to tell? share of its variance that is missed, {MOST_MISSED:g} at most",
-                  (Series("x̂₀", x, np.minimum(hard, MOST_MISSED), palette="ink"),
-                   Series("ε̂", x, np.minimum(figures["mse"], MOST_MISSED))), cursor, ends=ends, flip=True),
+                  (Series("x̂₀", x, np.minimum(hard, MOST_MISSED)),
+                   Series("ε̂", x, np.minimum(figures["mse"], MOST_MISSED), palette="noise")), cursor, ends=ends,
+                  flip=True),
         )
         return Scene(
             (), {name: np.asarray(values, float)[first:end] for name, values in numbers.items()},

@@ -118,9 +118,9 @@ class TraceView(View):
 
     def _offer_points(self):
         state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW), caption=scaled(self.scale, view=STATE_VIEW))
-        noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="accent")
-        arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent", scale=2.0,
-                      caption=scaled(self.scale, "a cell = 2"), backdrop=self.dataset.x0.numpy(), holds="places")
+        noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="noise")
+        arrows = dict(kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="noise", scale=2.0,
+                      caption=scaled(self.scale, "cell = 2"), backdrop=self.dataset.x0.numpy(), holds="places")
         at = torch.cat([self.scale[:-1], self.scale[-2:-1]])  # fields of the last frame are the last step's
         field = lambda denoise, of: lambda a, b: vector_field(  # noqa: E731
             denoise, self.frame_times(a, b), STATE_VIEW, of, at[a:b])
@@ -133,7 +133,7 @@ class TraceView(View):
         self.offer("field", "where it pushes −ε̂", "where the model wants to go: −ε̂ = σ·score, at this t, everywhere",
                    field(self.denoise, lambda p: -p.eps), **arrows)
         self.offer("paths", "paths", "the way of some of the points", lambda a, b: self.state(a, b)[:, :PATHS],
-                   kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="accent",
+                   kind="paths", range=(-STATE_VIEW, STATE_VIEW), palette="ink",
                    caption=scaled(self.scale, f"{PATHS} at most"), holds="places")
         self.offer("density", "density p_{t}", "the density the forward process has at this t, exact, over its maximum",
                    self._density, kind="heat", range=(0.0, 1.0), palette="magnitude",
@@ -152,9 +152,9 @@ class TraceView(View):
                    caption=scaled(self.scale, view=self._added_view))
         self.offer("error", "error ε̂ − ε exact", "the model's noise less the exact denoiser's, for each point",
                    self.error,
-                   kind="points", range=(-1.0, 1.0), palette="accent")
+                   kind="points", range=(-1.0, 1.0), palette="noise")
         self.offer("field_exact", "best push −ε exact", "the true score, times σ: what a perfect model would say",
-                   field(lambda x, t: self.exact(x, t), lambda p: -p.eps), **arrows)
+                   field(lambda x, t: self.exact(x, t), lambda p: -p.eps), **{**arrows, "palette": "ink"})
 
     def _any(self) -> torch.Tensor:
         return self.trace.final if self.trace.final is not None else torch.empty(0)
@@ -242,7 +242,8 @@ class TraceView(View):
         cursor = torch.cat([self.kept, self.times[-1:]]).numpy()
         ends = ("t=1 noise", "t=0 data")
         band = Chart("spread over what theory says: good is inside the band",
-                     (Series("expected", t, 1 + error, style="band", low=1 - error), Series("this walk", t, ratio)),
+                     (Series("expected", t, 1 + error, style="band", palette="ink", low=1 - error),
+                      Series("this walk", t, ratio, palette="ink")),
                      cursor, ends=ends, flip=True)
         return band, self._settling(t, cursor, ends), *(chart for made in self.more_charts for chart in made())
 

@@ -129,7 +129,7 @@ class TrainingView(View):
             self.offer("field", f"where it pushes −ε̂, t={LOOK_AT}",
                        "the score field (times σ) as the network sees it at this training step",
                        lambda a, b: torch.stack([p.field for p in self.previews[a:b]]),
-                       kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="accent", scale=2.0, caption="a cell = 2",
+                       kind="field", range=(-STATE_VIEW, STATE_VIEW), palette="noise", scale=2.0, caption="cell = 2",
                        backdrop=dataset.x0.numpy(), holds="places")
         self.offer("data", "data", "what it is trained on", lambda a, b: shown(self._data()[None]), still=True,
                    holds="places", **look, **ink)
@@ -196,7 +196,7 @@ class TrainingView(View):
         seen = np.isfinite(bucket)
         by_t = Chart(f"loss by timestep, mean (ε̂ − ε)²: {verdict(self.floor, bucket)}",
                      (Series("floor", t, floor, style="dashed", palette="ink"),
-                      Series("network", bucket_t[seen], bucket[seen])),
+                      Series("network", bucket_t[seen], bucket[seen], palette="noise")),
                      ends=("t=0 data", "t=1 noise"))
         return loss, by_t
 

@@ -117,15 +117,15 @@ class WatchedView(View):
             self.offer("x0", "clean guess x̂_{0}", "the guess of the data that the output means",
                        lambda a, b: self.said(self.walk.x0, a, b), kind="points", range=(-guess, guess),
                        palette="accent")
-        noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="accent")
+        noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="noise")
         if self.walk.eps is not None:
             self.offer("eps", "guessed noise ε̂", "the noise that the output means",
                        lambda a, b: self.said(self.walk.eps, a, b),
                        **noise)
         self.offer("output", "output", "what the network said, as it said it",
-                   lambda a, b: self.said(self.walk.output, a, b), **noise)
+                   lambda a, b: self.said(self.walk.output, a, b), **{**noise, "palette": "accent"})
         self.offer("paths", "paths", "the way of some of the points", lambda a, b: self.states(a, b)[:, :PATHS],
-                   **{**state, "kind": "paths", "palette": "accent", "caption": f"{PATHS} at most{self._by}"})
+                   **{**state, "kind": "paths", "caption": f"{PATHS} at most{self._by}"})
         self.default = tuple(key for key in ("x_t", "x0", "eps", "paths") if key in self.offers)
 
     def _offer_pictures(self) -> None:

@@ -34,7 +34,7 @@ def tokens() -> str:
 
 
 def _tokens(selector: str, theme: Theme) -> str:
-    names = ("bg", "panel", "ink", "sub", "line", "accent", "accent_weak", "wrong")
+    names = ("bg", "panel", "ink", "sub", "line", "accent", "accent_weak", "wrong", "noise", "fourth")
     colours = {name: getattr(theme, name) for name in names} | EXTRA[theme.name]
     declared = "; ".join(f"--ns-{name.replace('_', '-')}: {value}" for name, value in colours.items())
     return f"{selector} {{ {declared}; color-scheme: {theme.name} }}"

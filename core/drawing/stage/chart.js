@@ -179,6 +179,7 @@ class ChartView {
       for (let i = 0; i < x.length; i++) context.lineTo(this.x(x[i]), this.y(y[i]));
       for (let i = x.length - 1; i >= 0; i--) context.lineTo(this.x(x[i]), Math.min(this.y(low[i]) || 1e4, 1e4));
       context.fill();
+      return;
     }
     context.globalAlpha = series.style === 'faint' ? 0.4 : 1;
     context.strokeStyle = context.fillStyle = colour;

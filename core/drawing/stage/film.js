@@ -58,6 +58,8 @@ export class Film {
   formula = '';
   figures = [];
   source = '';
+  /** @type {[string, string][]} */
+  legend = []; // colours and what is drawn in them
   total = 0; // frames there will be
   ready = 0; // frames that have arrived, without a gap
   arrived = [];
@@ -79,7 +81,7 @@ export class Film {
     }
     if (serial >= this.newest) {
       this.newest = serial;
-      for (const name of ['clock', 'sentence', 'formula', 'figures', 'source']) this[name] = header[name];
+      for (const name of ['clock', 'sentence', 'formula', 'figures', 'source', 'legend']) this[name] = header[name];
       if (header.charts.length) this.charts = header.charts;
     }
     header.charts.forEach((chart, i) => {

@@ -27,6 +27,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...scene import Chart, Panel, Scene
+from ..palettes import MARK_PALETTES
 
 NAN16 = -32768
 VIEW = 8192
@@ -35,9 +36,9 @@ CELL = 4096
 _DIMENSIONS = {"images": 5, "points": 3, "paths": 3, "field": 4, "heat": 3}
 _PALETTES = {
     "images": ("data", "signed"),
-    "points": ("ink", "accent"),
-    "paths": ("ink", "accent"),
-    "field": ("ink", "accent"),
+    "points": MARK_PALETTES,
+    "paths": MARK_PALETTES,
+    "field": MARK_PALETTES,
     "heat": ("magnitude", "signed"),
 }
 
@@ -74,6 +75,7 @@ def pack(scene: Scene, first: int = 0, total: int | None = None, keys: Sequence[
         "formula": scene.formula,
         "figures": list(scene.figures),
         "source": scene.source,
+        "legend": [list(entry) for entry in scene.legend],
         "charts": [_chart(chart, arrays) for chart in scene.charts],
     }
     return arrays.behind(header)

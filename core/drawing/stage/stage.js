@@ -53,6 +53,7 @@ export class Stage {
   painted = null; // the frame that stands on the canvases
   took = 0;
   worded = ''; // what the texts were written for
+  told = ''; // the legend that is written
   wide = 0; // characters of the widest clock
   waiting = 0;
   timers = {};
@@ -65,6 +66,7 @@ export class Stage {
   empty = make('div', 'ns-empty');
   vacancy = make('span'); // what stands where a film will
   made = make('p', 'ns-made');
+  legend = make('p', 'ns-legend', { 'aria-label': 'colours' });
   note = make('span', 'ns-status', { role: 'status' });
   halt = make('button', 'ns-pill ns-stop', { type: 'button' }, 'stop');
   formula = make('p', 'ns-formula');
@@ -130,7 +132,7 @@ export class Stage {
       make('header', 'ns-head', {}, this.question, this.sentence), this.chips,
       make('section', 'ns-card ns-screen', {},
         make('div', 'ns-view', {}, this.panels, this.empty, this.made), this.transport.node, this.note),
-      this.doctor.node, this.below);
+      this.legend, this.doctor.node, this.below);
     this.question.textContent = this.options.question;
     this.vacancy.textContent = this.options.empty;
     this.empty.append(this.vacancy);
@@ -381,6 +383,7 @@ export class Stage {
     });
     while (this.figures.children.length > film.figures.length) this.figures.lastChild.remove();
     rich(this.source, film.source);
+    this.colours(film.legend);
     const clock = film.text(film.clock, frame);
     rich(transport.clock, clock);
     const longest = film.text(film.clock, film.ready - 1);
@@ -389,6 +392,18 @@ export class Stage {
     transport.slider.setAttribute('aria-valuetext', plain(sentence ? `${clock}. ${sentence}` : clock));
     settle(this.sentence);
     settle(this.figures);
+  }
+
+  // What is drawn in which colour.
+  colours(legend) {
+    const said = JSON.stringify(legend);
+    if (this.told === said) return;
+    this.told = said;
+    this.legend.replaceChildren(...legend.map(([palette, words]) => {
+      const text = make('span'), entry = make('span', '', {}, make('i', `ns-colour-${palette}`), text);
+      rich(text, words);
+      return entry;
+    }));
   }
 
   say(words) {
