@@ -72,6 +72,7 @@ class Chart:
     log: bool = False  #: logarithmic y
     ends: tuple[str, str] = ("", "")  #: what the left and the right end of the x axis mean
     flip: bool = False  #: draw x from large to small (noise at the left, data at the right)
+    marks: tuple[tuple[float, str], ...] = ()  #: (x, what happened there), the smallest x first
 
 
 @dataclass(frozen=True)

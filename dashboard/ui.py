@@ -204,7 +204,13 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
             raise
 
     def on_change(number: int, tab: str, token: str, request: gr.Request, *values) -> Iterator[dict]:
-        yield from refresh(number, tab, token, request.session_hash, values, force=False)
+        def plan(visitor: Visitor, sidebar: Sequence) -> tuple[Recipe, dict]:
+            recipe = recipe_from(controls, sidebar)
+            if tab == "train":
+                train.turn(visitor, app.recipes.get(request.session_hash), recipe)
+            return recipe, {}
+
+        yield from follow(number, tab, token, request.session_hash, values, plan, kept)
 
     outputs = [current, told, *stages.values(), training.stage]
     gr.on(controls.settled(), on_change, [number, current, *inputs], [*kept, *outputs], js=NUMBERED,
@@ -246,6 +252,20 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
     compare.wire_branch(app, controls, token, tabs)  # the tab in front then shows itself
 
     again = train.wire(app, training, token)
+
+    def on_go_on(number: int, token: str, request: gr.Request, *values) -> Iterator[dict]:
+        def plan(visitor: Visitor, sidebar: Sequence) -> tuple[Recipe, dict]:
+            try:
+                recipe = train.go_on(app, visitor, recipe_from(controls, sidebar), request.session_hash)
+            except Exception as error:
+                raise user_error(error) from None
+            return recipe, {controls.fields["train_steps"]: recipe.train_steps}
+
+        yield from follow(number, "train", token, request.session_hash, values, plan, [controls.fields["train_steps"]])
+
+    going = controls.buttons["go_on"].click(on_go_on, [number, *inputs], [controls.fields["train_steps"], *outputs],
+                                            js=NUMBERED, trigger_mode="multiple", **QUIET)
+    going.success(again, token, training.outputs, **{**QUIET, "concurrency_limit": None})
     sidebar = Sidebar(controls, [number, current, token], outputs, follow)
     _wire_data(sidebar, own)
     _wire_settings(sidebar)

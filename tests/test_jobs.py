@@ -584,3 +584,52 @@ def test_where_many_are_watched_they_make_no_more_snapshots_together_than_two_do
             turns(pool, 1000)
             made.append(sum(job.version for job in jobs))
     assert made[1] > 1.8 * made[0] and made[2] <= 1.1 * made[1]
+
+
+# Changes between two steps
+
+
+def test_what_is_wished_between_two_steps_is_done_before_the_next_one_and_gives_what_it_gives(pool, clock):
+    seen, level = [], [1]
+
+    def make():
+        while True:
+            seen.append(level[0])
+            clock.ms += 4
+            yield
+
+    job = pool.submit(make)
+    pool.turn()
+    before = len(seen)
+    wish = job.between(lambda: level.__setitem__(0, 2) or "done")
+    assert not wish.done()
+    pool.turn()
+    assert wish.result(0) == "done" and seen[:before] == [1] * before and set(seen[before:]) == {2}
+
+
+def test_a_wish_of_a_paused_job_is_done_at_once_and_seen_and_it_stays_paused(pool, clock):
+    level = [1]
+    job = pool.submit(steps(clock), lambda job: level[0])
+    pool.turn()
+    job.pause()
+    turns(pool)
+    done, shown = job.steps_done, job.version
+    wish = job.between(lambda: level.__setitem__(0, 2))
+    assert turns(pool) == 1 and wish.done()
+    assert (job.state, job.steps_done, job.newest) == (PAUSED, done, 2) and job.version == shown + 1
+
+
+def test_a_wish_that_fails_is_told_to_who_wished_and_does_nothing_to_the_job(pool, clock):
+    job = pool.submit(steps(clock))
+    wish = job.between(lambda: 1 / 0)
+    pool.turn()
+    assert isinstance(wish.exception(0), ZeroDivisionError) and job.state == RUNNING and job.steps_done
+
+
+def test_a_wish_of_a_job_that_ends_first_is_cancelled(pool, clock):
+    job = pool.submit(steps(clock))
+    pool.turn()
+    wish = job.between(lambda: None)
+    job.stop()
+    turns(pool)
+    assert wish.cancelled() and job.between(lambda: None).cancelled()

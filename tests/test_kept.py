@@ -43,6 +43,29 @@ def trains(kept, visitor, recipe=RECIPE, steps=None, kind=Training):
     return training, running
 
 
+def test_a_training_that_was_turned_comes_back_turned_and_goes_on_bit_for_bit(kept):
+    def turned(training, running):
+        training.turn(batch=50, lr=1e-3, train_steps=20)
+        return training, running
+
+    whole, running = turned(*trains(kept, comes(KeptTrainings(None)), steps=5))
+    for _ in running:
+        pass
+    visitor = comes(kept)
+    killed, running = turned(*trains(kept, visitor, steps=5))
+    next(running), next(running)  # it is saved before it goes on
+    resumed = kept.load(comes(kept, visitor.token))
+    assert 5 <= resumed.trainer.step < 20 and resumed.trainer.turns == killed.trainer.turns
+    assert resumed.recipe == killed.recipe == RECIPE.with_(batch=50, lr=1e-3, train_steps=20)
+    assert resumed.moments == whole.moments and resumed.film.about == whole.film.about
+    for _ in resumed.run():
+        pass
+    np.testing.assert_array_equal(resumed.trainer.losses.error, whole.trainer.losses.error)
+    for a, b in zip(resumed.trainer.ema.parameters(), whole.trainer.ema.parameters()):
+        assert torch.equal(a, b)
+    assert [p.step for p in resumed.film.previews] == [p.step for p in whole.film.previews] == whole.moments
+
+
 def test_a_saved_training_goes_on_bit_for_bit_with_its_film(kept):
     visitor = comes(kept)
     whole, _ = trains(kept, comes(KeptTrainings(None)))

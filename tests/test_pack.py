@@ -117,6 +117,12 @@ def test_a_part_of_a_scene_has_its_frames_numbers_and_cursor_and_whole_curves():
     np.testing.assert_array_equal(array(header["panels"][0]["codes"]), codes(pack(scene(images())))[1:3])
 
 
+def test_what_happened_in_a_chart_travels_with_it():
+    chart = Chart("c", (), marks=((3.0, "rate 0.01 → 0.001"),))
+    header, _ = unpacked(pack(scene(charts=(chart,))))
+    assert header["charts"][0]["marks"] == [{"x": 3.0, "label": "rate 0.01 → 0.001"}]
+
+
 def test_charts_travel_with_bands_and_gaps():
     series = Series("a", TIMES, np.array([1, np.nan, 3, 4, 5.0]), "dashed", "ink", low=TIMES)
     header, array = unpacked(pack(scene(charts=(Chart("c", (series,), log=True, ends=("l", "r"), flip=True),))))

@@ -96,7 +96,8 @@ LONGEST_CURVE = "drawn:0,11.11;" + ";".join(f"0.000{k}111,-0.000{k}111" for k in
 
 def test_the_longest_link_fits_into_what_is_read():
     longest = Recipe(
-        data="own", T=3999, steps=999, train_steps=123456, batch=4095, eta=0.12345678901234567, samples=1999,
+        data="own", T=3999, steps=999, train_steps=123456, batch=4095, lr=1.2345678901234567e-05,
+        eta=0.12345678901234567, samples=1999,
         model="mine", preset="textbook", network="whitened", prediction_type="velocity", schedule=LONGEST_CURVE,
         sampler="heun",
         spacing="log_snr", seed=2**31 - 1, thresholding="dynamic",

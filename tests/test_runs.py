@@ -387,6 +387,59 @@ def test_all_clocks_start_from_the_same_noise_and_end_elsewhere(training):
     assert training.film.previews[-1].samples.shape == first.final.shape
 
 
+def run_to(training, step=None):
+    """Its steps up to that one, or to its end."""
+    steps = training.run()
+    for _ in steps:
+        if step is not None and training.trainer.step >= step:
+            return steps
+    return steps
+
+
+def test_a_training_is_turned_by_fields_of_the_recipe_and_its_film_says_what_and_where():
+    training = Training(SHORT.with_(lr=2e-3))
+    steps = run_to(training, 21)
+    training.turn(lr=5e-4, batch=None, weighting="min_snr")
+    for _ in steps:
+        pass
+    training.progress(1.0)
+    assert training.recipe == SHORT.with_(lr=5e-4, batch=None, weighting="min_snr")
+    assert (training.config.lr, training.config.batch, training.config.weighting) == (5e-4, 256, "min_snr")
+    film = training.film
+    loss = film.scene(()).charts[0]
+    assert loss.marks == ((21.0, "rate 0.002 → 0.0005 · batch 32 → 256 · weighting by target → min-SNR"),)
+    assert loss.title.startswith("loss without weights as a multiple of its floor")
+    floor = floor_by_bucket(training.dataset, config_of(SHORT, training.dataset)).loss  # of no weighting
+    np.testing.assert_allclose(loss.series[1].y, training.trainer.losses.error / floor)
+    turned = film.about["turned"]
+    assert turned == [{"step": 21, "lr": [2e-3, 5e-4], "batch": [32, 256], "weighting": ["target", "min_snr"]}]
+    assert Recipe.from_dict(film.about) == training.recipe  # a film's file opens as its recipe
+
+
+def test_a_training_goes_on_after_its_end_with_further_previews_and_the_model_is_that_of_its_last_step(visitor):
+    training = Training(SHORT, visitor)
+    run_to(training)
+    before = [preview.step for preview in training.film.previews]
+    training.turn(train_steps=120)
+    assert training.film.total > len(before) and training.planned == 60
+    run_to(training)
+    training.progress(1.0)
+    at = [preview.step for preview in training.film.previews]
+    assert at[: len(before)] == before and at == sorted(set(at)) == training.moments and at[-1] == 120
+    assert training.film.frames == training.film.total and visitor.card["steps"] == 120
+    assert visitor.card["turned"] == [{"step": 60, "steps": [60, 120]}]
+    assert training.film.scene(()).charts[0].marks == ((60.0, "steps 60 → 120"),)
+    assert 120 in training.kept and len(training.clocks(steps=2).traces) <= 6
+
+
+def test_an_end_that_is_turned_to_where_it_stands_is_the_end_with_its_preview():
+    training = Training(SHORT)
+    steps = run_to(training, 17)
+    training.turn(train_steps=17)
+    assert list(steps) == [] and training.trainer.step == 17
+    assert training.film.previews[-1].step == training.moments[-1] == 17
+
+
 def test_training_the_same_recipe_again_shows_the_same(training):
     again = Training(Recipe.from_dict(training.film.about))
     for _ in again.run():

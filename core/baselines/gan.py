@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,7 @@ class GAN:
                             for network in (self.discriminator, self.generator)]
         self._losses = np.full((config.steps, 2), np.nan)
         self._bulk: tuple[Tensor, Tensor, Tensor] | None = None
+        self._begin = 0  # the step that the first bulk of this many rows began with
         self.step, self.seconds = 0, 0.0
 
     @property
@@ -130,9 +131,17 @@ class GAN:
     @torch.enable_grad()  # on the function, not around a yield: the mode belongs to the thread that resumes it
     def run(self, until: int | None = None) -> Iterator[GANStep]:
         """Take steps up to number `until`, or to the last one of the config, yielding each."""
-        until = self.config.steps if until is None else min(until, self.config.steps)
-        while self.step < until:
+        while self.step < (self.config.steps if until is None else min(until, self.config.steps)):
             yield self._take_step()
+
+    def turn(self, steps: int, batch: int) -> None:
+        """From the next step on so many rows a step, and so many steps in all. ValueError for what cannot be."""
+        config = replace(self.config, steps=steps, batch=batch)
+        losses = np.full((max(steps, self.step), 2), np.nan)
+        losses[: self.step] = self.losses
+        if batch != self.config.batch:
+            self._begin = self.step
+        self.config, self._losses = config, losses
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
@@ -176,7 +185,7 @@ class GAN:
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Data, latent noise for the discriminator's turn and latent noise for the generator's, (batch, ...) each."""
-        at = self.step % BULK
+        at = (self.step - self._begin) % BULK
         if not at:
             rows, c = (BULK, self.config.batch), self.config
             x0 = self.dataset.draw(BULK * c.batch, self._random)[0].unflatten(0, rows)

@@ -16,7 +16,7 @@ from ..doors.jsons import parse_json, read_json
 from ..doors.tensors import read_metadata
 from ..drawing.export import FORMATS, read_recipe
 from ..former import named_now
-from .recipe import MAX_COMPLAINTS, SPECS, Recipe, steps_for
+from .recipe import MAX_COMPLAINTS, SAID_BESIDES, SPECS, Recipe, steps_for
 from .values import Invalid, shown
 
 #: What can hold a recipe, by suffix: films, a recipe or its file as JSON, a trace.
@@ -57,7 +57,7 @@ def recipe_of(about: Any) -> tuple[Recipe, list[str]]:
                          "sampler")
     values, complaints = {}, []
     for name, value in named_now(about).items():
-        if name == "command":  # how the command line made it
+        if name in SAID_BESIDES:
             continue
         if name not in SPECS:
             complaints.append(f"{shown(name)} is no setting and is passed over")

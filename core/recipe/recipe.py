@@ -33,6 +33,8 @@ TABS = ("forward", "train", "denoise", "lens", "compare", "debug", "learn")
 MOST_IMAGES = 64  #: images side by side; points can be more
 MAX_QUERY = 2000  #: characters of a link that are read
 MAX_COMPLAINTS = 8
+#: What stands beside a recipe in a file: the command that made it, and what was turned while it was trained.
+SAID_BESIDES = ("command", "turned")
 
 
 #: What can be examined: the name in a link → what people read. Of a case of the museum that is the symptom alone.
@@ -129,6 +131,10 @@ class Recipe:
         None, Whole(1, 200_000, "the preset's own"), "Optimizer steps of a training", "steps")
     batch: int | None = field(
         None, Whole(1, 4096, "the preset's own"), "Rows of data in one optimizer step", "batch")
+    lr: float | None = field(
+        None, Real(1e-6, 1.0, unset="the preset's own"),
+        "Learning rate of the optimizer at its height: after the warm-up, before any decay", "learning rate",
+        suggest=("0.00003", "0.0001", "0.0003", "0.001", "0.003", "0.01", "0.03", "0.1"))
     sampler: str = field(
         "ddim", Choice(tuple(SAMPLERS)),
         "How a step is taken: ODE rules without fresh noise, SDE rules with it, two that fail",
@@ -259,9 +265,9 @@ class Recipe:
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """Read what `to_dict` gave; fields left out have their defaults. Invalid if a name or a value is unknown.
 
-        The command that a file of the command line says it was made by is passed over.
+        What a file says besides (`SAID_BESIDES`) is passed over.
         """
-        values = named_now({name: value for name, value in values.items() if name != "command"})
+        values = named_now({name: value for name, value in values.items() if name not in SAID_BESIDES})
         for name in values:
             if name not in SPECS:
                 raise Invalid("a field's name", name, ", ".join(SPECS))
@@ -343,7 +349,8 @@ def _clashes(values: Mapping[str, Any], shared: bool = False) -> Iterator[tuple[
 
 def _default(name: str) -> str:
     spec, default = SPECS[name], DEFAULTS[name]
-    return spec.unset if default is None and isinstance(spec, Whole) else spec.text(default) or "the tab's own choice"
+    unset = default is None and isinstance(spec, Whole | Real)
+    return spec.unset if unset else spec.text(default) or "the tab's own choice"
 
 
 def _pairs(query: str | Mapping[str, Any], complaints: list[str]) -> Iterator[tuple[str, str]]:

@@ -127,22 +127,27 @@ def _plain(value: float) -> str:
 
 @dataclass(frozen=True)
 class Real:
-    """A number from low to high; widest: as of `Whole`."""
+    """A number from low to high; unset and widest: as of `Whole`."""
 
     low: float
     high: float
     widest: tuple[float, float] | None = None
+    unset: str = ""
 
     @property
     def allowed(self) -> str:
-        return f"{_plain(self.low)}…{_plain(self.high)}"
+        return self._between(self.low, self.high)
 
     @property
     def possible(self) -> str:
-        low, high = self.widest or (self.low, self.high)
-        return f"{_plain(low)}…{_plain(high)}"
+        return self._between(*self.widest or (self.low, self.high))
 
-    def check(self, value: Any, shared: bool = False) -> float:
+    def _between(self, low: float, high: float) -> str:
+        return f"{_plain(low)}…{_plain(high)}" + (f", or nothing ({self.unset})" if self.unset else "")
+
+    def check(self, value: Any, shared: bool = False) -> float | None:
+        if value is None and self.unset:
+            return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"is no number; {self.allowed} are allowed")
         low, high = self.widest if self.widest and not shared else (self.low, self.high)
@@ -150,11 +155,13 @@ class Real:
             raise ValueError(f"is out of {_plain(low)}…{_plain(high)}")
         return float(value) + 0.0  # + 0.0 makes −0 a plain 0, which reads back as itself
 
-    def parse(self, text: str) -> float:
+    def parse(self, text: str) -> float | None:
+        if text == "auto" and self.unset:
+            return None
         return self.check(float(text) if re.fullmatch(rf"[+-]?(?:{_NUMBER})", text) else text, shared=True)
 
-    def text(self, value: float) -> str:
-        return _plain(value)
+    def text(self, value: float | None) -> str:
+        return "auto" if value is None else _plain(value)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from ..baselines.gan import GAN, gan_config
@@ -44,6 +46,14 @@ class BaselineTraining(Training):
         for _ in self.gan.run(until=step):
             pass
         super()._look(step)
+
+    def turn(self, **fields) -> None:
+        """As of any training; the GAN takes as many steps, of as many rows, as before. Its rates are its own."""
+        if "train_steps" in fields:
+            fields["train_steps"] = fields["train_steps"] or STEPS
+        super().turn(**fields)
+        self.gan_config = replace(self.gan_config, steps=self.config.steps, batch=self.config.batch)
+        self.gan.turn(self.config.steps, self.config.batch)
 
     def _preview(self, step: int) -> BaselinePreview:
         return BaselinePreview.of(super()._preview(step), self.trainer.seconds, self.gan, self._latent)

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,6 +31,7 @@ from ..trace import Trace
 from ..training.devices import best_device
 from ..training.presets import TrainingConfig, preset as training_recipe
 from ..training.trainer import BUCKETS, Trainer, TrainStep, draw_times, drop_labels
+from ..training.turns import Turn, to_json
 from ..training.weightings import weight_of
 from ..views import ClocksView, TrainingView
 from ..views.base import FIELD_CELLS, STATE_VIEW, field_points
@@ -42,6 +44,8 @@ PREVIEWS = 40  #: moments of a training at which a preview is taken
 WATCH_ONE_IN = 16  #: of n steps, after the first ones, n/16 apart are kept for the Doctor
 CLOCKS = 6  #: moments at which the weights are kept, to denoise with afterwards
 PREVIEW_STEPS = 20
+#: Fields of the recipe that can be turned while it trains → the settings of the training that they are.
+LIVE_FIELDS = {"train_steps": "steps", "batch": "batch", "lr": "lr", "weighting": "weighting"}
 PREVIEW_POINTS, PREVIEW_PICTURES = 600, 16
 FLOOR_SAMPLES = {"points": 2000, "images": 64}
 
@@ -49,6 +53,8 @@ FLOOR_SAMPLES = {"points": 2000, "images": 64}
 def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
     """The training that a recipe describes, on this data. ValueError says what cannot be."""
     changes = dict(schedule=recipe.schedule, T=recipe.T, seed=recipe.seed, weighting=recipe.weighting)
+    if recipe.lr is not None:
+        changes["lr"] = recipe.lr
     for name in ("prediction_type", "time_sampling"):
         if getattr(recipe, name) != "auto":
             changes[name] = getattr(recipe, name)
@@ -67,6 +73,25 @@ def config_of(recipe: Recipe, dataset: Dataset) -> TrainingConfig:
 def moments(steps: int, count: int) -> list[int]:
     """Steps at which to look: 0 and the last among them, closer together at the start, where more happens."""
     return sorted({round(steps * (i / (count - 1)) ** 2) for i in range(count)})
+
+
+def moments_of(trainer: Trainer, count: int) -> list[int]:
+    """The same of a training whose end may have been turned: as was planned until then, and from there as to the new.
+
+    A training that goes on for ever is so looked at ever more rarely.
+    """
+    ends = [(turn.step, turn.changes["steps"]) for turn in trainer.turns if "steps" in turn.changes]
+    found = moments(ends[0][1][0] if ends else trainer.config.steps, count)
+    for begin, (_, end) in ends:
+        found = [step for step in found if step <= begin]
+        found += [step for step in moments(end, count) if step > begin]
+        found += [begin] * (begin == end and begin not in found)
+    return found
+
+
+def _weighted_anew(trainer: Trainer) -> bool:
+    """Whether its losses were weighted in one way and then in another, so that they cannot be compared."""
+    return any("weighting" in turn.changes for turn in trainer.turns)
 
 
 #: Floors that were worked out, for as long as their data are there.
@@ -168,10 +193,7 @@ class Training:
 
         So it is when the training is stopped on the way; but not when they have let go of it.
         """
-        if self.trainer is None:
-            self.trainer = Trainer(self.dataset, self.config, best_device(self.dataset.kind))
-            self._look(0)
-        trainer = self.trainer
+        trainer = self._begin()
         try:
             yield
             for step in trainer.run():
@@ -184,6 +206,49 @@ class Training:
             raise
         if self.brought is not None:
             self.give(self.brought)
+
+    def _begin(self) -> Trainer:
+        if self.trainer is None:
+            self.trainer = Trainer(self.dataset, self.config, best_device(self.dataset.kind))
+            self._look(0)
+        return self.trainer
+
+    def turn(self, **fields) -> None:
+        """Take the next step, and those after it, with other values of these fields of the recipe, some of LIVE_FIELDS.
+
+        Between two steps of `run`, on its thread; or after its end, to `run` on. ValueError for what cannot be.
+        """
+        trainer, recipe = self._begin(), self.recipe.with_(**fields)
+        config = config_of(recipe, self.dataset)
+        trainer.turn(**{LIVE_FIELDS[name]: getattr(config, LIVE_FIELDS[name]) for name in fields})
+        self.recipe, self.config = recipe, trainer.config
+        self._plan()
+        self._look(trainer.step)
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What was turned on the way."""
+        return self.trainer.turns if self.trainer else ()
+
+    @property
+    def planned(self) -> int:
+        """The steps that it was to take when it began."""
+        return next((turn.changes["steps"][0] for turn in self.turns if "steps" in turn.changes), self.config.steps)
+
+    def steps_of(self, recipe: Recipe) -> int:
+        """The steps that it would take in all by what another recipe says of them."""
+        return config_of(self.recipe.with_(train_steps=recipe.train_steps), self.dataset).steps
+
+    def _plan(self) -> None:
+        """When to look, by the trainer's end as it is now."""
+        trainer = self.trainer
+        self.moments = moments_of(trainer, PREVIEWS)
+        self.keep_at = set(moments_of(trainer, CLOCKS))
+        config = replace(trainer.config, weighting="target") if _weighted_anew(trainer) else trainer.config
+        self.film.turn(trainer.config, self.moments, trainer.turns, floor_by_bucket(self.dataset, config),
+                       self.recipe.to_dict())
+        if self.film.progress is not None:
+            self.progress(self.film.progress.seconds)  # its losses go with that floor
 
     def untrained(self) -> Iterator[TrainingView]:
         """The film as far as it goes without training: what the network makes of noise before it has learned anything,
@@ -217,12 +282,14 @@ class Training:
         header, seen = seen_of(path)
         training = cls(Recipe.from_dict(parse_json(header.get("recipe", ""), "its recipe")), brought)
         trainer = load_training(path, training.dataset, best_device(training.dataset.kind))
-        if trainer.config != training.config:
+        planned = replace(training.config, warmup=trainer.config.warmup)  # which is over, or stays as it was planned
+        if trainer.config != (planned if trainer.turns else training.config):
             raise ValueError(f"{path} was trained with settings that this recipe has no more")
+        training.trainer, training.config = trainer, trainer.config
+        training._plan()
         for step in training.moments:
             if step <= trainer.step:
                 training.film.add(training._preview_of(step, seen))
-        training.trainer = trainer
         training.kept[trainer.step] = training._averaged()
         training.progress(trainer.seconds)
         return training
@@ -245,7 +312,7 @@ class Training:
     def _look(self, step: int) -> None:
         if step in self.keep_at:
             self.kept[step] = self._averaged()
-        if step in self.moments:
+        if step in self.moments and not any(preview.step == step for preview in self.film.previews[-1:]):
             self.film.add(self._preview(step))
 
     def _averaged(self) -> Denoiser:
@@ -274,7 +341,8 @@ class Training:
         trainer = self.trainer
         if trainer is None:
             return Progress(torch.empty(0), torch.empty(0), torch.empty(0), seconds)
-        self.film.progress = Progress(torch.from_numpy(np.array(trainer.losses.loss)), bucket_centres(),
+        losses = trainer.losses.error if _weighted_anew(trainer) else trainer.losses.loss
+        self.film.progress = Progress(torch.from_numpy(np.array(losses)), bucket_centres(),
                                       torch.from_numpy(np.array(trainer.losses.eps_mse)), seconds)
         return self.film.progress
 
@@ -282,7 +350,8 @@ class Training:
         """Make what has been learned so far, with averaged weights, the caller's own model."""
         brought.learned(self._averaged(), {"data": self.recipe.data, "hash": self.dataset.hash,
                                            "whole": self.whole.hash, "steps": self.trainer.step,
-                                           "training": self.config.to_dict()})
+                                           "training": self.config.to_dict(),
+                                           "turned": to_json(self.trainer.turns)})
 
     @property
     def nbytes(self) -> int:

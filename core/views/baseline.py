@@ -68,6 +68,10 @@ class BaselineView(View):
         self.coverage.append((self.modes.look(preview.samples), self.modes.look(preview.drawn)))
         self.training.add(preview)
 
+    def turn(self, *settings) -> None:
+        """As of the training's own film."""
+        self.training.turn(*settings)
+
     @property
     def about(self) -> dict:
         return self.training.about

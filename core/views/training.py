@@ -12,6 +12,7 @@ from torch import Tensor
 from ..scene import Chart, Scene, Series
 from ..trace import Trace
 from ..training.presets import TrainingConfig
+from ..training.turns import Turn, to_json
 from .base import DATA_VIEW, STATE_VIEW, View, over, pictures, scaled, state_scale
 
 #: The time at which a training's score field and one-step guesses are looked at: there σ is 0.4 (flow) to 0.9 (linear).
@@ -55,7 +56,7 @@ class Floor(NamedTuple):
 class Progress:
     """Where a training stands: the numbers beside its previews."""
 
-    losses: Tensor  #: (steps so far,)
+    losses: Tensor  #: (steps so far,); without weights where these were turned on the way
     bucket_t: Tensor  #: (20,) centres of the timestep buckets
     bucket_mse: Tensor  #: (20,) mean (ε̂ − ε)² in each, NaN where none was seen
     seconds: float  #: of training, this job's own
@@ -110,6 +111,7 @@ class TrainingView(View):
         self.dataset, self.config, self.moments, self.floor = dataset, config, moments, floor
         self.about = about or {}
         self.previews: list[Preview] = []
+        self.turns: tuple[Turn, ...] = ()  #: what was turned on the way
         self.progress: Progress | None = None
         self.offers = {}
         points = dataset.kind == "points"
@@ -142,6 +144,15 @@ class TrainingView(View):
         """Take the next preview in."""
         self.previews.append(preview)
 
+    def turn(self, config: TrainingConfig, moments: list[int], turns: tuple[Turn, ...], floor: Floor,
+             about: dict) -> None:
+        """The settings as they stand now, with the moments of previews to come, and all that was turned so far.
+
+        Once the weighting was, losses and floor are without weights, so that both sides of the mark compare.
+        """
+        self.config, self.moments, self.turns, self.floor = config, moments, turns, floor
+        self.about = about | ({"turned": to_json(turns)} if turns else {})
+
     @property
     def frames(self) -> int:
         """Previews beside which the loss is known by now; that of the untrained network is known after one step."""
@@ -160,10 +171,10 @@ class TrainingView(View):
         step = np.array([p.step for p in self.previews[first:end]], int)
         losses = self.progress.losses.numpy() if self.progress else np.empty(0)
         smoothed = smooth(losses)
-        loss = smoothed[np.maximum(step - 1, 0)]
+        loss, name = smoothed[np.maximum(step - 1, 0)], self._loss[0]
         what = "is {over:.3g} times what no network can go below."
-        learned = f"After {{step:.0f}} steps of training the same noise becomes this. The loss {what}"
-        untrained = f"Not trained yet: this is what the network makes of noise. Its loss {what}"
+        learned = f"After {{step:.0f}} steps of training the same noise becomes this. The {name} {what}"
+        untrained = f"Not trained yet: this is what the network makes of noise. Its {name} {what}"
         numbers = dict(t=np.zeros(len(step)), step=step.astype(float),
                        steps=np.full(len(step), float(self.config.steps)), loss=loss, over=loss / self.floor.loss)
         return Scene(
@@ -171,11 +182,18 @@ class TrainingView(View):
             clock="training step {step:.0f} / {steps:.0f}",
             sentence=learned if len(losses) > 1 else untrained,
             formula=self._formula(),
-            figures=(f"mean over the last tenth of its steps: L = {{loss:.5f}}, its floor {self.floor.loss:.5f}",
-                     self.config.line),
+            figures=(f"mean over the last tenth of its steps: {self._loss[1]} = {{loss:.5f}}, its floor "
+                     f"{self.floor.loss:.5f}", self.config.line),
             source="core/training/trainer.py · (output.float() - self.wanted(batch)).square()",
             charts=self._charts(losses, smoothed), about=self.about,
         )
+
+    @property
+    def _loss(self) -> tuple[str, str]:
+        """What is shown as loss, in words and as a formula: without weights where these were turned on the way."""
+        if not any("weighting" in turn.changes for turn in self.turns):
+            return "loss", "L"
+        return "loss without weights", LOSSES[self.config.prediction_type].removeprefix("L = ")
 
     def _formula(self) -> str:
         loss = LOSSES[self.config.prediction_type]
@@ -186,11 +204,12 @@ class TrainingView(View):
             return ()
         lowest, cursor = self.floor.loss, np.array(self.moments, float)
         x, raw = thin(losses / lowest, CURVE_POINTS)
-        loss = Chart("loss as a multiple of its floor, which no network can go below: good is 1",
+        loss = Chart(f"{self._loss[0]} as a multiple of its floor, which no network can go below: good is 1",
                      (Series("floor", x[[0, -1]], np.ones(2), style="dashed", palette="ink"),
                       Series("raw", x, raw, style="faint"),
                       Series("smoothed", x, thin(smoothed / lowest, CURVE_POINTS)[1])),
-                     cursor, log=True, ends=("step 0", f"{len(losses):,}"))
+                     cursor, log=True, ends=("step 0", f"{len(losses):,}"),
+                     marks=tuple((float(turn.step), turn.words) for turn in self.turns))
         t, floor = self.floor.t.numpy(), self.floor.eps.numpy()
         bucket_t, bucket = self.progress.bucket_t.numpy(), self.progress.bucket_mse.numpy()
         seen = np.isfinite(bucket)

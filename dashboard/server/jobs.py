@@ -21,6 +21,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 from dashboard.server.foreground import Foreground
@@ -70,6 +71,7 @@ class Job:
         self._marks: deque[tuple[float, int]] = deque(maxlen=64)  # (time, steps_done), for the rate
         self._show_at = 0.0
         self._bells: set[Callable[[], None]] = set()
+        self._wishes: deque[tuple[Callable[[], Any], Future]] = deque()  # what `between` was given
 
     @property
     def rate(self) -> float:
@@ -113,6 +115,19 @@ class Job:
                 self._stand_still()
                 self._pool._queue(self)
 
+    def between(self, change: Callable[[], Any]) -> Future:
+        """Call `change` between two of its steps, on the thread that takes them: what it gives, or raises, is the
+        future's, and does nothing to the job. At once for one that is paused; cancelled for one that ends before.
+        """
+        future: Future = Future()
+        with self._pool._lock:
+            if self.state in ENDED:
+                future.cancel()
+            else:
+                self._wishes.append((change, future))
+                self._pool._queue(self)
+        return future
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the job is over, at most so many seconds; whether it is. Not for a page: that has `watch`."""
         with self._pool._lock:
@@ -127,7 +142,7 @@ class Job:
     def _has_work(self) -> bool:
         if self.state in ENDED:
             return not self.over
-        return self.state in (WAITING, RUNNING) or not self._settled
+        return self.state in (WAITING, RUNNING) or not self._settled or bool(self._wishes)
 
 
 class Pool:
@@ -269,10 +284,11 @@ class Pool:
 
     def _serve(self, job: Job) -> None:
         try:
+            changed = self._grant(job)
             if job.state in (WAITING, RUNNING):
                 self._run_slice(job)
             state = job.state
-            if job._iterator is not None and self._is_due(job, state):
+            if (job._iterator is not None or changed) and self._is_due(job, state):
                 self._show(job)
             if state == PAUSED:
                 job._settled = True
@@ -280,6 +296,19 @@ class Pool:
             self._fail(job, error)
         if job.state in ENDED:
             self._end(job)
+
+    def _grant(self, job: Job) -> bool:
+        """Do what is wished between two steps; whether there was anything."""
+        granted = False
+        while job._wishes and job.state not in ENDED:
+            change, future = job._wishes.popleft()
+            if future.set_running_or_notify_cancel():
+                granted = True
+                try:
+                    future.set_result(change())
+                except Exception as error:
+                    future.set_exception(error)
+        return granted
 
     def _run_slice(self, job: Job) -> None:
         if job._iterator is None:
@@ -294,6 +323,7 @@ class Pool:
         job.turns += 1
         job._credit = min(max(job._credit, -MOST_DEBT) + self.slice_seconds, self.slice_seconds)
         while job._credit > 0 and job.state == RUNNING and not self._closing:
+            self._grant(job)
             try:
                 job.last = next(job._iterator)
             except StopIteration:
@@ -354,6 +384,8 @@ class Pool:
             log.warning("a job failed while it was being closed: %r", error)
         job._iterator = job._make = job._snapshot = job.last = None
         with self._lock:
+            while job._wishes:
+                job._wishes.popleft()[1].cancel()
             job._stand_still()
             job.over = True
             self._jobs.discard(job)

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from core.recipe.recipe import DEFAULTS, FIELDS, SPECS, Recipe
+from core.runs.trainings import LIVE_FIELDS
 from core.recipe.values import Choice, Invalid, Label, Layer, Real, Weights, Whole
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.sidebar.knots import Knots
@@ -26,6 +27,7 @@ BUTTONS = {"denoise": "Walk from noise to data once more", "dissolve": "Let the 
            "examine": "Let the Doctor look at this very walk, line by line",
            "examine-training": "Let the Doctor look at this training, and at a walk with what it has learned",
            "debug": "Look at it once more", "surprise": "A script with a fault in it, or none: find the line",
+           "go-on": "As many steps more as were planned at first; with the rate, batch and weighting of the recipe",
            "own-trace": "What run.save wrote, in your own program; it is yours alone, and nothing in it can run",
            "look": "Hold predicted against true noise once more", "compare": "Walk all runs once more"}
 #: What lies folded until it is wanted, or a recipe sets some of it: {name: its fields}.
@@ -33,7 +35,7 @@ FOLDS = {"guidance": ("guidance_method", "guidance_interval"), "sampling": ("spa
          "training": ("weighting", "time_sampling"),
          "interventions": ("drop_noise", "nudge", "time_shift", "scale_eps"), "inside": ("layer",)}
 #: Fields that are written as text in their control.
-AS_TEXT = ("drop_noise", "guidance_interval", "variants")
+AS_TEXT = ("drop_noise", "guidance_interval", "variants", "lr")
 #: Fields that have a handler of their own.
 HANDLED = ("data", "model", "preset")
 
@@ -69,9 +71,9 @@ class Controls:
         """The recipe that these values of `inputs` make. Invalid names the field, the value and what is allowed."""
         read = {}
         for name, value in zip(self.fields, values):
-            if name in ("drop_noise", "guidance_interval"):
+            if name in ("drop_noise", "guidance_interval", "lr"):
                 try:
-                    value = SPECS[name].parse(str(value or "off"))
+                    value = SPECS[name].parse(str(value or ("auto" if name == "lr" else "off")))
                 except ValueError:
                     raise Invalid(name, value, SPECS[name].allowed) from None
             elif name == "variants":
@@ -124,8 +126,8 @@ class Controls:
     def add(self, name: str, **options) -> None:
         """A control for a field, of the kind that its values ask for."""
         about, spec = FIELDS[name], SPECS[name]
-        look = dict(label=about.label, elem_id=f"field-{name}", elem_classes=["ns-row"],
-                    interactive=True)
+        look = dict(label=about.label, elem_id=f"field-{name}",
+                    elem_classes=["ns-row", *(["ns-live"] if name in LIVE_FIELDS else [])], interactive=True)
         value = DEFAULTS[name]
         if isinstance(spec, Choice):
             control = Menu([(about.words.get(c, c), c) for c in spec.choices], value=value, filterable=False,
@@ -133,6 +135,9 @@ class Controls:
         elif isinstance(spec, Whole):
             control = gr.Number(value=value, precision=0, placeholder="auto" if spec.unset else None,
                                 **look, **options)
+        elif isinstance(spec, Real) and spec.unset:
+            control = gr.Dropdown(["auto", *about.suggest], value=spec.text(value), allow_custom_value=True,
+                                  **look, **options)
         elif isinstance(spec, Real):
             control = gr.Slider(spec.low, spec.high, value=value, step=0.01, buttons=[], **look, **options)
         elif isinstance(spec, Label):
@@ -210,6 +215,7 @@ def build_controls() -> Controls:
             c.add("baseline")
         c.add("train_steps")
         c.add("batch")
+        c.add("lr")
         with fold("training", "loss weighting, t sampling"):
             c.add("weighting")
             c.add("time_sampling")
@@ -278,6 +284,7 @@ def build_controls() -> Controls:
             c.buttons["pause"] = gr.Button("Pause", variant="primary", elem_id="pause", visible=False)
             c.buttons["resume"] = gr.Button("Resume", variant="primary", elem_id="resume", visible=False)
             c.buttons["stop"] = gr.Button("Stop", elem_id="stop", visible=False)
+            c.buttons["go_on"] = gr.Button("Go on", elem_id="go-on", visible=False)
             c.buttons["reset"] = gr.Button("Reset", elem_id="reset", visible=False)
             c.buttons["examine_training"] = gr.Button("Examine", elem_id="examine-training", visible=False)
     return c

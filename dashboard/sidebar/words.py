@@ -10,7 +10,7 @@ from core.recipe.recipe import FIELDS, OWN, SPECS
 
 #: What the next training is made from, and nothing else.
 TRAINING = ("preset", "network", "prediction_type", "weighting", "time_sampling", "labels", "baseline", "train_steps",
-            "batch")
+            "batch", "lr")
 #: What is examined.
 DEBUG = ("bug", "against")
 #: What says how a film is looked at, not what it is made from.

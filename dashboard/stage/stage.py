@@ -114,7 +114,7 @@ class Stage(gr.HTML):
 
     `question` is the headline, `shown` the panels that are on at first, `empty` what to press while there is no film.
     `uses` names the fields of the recipe that a film here is made from: where one says something else than it did for
-    the film, the stage says so, and `renew` says what to press.
+    the film, the stage says so, and `renew` says what to press; `live`, where all of those fields are in it.
     `autoplay` plays a new film at once, unless the visitor asked for reduced motion. `gr.update(status=…)` shows a
     line under the transport. `formats`: what it can become, see `formats.py`.
     """
@@ -128,6 +128,7 @@ class Stage(gr.HTML):
         autoplay: bool = True,
         uses: Sequence[str] = (),
         renew: str = "",
+        live: Mapping[str, str] | None = None,
         formats: Sequence[dict] = OFFERED,
         value: dict | None = None,
         elem_id: str = "stage",
@@ -136,7 +137,7 @@ class Stage(gr.HTML):
         **kwargs,
     ) -> None:
         given = in_script(question=question, shown=list(shown), empty=empty, autoplay=autoplay, uses=list(uses),
-                          renew=renew, formats=list(formats))
+                          renew=renew, live=dict(live or {}), formats=list(formats))
         # An event exists for Gradio if its name stands quoted in the script.
         script = f"""
             const events = ['want', 'shown', 'seek', 'export', 'stop', 'ask'];

@@ -30,7 +30,7 @@ class SceneStream:
     def __init__(self, film: View, shown: Iterable[str] = (), frame: int | None = None, follow: bool = False,
                  also: Iterable[str] = ()):
         self.film, self.follow = film, follow
-        self.name, self.made = secrets.token_hex(8), words(film.about)
+        self.name = secrets.token_hex(8)
         wanted = tuple(key for key in shown if key in film.offers)
         self.shown = wanted or None  # None leaves the choice to what the visitor had on before
         self.frame = frame
@@ -65,8 +65,8 @@ class SceneStream:
                 self.chunks.append(self._pack(tuple(self.keys), self.sent, end))
                 self.sent, self.latest = end, []
             return stage_value(self.chunks + self.latest, name=self.name, done=self.done, total=self.film.total,
-                               available=offers, frame=self.frame, shown=self.shown, follow=self.follow, made=self.made,
-                               findings=self.findings)
+                               available=offers, frame=self.frame, shown=self.shown, follow=self.follow,
+                               made=words(self.film.about), findings=self.findings)
 
     def refreshed(self, done: bool) -> dict:
         """The same, with the charts as they are now even if no frame has come: the last frame is sent again."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import html
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from core.recipe.recipe import Recipe
+from core.recipe.recipe import SPECS, Recipe
 from core.runs.baseline import BaselineTraining
 from core.runs.resolve import dataset_of
-from core.runs.trainings import Training
+from core.runs.trainings import LIVE_FIELDS, Training
 from core.views import TrainingView
 from dashboard.server.app_state import AppState, user_error
-from dashboard.server.jobs import ENDED, PAUSED, Full, Job, watch
+from dashboard.server.jobs import ENDED, FAILED, FINISHED, PAUSED, STOPPED, Full, Job, watch
 from dashboard.server.visitors import Gone, Visitor
 from dashboard.sidebar.choices import choices_for, using
 from dashboard.sidebar.controls import Controls
@@ -26,6 +27,10 @@ from dashboard.tabs.stages import QUIET, new_stage, recipe_from, show, wire_stag
 
 #: Model, sampler and steps stay as they stand.
 KEPT = [gr.skip()] * 3
+#: The buttons of a training, as answers set them.
+BUTTONS = ("train", "pause", "resume", "stop", "go_on", "reset", "examine_training")
+TOLD = 3  #: of what was turned, so many lines stand above the buttons
+WAIT = 1.0  #: seconds that a turned setting is waited for; a step that takes longer is followed by it all the same
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,7 @@ class TrainTab:
 
     @property
     def outputs(self) -> list:
-        buttons = [self.controls.buttons[name]
-                   for name in ("train", "pause", "resume", "stop", "reset", "examine_training")]
+        buttons = [self.controls.buttons[name] for name in BUTTONS]
         settings = [self.controls.fields[name] for name in ("model", "sampler", "steps")]
         return [self.stage, self.clocks, self.controls.status, *settings, *buttons]
 
@@ -48,7 +52,8 @@ def layout(controls: Controls) -> TrainTab:
     """Two stages: training time, and below it denoising time for the network as it was at some moments."""
     stage = new_stage("train", "What does the network learn, and when?",
                       "Press Train: the loss and the samples appear while it learns.", shown=(), autoplay=False,
-                      renew="Press Train for that.")
+                      renew="Press Train for that.",
+                      live=dict.fromkeys(("batch", "lr", "weighting"), "Press Go on for that, or Train to begin anew."))
     clocks = new_stage("clocks", "And at every one of these moments: how was the same noise denoised?",
                        "When a training has ended, the same noise is denoised with the weights of six moments of it.",
                        shown=())
@@ -56,7 +61,7 @@ def layout(controls: Controls) -> TrainTab:
 
 
 def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> Any:
-    """Start, pause, go on, stop, reset; returns the function that finds a training again after a reload."""
+    """Start, pause, resume, stop, reset; returns the function that finds a training again after a reload."""
     buttons = tab.controls.buttons
 
     async def start(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
@@ -135,6 +140,53 @@ def submit(app: AppState, visitor: Visitor, training: Training, session: str,
     return job
 
 
+def turn(visitor: Visitor, before: Recipe | None, recipe: Recipe) -> None:
+    """What was turned in the recipe is turned in the training that is under way, if it can be: at its next step."""
+    job, training = visitor.job, visitor.trains
+    fields = {name: getattr(recipe, name) for name in LIVE_FIELDS
+              if before is not None and getattr(recipe, name) != getattr(before, name)}
+    if job is None or job.state in ENDED or not fields:
+        return
+    try:
+        job.between(lambda: _turn(job, training, fields)).result(WAIT)
+    except ValueError as error:
+        gr.Warning(f"The training goes on as it was: {error}")
+    except (CancelledError, TimeoutError):  # it ended just now, and Go on takes it along; or is at a long step
+        pass
+
+
+def go_on(app: AppState, visitor: Visitor, recipe: Recipe, session: str) -> Recipe:
+    """A training that has ended goes on, as the recipe says by now of what can be turned; the recipe, with its new end.
+
+    To the end that the recipe says, if it has not come there, else by as many steps as were planned at first.
+    """
+    if visitor.job is not None and visitor.job.state in ENDED:
+        visitor.job.wait(WAIT)  # it may be about to save, for which it needs the lock
+    with visitor.lock:
+        job, training = visitor.job, visitor.trains
+        if not can_go_on(job, training):
+            raise gr.Error("There is no training of yours here that could go on; press Train.", print_exception=False)
+        taken, most = training.trainer.step, SPECS["train_steps"].high
+        if taken >= most:
+            raise gr.Error(f"{taken:,} steps are the most that one training takes here.", print_exception=False)
+        if training.steps_of(recipe) <= taken:
+            recipe = recipe.with_(train_steps=min(taken + training.planned, most))
+        job = submit(app, visitor, training, session, paused_at=(taken, training.trainer.seconds))
+        _turn(job, training, {name: getattr(recipe, name) for name in LIVE_FIELDS})
+        job.resume()
+    return recipe
+
+
+def can_go_on(job: Job | None, training: Training | None) -> bool:
+    """Whether a training has ended with something learned, and not because it could not go on."""
+    return job is not None and job.over and job.state in (STOPPED, FINISHED) and training.trainer is not None
+
+
+def _turn(job: Job, training: Training, fields: dict) -> None:
+    training.turn(**fields)
+    job.total = training.config.steps + 1
+
+
 def find_again(app: AppState, visitor: Visitor, session: str) -> None:
     """What was kept of the training of a visitor who comes back is theirs again, paused where it was saved last."""
     with visitor.lock:
@@ -184,25 +236,31 @@ async def follow(app: AppState, visitor: Visitor, session: str) -> AsyncIterator
     if training.kept:
         clocks = SceneStream(await asyncio.to_thread(app.foreground.run, training.clocks))
         visitor.keep(f"clocks/{session}", clocks)
-        yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), *KEPT, *[gr.skip()] * 6]
+        yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), *KEPT, *[gr.skip()] * len(BUTTONS)]
 
 
 def buttons_for(job: Job | None) -> list:
-    """Which of Train, Pause, Go on, Stop, Reset, Examine can be pressed."""
+    """Which of BUTTONS can be pressed."""
     idle, paused = job is None or job.state in ENDED, job is not None and job.state == PAUSED
     over = job is not None and idle
-    visible = (idle, not idle and not paused, paused, not idle, over, over)
+    goes_on = over and job.state != FAILED and job.steps_done > 0
+    visible = (idle, not idle and not paused, paused, not idle, goes_on, over, over)
     return [gr.update(visible=v) for v in visible]
 
 
 def status_of(job: Job, training: Training, not_saved: str = "") -> str:
-    """What is trained, where it stands, and why it could not be saved on its way, as HTML."""
-    steps, total = min(job.steps_done, job.total - 1), job.total - 1
+    """What is trained, where it stands, what was turned, and why it could not be saved on its way, as HTML."""
+    steps, total = training.trainer.step if training.trainer else 0, training.config.steps
     words = {"waiting": "waiting for its turn", "running": f"{job.rate:,.0f}/s", "paused": "paused",
              "stopped": "stopped", "finished": f"done in {job.seconds:.1f} s", "failed": "failed"}[job.state]
     left = f" · {job.eta:,.0f} s left" if job.state == "running" and job.eta is not None else ""
     not_saved = not_saved if training.can_be_saved else "with a GAN beside it a training is not kept"
     left += f" · not saved: {html.escape(not_saved)}" if not_saved else ""
     title = html.escape(training.dataset.title)
-    return (f'<div class="ns-training">{title}: step <b>{steps:,}</b> of {total:,} · {words}{left}'
+    turned = [f"from step {turn.step:,}: {turn.words}" for turn in training.turns]
+    lines = [f"{title}: step <b>{steps:,}</b> of {total:,} · {words}{left}",
+             *map(html.escape, turned[:-TOLD] and [f"turned {len(turned)} times, last"]),
+             *map(html.escape, turned[-TOLD:])]
+    live = " ns-turns" if job.state != FAILED else ""
+    return (f'<div class="ns-training{live}">{"".join(f"<p>{line}</p>" for line in lines)}'
             f'<div class="ns-bar"><span style="width:{100 * steps / total:.1f}%"></span></div></div>')

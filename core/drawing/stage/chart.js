@@ -8,6 +8,7 @@ import { plain } from './markup.js';
 import { LINE, decades, extent, finite, linear, span, spread } from './scale.js';
 import { explain } from './words.js';
 
+const ROWS = 3; // of what marks say
 const FONT = '11px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 
 class ChartView {
@@ -138,7 +139,10 @@ class ChartView {
     const widest = Math.max(0, ...names.map(s => context.measureText(plain(s.label)).width));
     const beside = widest + 10 < 0.38 * width;
     this.plot = { left, right: width - (beside && widest ? widest + 10 : 6), top: 8, bottom: height - 22 };
+    const marks = this.placeMarks(context);
+    this.plot.top += LINE * (marks.length ? 1 + Math.max(...marks.map(mark => mark.row)) : 0);
     this.grid(context, ticks, colours, width, height);
+    this.paintMarks(context, marks, colours);
     context.save();
     context.beginPath();
     context.rect(left, 0, this.plot.right - left, this.plot.bottom + 1);
@@ -146,6 +150,42 @@ class ChartView {
     chart.series.forEach(series => this.curve(context, series, colours));
     context.restore();
     this.names(context, names, beside, colours);
+  }
+
+  // What happened at some x: its words in rows above all curves, each in the first that has room; beyond ROWS rows
+  // there is its line alone.
+  placeMarks(context) {
+    const { left, right } = this.plot, ends = [];
+    return (this.chart.marks || []).map(({ x, label }) => {
+      const text = plain(label), size = context.measureText(text).width, at = this.x(x);
+      const begin = Math.max(left, Math.min(at + 3, right - size));
+      let row = ends.findIndex(end => end < begin - 8);
+      if (row < 0) row = ends.length < ROWS ? ends.length : -1;
+      if (row >= 0) ends[row] = begin + size;
+      return { at, begin, row, text };
+    });
+  }
+
+  paintMarks(context, marks, colours) {
+    const y = row => (row < 0 ? this.plot.top : 8 + LINE * row);
+    context.strokeStyle = colours.sub;
+    context.lineWidth = 1;
+    for (const { at, row } of marks) {
+      context.beginPath();
+      context.moveTo(Math.round(at) + 0.5, y(row));
+      context.lineTo(Math.round(at) + 0.5, this.plot.bottom);
+      context.stroke();
+    }
+    context.textBaseline = 'middle';
+    context.textAlign = 'left';
+    context.strokeStyle = colours.panel;
+    context.fillStyle = colours.ink;
+    context.lineWidth = 4;
+    for (const { begin, row, text } of marks) {
+      if (row < 0) continue; // its line alone; under a pointer it has its words too
+      context.strokeText(text, begin, y(row));
+      context.fillText(text, begin, y(row));
+    }
   }
 
   grid(context, ticks, colours, width, height) {
@@ -293,12 +333,16 @@ class ChartView {
   // For who does not see it: what it is, and its numbers at the playhead.
   name() {
     const at = this.cursor ? this.cursor[this.frame] : NaN, read = Number.isFinite(at) ? this.read(at) : '';
-    this.canvas.setAttribute('aria-label', `chart: ${plain(this.chart.title)}${read && `. At the playhead ${read}`}`);
+    const marks = (this.chart.marks || []).map(({ x, label }) => `. At ${short(x)}: ${plain(label)}`).join('');
+    const now = read && `. At the playhead ${read}`;
+    this.canvas.setAttribute('aria-label', `chart: ${plain(this.chart.title)}${now}${marks}`);
   }
 
   read(value) {
     const here = this.chart.series.map(s => [s.label, this.nearest(s, value)]).filter(([, y]) => Number.isFinite(y));
-    return [short(value), ...here.map(([label, y]) => `${plain(label)} ${short(y)}`.trim())].join(' · ');
+    const near = (this.chart.marks || []).filter(({ x }) => Math.abs(this.x(x) - this.x(value)) < 4);
+    return [short(value), ...here.map(([label, y]) => `${plain(label)} ${short(y)}`.trim()),
+      ...near.map(({ label }) => plain(label))].join(' · ');
   }
 
   say(value) {

@@ -191,6 +191,7 @@ def _chart(chart: Chart, arrays: _Arrays) -> dict:
         "log": chart.log,
         "ends": list(chart.ends),
         "flip": chart.flip,
+        "marks": [{"x": float(x), "label": label} for x, label in chart.marks],
     }
 
 

@@ -86,6 +86,7 @@ export class Stage {
    * @param {boolean} options.autoplay
    * @param {string[]} options.uses fields of the recipe that a film here is made from
    * @param {string} options.renew what to do where the recipe has changed
+   * @param {Record<string, string>} [options.live] field → what to do where only such have changed
    * @param {{seconds?: number, starts?: number[], hold: number}} [options.clock] see Transport
    * @param {object} world
    * @param {(path: string) => Promise<ArrayBuffer>} world.bring where chunks come from
@@ -172,7 +173,8 @@ export class Stage {
     this.node.classList.toggle('ns-other', other.length > 0);
     if (!other.length) return;
     const list = says => other.slice(0, 3).map(field => says[field]).join(', ') + (other.length > 3 ? ', …' : '');
-    this.made.textContent = `Made with ${list(made)}. The recipe now says ${list(now)}. ${this.options.renew}`;
+    const live = this.options.live || {}, press = other.every(field => live[field]) ? live[other[0]] : this.options.renew;
+    this.made.textContent = `Made with ${list(made)}. The recipe now says ${list(now)}. ${press}`;
   }
 
   // A new film: chips and playhead stay where they can.
