@@ -11,7 +11,8 @@ from core.lessons.evidence import NotYet
 from core.lessons.lesson import lessons
 from core.recipe.recipe import Recipe
 from core.runs.walks import denoise
-from dashboard.tabs.learn import answer, catalogue, link_of, opened
+from dashboard.server.foreground import Foreground
+from dashboard.tabs.learn import Slides, answer, catalogue, link_of, opened
 from dashboard.ui import fit, without_hidden
 
 LESSON = lessons()["why-noise"]
@@ -88,3 +89,15 @@ def test_a_goal_is_met_by_the_numbers_of_the_walk_that_is_on_the_stage():
     for wrong in (dict(lesson="none"), dict(step=99), dict(step="1"), dict(lesson=None)):
         with pytest.raises(NotYet, match="no such step"):
             asked_of(step.recipe.with_(**few), **wrong)
+
+
+def test_the_slides_of_a_lesson_say_how_far_they_are_and_are_made_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    lesson, made = lessons()["one-step-by-hand"], Slides(Foreground())
+    *told, (done, path) = made.of(lesson)
+    assert [share for share, _ in told] == sorted(share for share, _ in told) and max(told)[0] < done == 1
+    assert path.name == "one-step-by-hand-slides.html" and tmp_path in path.parents
+    assert lesson.title in path.read_text("utf-8")
+    assert [*made.of(lesson)] == [(1.0, path)]
+    path.unlink()  # cleared away in time
+    assert len([*made.of(lesson)]) > 1

@@ -2,7 +2,7 @@
 // A lesson on the page: a strip above the stage that asks first, lets the stage run, and then says who was right, by
 // the numbers of that very run. The stage, its chips and the recipe stay as live as ever.
 
-import { make } from '../../core/drawing/stage/dom.js';
+import { download, make } from '../../core/drawing/stage/dom.js';
 import { rich } from '../../core/drawing/stage/markup.js';
 import { explain } from '../../core/drawing/stage/words.js';
 import { address, go, onPlace, write } from './address.js';
@@ -35,7 +35,7 @@ const now = {
   seen: false, // the run has been seen to its end, or enough of it
   again: false, // an answer is given anew
 };
-/** @type {{root: Element, judge: (asked: object) => void} | null} */
+/** @type {{root: Element, judge: (asked: object) => void, slides: (asked: object) => void} | null} */
 let strip_ = null;
 let ticking = 0, drawn = '';
 
@@ -45,9 +45,10 @@ const present = () => (address.present ? '&present=' : '');
 const query = (name, number, more = '') => `?lesson=${name}&step=${number + 1}${more}${present()}`;
 
 /** The strip's component. */
-export function strip(root, { props, watch, judge }) {
-  strip_ = { root, judge };
+export function strip(root, { props, watch, judge, slides }) {
+  strip_ = { root, judge, slides };
   watch('value', () => hear(props.value));
+  watch('slides_state', () => sliding(props.slides_state));
   drawn = '';
   place();
 }
@@ -137,6 +138,28 @@ function hear(value) {
   draw();
 }
 
+// ---- the lesson as one file, to show to a class ----
+
+const NO_SLIDES = 'Slides';
+let slidesSay = NO_SLIDES; // how far they are
+let saving = false; // somebody waits for them here
+
+function askForSlides() {
+  saving = true;
+  slidesSay = 'Slides …';
+  draw();
+  strip_.slides({ lesson: now.lesson.name });
+}
+
+// {done: 0…1, file: {url, orig_name}, wrong} from the server
+function sliding(state) {
+  if (!state || !saving) return;
+  saving = state.done < 1;
+  slidesSay = saving ? `Slides ${Math.round(100 * state.done)} %` : state.wrong || NO_SLIDES;
+  draw();
+  if (state.file) download(state.file);
+}
+
 // ---- the controls that a step is about ----
 
 function mark(controls) {
@@ -169,7 +192,7 @@ function draw() {
   }
   const astray = document.body.dataset.tab !== step().tab;
   const looks = JSON.stringify([lesson.name, now.number, now.told, now.seen, now.again, kept(lesson.name), astray,
-    address.present]);
+    address.present, slidesSay]);
   if (looks === drawn) return;
   drawn = looks;
   const before = ungiven(root), held = document.activeElement;
@@ -256,7 +279,11 @@ function header() {
   const close = button('leave', '×', leave, 'ns-quiet-button');
   close.setAttribute('aria-label', 'leave the lesson');
   close.title = 'Leave the lesson; it can be taken up again';
-  return make('header', 'ns-lesson-head', {}, list, title, steps, make('span', 'ns-lesson-tools', {}, show, close));
+  const file = button('slides', slidesSay, askForSlides, 'ns-quiet-button');
+  file.title = 'The lesson in one file, a slide for each step, its films live in it';
+  file.disabled = saving;
+  return make('header', 'ns-lesson-head', {}, list, title, steps,
+    make('span', 'ns-lesson-tools', {}, file, show, close));
 }
 
 // Who has seen enough of a run.

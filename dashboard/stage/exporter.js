@@ -1,7 +1,7 @@
 // @ts-check
 // The export popover: what the film should become. It asks, shows how far the server is, and downloads the answer.
 
-import { make } from '../../core/drawing/stage/dom.js';
+import { download, make } from '../../core/drawing/stage/dom.js';
 import { fill } from '../../core/drawing/stage/format.js';
 import { lookNow } from '../../core/drawing/stage/look.js';
 
@@ -122,10 +122,7 @@ export class Exporter {
     if (busy || !this.pending) return;
     this.pending = false;
     if (!state.file) return;
-    const link = make('a', '', { href: state.file.url, download: state.file.orig_name || '' });
-    document.body.append(link);
-    link.click();
-    link.remove();
+    download(state.file);
   }
 
   remove() { document.removeEventListener('pointerdown', this.outside); }

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import gradio as gr
+from gradio.data_classes import FileData
 
 from core.doors.words import one_line
 from core.lessons.evidence import Evidence, NotYet
 from core.lessons.judge import judge
 from core.lessons.lesson import Lesson, Step, lessons
+from core.lessons.written import making_slides
 from core.recipe.recipe import DEFAULTS, FIELDS, MAX_QUERY, Recipe
 from dashboard.server.app_state import AppState, said_with, user_error
+from dashboard.server.foreground import Foreground
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.words import uses
+from dashboard.stage.stage import cached
 from dashboard.tabs.stages import QUIET
 
 #: What of an address is no recipe: a lesson, which of its steps (from 1), and whether it is shown to a class.
@@ -30,23 +36,57 @@ class Strip(gr.HTML):
         {"for": what the page had asked, "verdict": a `core.lessons.judge.Verdict`, "own": whether it is the step's run}
 
     or {"for", "later": why not yet}. Event `judge`, with {"for", "lesson", "step", "tab", "film"}.
+
+    Event `slides`, with {"lesson"}, is answered by `slides_state`.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, slides_state: dict | None = None, **kwargs):
         super().__init__(
             None,
             html_template='<div class="ns-strip"></div>',
-            js_on_load="const judge = asked => trigger('judge', asked);"
-                       "Noisescope.strip(element.querySelector('.ns-strip'), { props, watch, judge });",
+            js_on_load="const judge = asked => trigger('judge', asked), slides = asked => trigger('slides', asked);"
+                       "Noisescope.strip(element.querySelector('.ns-strip'), { props, watch, judge, slides });",
             apply_default_css=False,
+            slides_state=slides_state,
             **kwargs,
         )
+
+    def get_config(self) -> dict:
+        # Gradio would look for attributes named like our own parameters.
+        config = super(gr.HTML, self).get_config(gr.HTML)
+        return config | {"component_class_name": self.component_class_name}
 
     def postprocess(self, value: dict | None) -> dict | None:
         return value
 
     def api_info(self):
         return {"type": "object"}
+
+
+def slides_state(done: float, path: Path | None = None, wrong: str = "") -> Any:
+    """How far the slides are, and at the end the file, which the page then downloads; or why there are none."""
+    state = {"done": done, "wrong": wrong, "id": secrets.token_hex(4)}
+    if path is not None:
+        state["file"] = FileData(path=str(path), orig_name=path.name).model_dump()
+    return gr.update(slides_state=state)
+
+
+class Slides:
+    """Lessons as slides, each made once: what they show hangs on nobody."""
+
+    def __init__(self, foreground: Foreground):
+        self._foreground = foreground
+        self._paths: dict[str, Path] = {}
+
+    def of(self, lesson: Lesson) -> Iterator[tuple[float, Path | None]]:
+        """(share done, None) while they are made, at the end (1.0, the file). Two who ask at once both make them."""
+        path = self._paths.get(lesson.name)
+        if path is None or not path.exists():
+            text = ""
+            for done, text in self._foreground.each(making_slides(lesson)):
+                yield min(done, 0.99), None
+            path = self._paths[lesson.name] = Path(cached(f"{lesson.name}-slides.html", text.encode()))
+        yield 1.0, path
 
 
 def index() -> gr.HTML:
@@ -134,6 +174,19 @@ def wire(app: AppState, strip: Strip, token: gr.BrowserState) -> None:
         except Exception as error:
             raise user_error(error) from None
 
+    made = Slides(app.foreground)
+
+    def on_slides(event: gr.EventData) -> Iterator[Any]:
+        try:
+            lesson = lessons().get(str(said_with(event).get("lesson")))
+            if lesson is None:
+                raise ValueError("There is no such lesson.")
+            for done, path in made.of(lesson):
+                yield slides_state(done, path)
+        except Exception as error:
+            yield slides_state(1.0, wrong=str(user_error(error).message))
+
+    strip.slides(on_slides, None, strip, **QUIET)
     strip.judge(on_judge, token, strip, **{**QUIET, "trigger_mode": "multiple"})
 
 

@@ -16,6 +16,17 @@ export function make(tag, className = '', attributes = {}, ...children) {
   return node;
 }
 
+/**
+ * A file of the server's comes down.
+ * @param {{url: string, orig_name?: string}} file
+ */
+export function download({ url, orig_name = '' }) {
+  const link = make('a', '', { href: url, download: orig_name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
 /** An icon of one path, in a square of 16. */
 export const svg = path => {
   const icon = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
