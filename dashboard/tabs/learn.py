@@ -84,7 +84,8 @@ class Slides:
         if path is None or not path.exists():
             text = ""
             for done, text in self._foreground.each(making_slides(lesson)):
-                yield min(done, 0.99), None
+                if not text:
+                    yield done, None
             path = self._paths[lesson.name] = Path(cached(f"{lesson.name}-slides.html", text.encode()))
         yield 1.0, path
 
