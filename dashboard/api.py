@@ -25,13 +25,14 @@ from core.checkpoints.models import pretrained, save_checkpoint
 from core.data.datasets import load, names
 from core.drawing.export import FORMATS, export
 from core.recipe.handed_back import recipe_from_json
+from core.recipe.models import MEMORY
 from core.recipe.recipe import Recipe
 from core.recipe.values import shown
 from core.runs.examine import open_trace
 from core.runs.resolve import CannotShow
 from core.runs.trainings import Training
 from core.runs.walks import denoise, forward_film, lens
-from core.views import TraceView, View
+from core.views import View
 from dashboard.server.app_state import AppState
 from dashboard.server.exports import options_of
 from dashboard.stage.stage import new_folder
@@ -88,10 +89,11 @@ class Calls:
 
     def trace(self, recipe: str = "", request: gr.Request = None) -> dict:
         """A walk from noise to data with every timestep, as one safetensors file that core.trace.Trace.load reads."""
-        film = self._film(recipe_of(recipe), "denoise", request)
-        if not isinstance(film, TraceView):
+        wanted = recipe_of(recipe)
+        if wanted.model == MEMORY:
             raise CannotShow("model=memorization walks with many networks, and a trace is the record of one walk; take "
                              "another model, or ask for it at /gif")
+        film = self._film(wanted, "denoise", request)
         return _file(film.trace.save(new_folder() / "trace.safetensors"))
 
     def gif(self, recipe: str = "", panels: str = "x_t,x0", film: str = "denoise", format: str = "gif", size: int = 224,

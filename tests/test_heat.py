@@ -165,7 +165,7 @@ def test_walkers_who_know_the_slope_alone_find_back_as_a_crowd(room, generator):
     last = room.time_left(0.02)
     times = [float(t) for t in np.geomspace(room.start, last + room.start, 51) - room.start]
     times[0] = 0.0
-    begun = room.draw(20_000, generator)
+    begun = room.draw(5000, generator)
     far = room.brownian(begun, last, generator)
     home = there_and_back(room, far, times[::-1])
     assert_stands_as(room, home, 0.0)

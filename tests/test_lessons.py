@@ -218,8 +218,14 @@ ALL = os.environ.get("NOISESCOPE_LESSONS") == "all"
 SEEDS = (0, 1, 2) if ALL else (0,)
 
 
+#: Walks with many networks.
+LONG = ("does-it-copy",)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_a_lesson_claims_is_true_of_its_own_runs(lesson, seed):
+    if lesson.name in LONG and not ALL:
+        pytest.skip("`make lessons` goes through it")
     slow = ("train", "debug", "compare") if lesson.name != "why-noise" else ()
     assert check(lesson, seed, without=() if ALL else slow) == []
 

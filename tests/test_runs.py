@@ -24,7 +24,7 @@ from core.prediction import target_of
 from core.probes.noise_error import eps_errors
 from core.recipe.recipe import Recipe
 from core.recipe.values import Invalid
-from core.runs import resolve as subject, walks as looks
+from core.runs import resolve as subject, trainings, walks as looks
 from core.runs.resolve import CannotShow, model_choices, resolve
 from core.runs.trainings import PREVIEWS, Training, config_of, floor_by_bucket, moments
 from core.runs.walks import denoise, forward_film, lens
@@ -43,6 +43,14 @@ from dashboard.server.visitors import Visitor, Visitors
 from dashboard.stage.stream import SceneStream
 
 EXACT = Recipe(model="exact", steps=12, samples=20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_previews():
+    """A preview's walk is a walk in two steps as in twenty."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainings, "PREVIEW_STEPS", 2)
+        yield
 
 
 @pytest.fixture
@@ -357,7 +365,7 @@ def test_before_training_the_film_shows_the_untrained_network_over_the_floor(vis
     assert by_t.title.endswith(verdict(training.film.floor, film.progress.bucket_mse.numpy())) and "below" in by_t.title
     assert bool((network.y >= 0.95 * floor.y).all()) and float(network.y[0]) > 2 * float(floor.y[0])
     samples = film.previews[0].samples
-    wiener_walk = training._walk(wiener(training.dataset, make_schedule("cosine")), 20).final
+    wiener_walk = training._walk(wiener(training.dataset, make_schedule("cosine")), trainings.PREVIEW_STEPS).final
     near = float((samples - wiener_walk).square().mean()), float(wiener_walk.square().mean())
     assert near[0] < 0.1 * near[1]
     assert visitor.denoiser is None
@@ -453,7 +461,7 @@ def test_a_finished_training_gives_its_visitor_a_model(visitor):
     with Pool(workers=1) as pool:
         job = pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1)
         visitor.take_job(job)
-        assert job.wait(60) and job.state == FINISHED
+        assert job.wait(600) and job.state == FINISHED
     assert visitor.card["data"] == "trex" and visitor.card["steps"] == 60
     assert TrainingConfig.from_dict(visitor.card["training"]) == training.config
     assert not visitor.denoiser.training and visitor.denoiser is not training.trainer.ema
