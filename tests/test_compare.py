@@ -26,7 +26,9 @@ from core.samplers import SAMPLERS
 from core.schedules import make_schedule
 from core.trace import Trace
 from core.views import CompareView
-from core.views.compare import MOST_FRAMES, PARTED, Run, common_grid, displacement, latest
+from core.views.compare import (
+    MOST_FRAMES, OTHER_NOISE, OTHER_STEPS, PARTED, Run, common_grid, displacement, latest,
+)
 from dashboard.server.exports import export_stream
 from dashboard.server.visitors import Visitors
 from dashboard.stage.stream import SceneStream, play
@@ -98,6 +100,13 @@ def test_every_run_is_the_walk_that_the_denoise_tab_makes_of_its_recipe(changes)
     film = compared(text)
     assert torch.equal(states(film.runs[0].trace), states(walked()))
     assert torch.equal(states(film.runs[1].trace), states(walked(**changes)))
+
+
+@pytest.mark.parametrize("change, why", [("eta:0", set()), ("steps:5", {OTHER_STEPS}), ("eta:0.5", {OTHER_NOISE}),
+                                         ("sampler:ddpm+steps:5", {OTHER_STEPS, OTHER_NOISE})])
+def test_why_runs_differ_is_said_where_they_take_other_steps_or_add_noise(change, why):
+    sentence = compared(change).scene(()).sentence
+    assert {words for words in (OTHER_STEPS, OTHER_NOISE) if words in sentence} == why
 
 
 def test_the_kth_step_of_every_run_is_given_the_same_noise():

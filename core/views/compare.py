@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,10 @@ PARTED = 0.05
 MOST_FRAMES = 301
 #: Two times that are nearer than this are one time, reached by two grids.
 SAME = 1e-9
+#: Why runs differ that take other steps, and such as differ in whether noise is added on the way.
+OTHER_STEPS = "A step goes straight on where its path bends: the longer the steps, the farther they leave it."
+OTHER_NOISE = ("Where fresh noise is added (SDE), a sample forgets its start, and with it what earlier steps got "
+               "wrong; without (ODE), the first noise alone says where it ends.")
 SYMBOLS = {"x_t": "x_{t}", "x0": "x̂_{0}"}
 
 
@@ -245,6 +249,15 @@ class CompareView(View):
         return what + ", ".join(numbers)
 
     def _sentence(self) -> str:
+        return " ".join(filter(None, (self._distances(), *self._why())))
+
+    def _why(self) -> Iterator[str]:
+        if len({len(run.times) for run in self.runs}) > 1:
+            yield OTHER_STEPS
+        if len({bool((run.trace.std > 0).any()) for run in self.runs}) > 1:
+            yield OTHER_NOISE
+
+    def _distances(self) -> str:
         said = []
         for run in self.others:
             k = self.parted(run)
