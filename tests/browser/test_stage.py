@@ -477,6 +477,27 @@ def test_hovering_a_point_names_it_and_rings_it_in_every_panel(stage):
     assert page.evaluate(count) > before
 
 
+def test_keys_and_a_tap_name_a_point_and_read_a_curve_too(stage):
+    page, js = stage("marks", "Marks")
+    named = "document.querySelector('#marks .ns-panel-caption').textContent.startsWith('#{} ')"
+    page.focus("#marks figure[data-key=p] canvas")
+    for index in (0, 1):
+        page.keyboard.press("ArrowDown")
+        page.wait_for_function(named.format(index))
+    page.focus("#marks .ns-plot")
+    page.wait_for_function("document.querySelector('#marks .ns-readout').textContent.startsWith('1.0')")
+    assert page.inner_text("#marks .ns-panel-caption")[0] != "#"
+    page.keyboard.press("ArrowRight")
+    assert js("stage.frame") == 1
+    page.wait_for_function("document.querySelector('#marks .ns-readout').textContent.startsWith('0.947')")
+    canvas = page.locator("#marks figure[data-key=p] canvas")
+    box = canvas.bounding_box()
+    at = {"clientX": box["x"] + box["width"] * 0.14, "clientY": box["y"] + box["height"] * 0.86, "pointerType": "touch"}
+    canvas.dispatch_event("pointerdown", at)
+    canvas.dispatch_event("pointerleave", at)
+    page.wait_for_function(named.format(0))
+
+
 def test_nothing_is_wider_than_a_phone(stage):
     for name, tab in (("pictures", "Pictures"), ("streams", "Streams")):
         page, _ = stage(name, tab, width=390, height=844)

@@ -12,7 +12,7 @@ const ROWS = 3; // of what marks say
 const FONT = '11px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 
 class ChartView {
-  canvas = make('canvas', 'ns-plot', { role: 'img' });
+  canvas = make('canvas', 'ns-plot', { role: 'img', tabindex: 0 });
   base = document.createElement('canvas'); // all but the cursor
   readout = make('span', 'ns-readout');
   chart = null;
@@ -20,6 +20,7 @@ class ChartView {
   frame = 0;
   pointer = null; // where it is over the plot
   dragging = false;
+  reading = NaN; // what is read by keys where there is no playhead
   fresh = false; // whether the base is up to date
   waiting = 0;
   plot = { left: 0, right: 1, top: 0, bottom: 1 };
@@ -76,8 +77,15 @@ class ChartView {
       if (this.dragging) frameAt(event);
       this.soon();
     });
-    this.canvas.addEventListener('pointerleave', () => { this.pointer = null; this.soon(); });
+    const left = () => { this.pointer = null; this.soon(); };
+    // What a finger has tapped is read until it taps elsewhere.
+    this.canvas.addEventListener('pointerleave', event => { if (event.pointerType !== 'touch') left(); });
+    this.canvas.addEventListener('blur', () => { this.reading = NaN; left(); });
+    this.canvas.addEventListener('focus', () => this.soon());
+    this.canvas.addEventListener('keydown', event => this.key(event));
     this.canvas.addEventListener('pointerdown', event => {
+      this.pointer = event.offsetX;
+      this.soon();
       if (!this.seek || !this.cursor || event.button) return;
       this.dragging = true;
       this.canvas.setPointerCapture(event.pointerId);
@@ -87,6 +95,23 @@ class ChartView {
     this.canvas.addEventListener('pointerup', done);
     this.canvas.addEventListener('pointercancel', done);
   }
+
+  // Where there is a playhead, keys move that; else they go from one value to the next.
+  key(event) {
+    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!way || this.cursor || !this.chart) return;
+    const xs = [...new Set(finite(this.chart.series.flatMap(series => [...series.x])))].sort((a, b) => a - b);
+    if (!xs.length) return;
+    const at = xs.indexOf(this.reading), step = this.chart.flip ? -way : way;
+    const next = at < 0 ? (step > 0 ? 0 : xs.length - 1) : at + step;
+    this.reading = xs[Math.max(0, Math.min(xs.length - 1, next))];
+    event.preventDefault();
+    this.name();
+    this.soon();
+  }
+
+  /** What stands at the playhead, or where keys have gone. */
+  get stands() { return this.cursor ? this.cursor[this.frame] : this.reading; }
 
   valueAt(pixel) {
     const { plot, xs } = this;
@@ -114,11 +139,12 @@ class ChartView {
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.drawImage(this.base, 0, 0);
     context.scale(look.scale, look.scale);
-    const at = this.cursor ? this.cursor[this.frame] : NaN;
+    const at = this.stands;
     if (Number.isFinite(at)) this.mark(context, this.x(at), at, look.colours.sub, look);
     const hover = this.pointer === null || this.dragging ? NaN : this.valueAt(this.pointer);
     if (Number.isFinite(hover)) this.mark(context, this.x(hover), hover, look.colours.line, look);
-    this.say(Number.isFinite(hover) ? hover : this.dragging ? at : NaN);
+    const read = this.dragging || document.activeElement === this.canvas;
+    this.say(Number.isFinite(hover) ? hover : read ? at : NaN);
   }
 
   paintBase() {
@@ -332,9 +358,9 @@ class ChartView {
 
   // For who does not see it: what it is, and its numbers at the playhead.
   name() {
-    const at = this.cursor ? this.cursor[this.frame] : NaN, read = Number.isFinite(at) ? this.read(at) : '';
+    const read = Number.isFinite(this.stands) ? this.read(this.stands) : '';
     const marks = (this.chart.marks || []).map(({ x, label }) => `. At ${short(x)}: ${plain(label)}`).join('');
-    const now = read && `. At the playhead ${read}`;
+    const now = read && `. ${this.cursor ? 'At the playhead' : 'At'} ${read}`;
     this.canvas.setAttribute('aria-label', `chart: ${plain(this.chart.title)}${now}${marks}`);
   }
 

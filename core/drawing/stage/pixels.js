@@ -67,6 +67,16 @@ export class Pixels {
 
   gutter(look) { return Math.round(marks.gutter * look.scale); }
 
+  /** How many can be picked. */
+  count(panel, look) { return this.grid(panel, look.sample).shown; }
+
+  /** The middle of one on the canvas. */
+  spot(index, size, panel, k, look) {
+    const grid = this.grid(panel, look.sample), at = this.place(grid, size, this.gutter(look));
+    return [at.left + (index % grid.columns) * at.stepX + grid.width * at.scale / 2,
+      at.top + Math.floor(index / grid.columns) * at.stepY + grid.height * at.scale / 2];
+  }
+
   // The pixel under a point of the canvas: which sample, and its value in words.
   probe(x, y, size, panel, k, look) {
     const grid = this.grid(panel, look.sample), at = this.place(grid, size, this.gutter(look));

@@ -121,6 +121,15 @@ export class Points {
     context.stroke();
   }
 
+  /** How many can be picked. */
+  count(panel) { return panel.shape[0]; }
+
+  /** Where one is on the canvas. */
+  spot(index, size, panel, k) {
+    const at = spots(panel.at(k), panel, size, new Float32Array(2 * panel.shape[0]));
+    return [at[2 * index], at[2 * index + 1]];
+  }
+
   probe(x, y, size, panel, k, look) {
     const count = panel.shape[0], at = spots(panel.at(k), panel, size, new Float32Array(2 * count));
     let best = 14 * look.scale, index = null;

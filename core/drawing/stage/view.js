@@ -13,6 +13,7 @@ export class View {
   title = make('span', 'ns-panel-title', { tabindex: 0, role: 'button' });
   caption = make('span', 'ns-panel-caption');
   pointer = null; // where it is over the canvas
+  picked = null; // which sample keys have picked
   drawn = ''; // what the canvas shows
   frame = 0;
   looked = null; // with what look
@@ -21,16 +22,34 @@ export class View {
   constructor(panel, { point, enlarge, moved }) {
     this.panel = panel;
     this.painter = painter(panel.kind);
-    this.canvas = make('canvas', `ns-canvas ns-${panel.kind}`, { role: 'img' });
+    const picked = this.canPick ? { tabindex: 0 } : {};
+    this.canvas = make('canvas', `ns-canvas ns-${panel.kind}`, { role: 'img', ...picked });
     this.node = make('figure', 'ns-panel', { 'data-key': panel.key },
       make('figcaption', '', {}, this.title, this.caption), this.canvas);
-    this.canvas.addEventListener('pointermove', event => {
-      this.pointer = [event.offsetX, event.offsetY];
+    const told = () => {
       const found = this.probe();
       point(found && found.marked !== undefined ? found.marked : null);
       this.say();
+    };
+    const here = event => {
+      Object.assign(this, { pointer: [event.offsetX, event.offsetY], picked: null });
+      told();
+    };
+    const left = () => { Object.assign(this, { pointer: null, picked: null }); told(); };
+    this.canvas.addEventListener('pointermove', here);
+    this.canvas.addEventListener('pointerdown', here);
+    // What a finger has tapped is read until it taps elsewhere.
+    this.canvas.addEventListener('pointerleave', event => { if (event.pointerType !== 'touch') left(); });
+    this.canvas.addEventListener('blur', left);
+    this.canvas.addEventListener('keydown', event => {
+      const way = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (event.key === 'Enter') this.canvas.click();
+      if (!way || !this.looked || !this.canPick) return;
+      const count = this.painter.count(panel, this.looked);
+      this.picked = this.picked === null ? 0 : (this.picked + way + count) % count;
+      event.preventDefault();
+      told();
     });
-    this.canvas.addEventListener('pointerleave', () => { this.pointer = null; point(null); this.say(); });
     this.canvas.addEventListener('click', () => {
       const found = this.probe();
       if (found && found.sample !== undefined && panel.kind === 'images') enlarge(found.sample);
@@ -39,8 +58,17 @@ export class View {
     this.sizes.observe(this.canvas);
   }
 
+  /** Whether it shows samples, which can be gone through by keys. */
+  get canPick() { return this.panel.kind !== 'heat' && this.panel.kind !== 'field'; }
+
+  // What is under the pointer, or the sample that keys have picked, wherever it is by now.
   probe() {
-    if (!this.pointer || !this.looked) return null;
+    if (!this.looked) return null;
+    if (this.picked !== null) {
+      const [x, y] = this.painter.spot(this.picked, this.canvas.width, this.panel, this.frame, this.looked);
+      return this.painter.probe(x, y, this.canvas.width, this.panel, this.frame, this.looked);
+    }
+    if (!this.pointer) return null;
     const [x, y] = this.pointer.map(v => v * this.looked.scale);
     return this.painter.probe(x, y, this.canvas.width, this.panel, this.frame, this.looked);
   }
@@ -62,8 +90,8 @@ export class View {
     const { panel } = this;
     rich(this.title, panel.title);
     answers(this.title, panel.title, panel.note);
-    this.canvas.setAttribute('aria-label', `${plain(panel.title)}: ${panel.note}`);
     const found = this.probe();
+    this.canvas.setAttribute('aria-label', `${plain(panel.title)}: ${panel.note}${found ? `. ${found.text}` : ''}`);
     rich(this.caption, found ? found.text : panel.caption || range(panel.range));
     this.canvas.classList.toggle('ns-grid', panel.kind === 'images' && panel.shape[0] > 1);
   }
