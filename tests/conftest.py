@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import socket
+from contextlib import suppress
 
 import pytest
 import torch
@@ -35,10 +37,15 @@ def pytest_collection_finish():
 
 @pytest.fixture
 def free_port() -> int:
-    """A port that nobody listens on: two servers that look for one at once may find the same."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    """A port that nobody listens on: two servers that look for one at once may find the same.
+
+    It is none of those that a system gives to whoever connects: one of these can be taken at any time.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 30_000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture

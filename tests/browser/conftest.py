@@ -19,7 +19,7 @@ FLAGS = (
 
 #: How many times slower than this machine the pages are made: NOISESCOPE_THROTTLE=6 is about a slow phone.
 THROTTLE = float(os.environ.get("NOISESCOPE_THROTTLE", "1"))
-
+PATIENCE = 60_000 * max(1, THROTTLE)  #: milliseconds, of what never comes
 
 
 def pytest_collection_modifyitems(items):
@@ -40,9 +40,10 @@ GO_TO = f"""([query, tab]) => {{
     history.pushState(null, '', `?${{query}}&__theme=light`);
     dispatchEvent(new PopStateEvent('popstate'));
 }}"""
-GONE_TO = f"""tab => {{
+GONE_TO = f"""([tab, seed]) => {{
     const stage = {STAGE}, film = stage && stage.film;
     return film && film.id !== filmBefore && film.total > 1 && film.ready === film.total
+        && stage.from.seed === `seed ${{seed}}`
         && document.body.dataset.tab === tab
         && !document.querySelector('[data-testid=toast-body]');
 }}"""
@@ -61,7 +62,7 @@ def browser():
     Its headless shell is taken where it is: it has no window, which costs a page a third of its processor time.
     """
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         _unavailable("Playwright is not installed (pip install -r requirements-dev.txt)")
     names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -69,7 +70,8 @@ def browser():
     if path is None:
         _unavailable(f"none of {', '.join(names)} is on the PATH")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        expect.set_options(timeout=PATIENCE)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -84,15 +86,14 @@ def url():
 
 
 @contextmanager
-def opening(browser):
-    """A function that opens pages, as `open_page` says, until the block ends."""
+def pages(browser):
+    """A function that makes pages, each in a context of its own with these options, until the block ends. No script of
+    theirs may have failed by then."""
     contexts, errors = [], []
 
-    def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
-               before: str = "", **options):
-        options = {"reduced_motion": "reduce", **options}  # a film that plays is painted all the time
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(60_000 * max(1, THROTTLE))  # of what never comes
+    def made(before: str = "", **options):
+        context = browser.new_context(**options)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         if before:
             context.add_init_script(before)
@@ -100,14 +101,34 @@ def opening(browser):
         if THROTTLE > 1:
             context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
         page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield made
+    for context in contexts:
+        context.close()
+    assert not errors, f"the page's scripts failed: {errors}"
+
+
+@pytest.fixture
+def new_page(browser):
+    """(before, **context options) → a page with nothing on it. Errors of its scripts fail the test."""
+    with pages(browser) as made:
+        yield made
+
+
+@contextmanager
+def opening(browser):
+    """A function that opens pages, as `open_page` says, until the block ends."""
+    def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
+               before: str = "", **options):
+        options = {"reduced_motion": "reduce", **options}  # a film that plays is painted all the time
+        page = made(before, viewport={"width": width, "height": height}, **options)
         query = "&".join(filter(None, (query, f"__theme={theme}")))
         page.goto(f"{url}?{query}", wait_until="domcontentloaded")
         return page
 
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not errors, f"the page's scripts failed: {errors}"
+    with pages(browser) as made:
+        yield opened
 
 
 @pytest.fixture
@@ -148,9 +169,10 @@ def at(open_shared, url):
         page.wait_for_selector("body.ns-ready")
         if "seed=" not in query:
             query += f"&seed={next(SEEDS)}"  # so that its film is another one
-        tab = dict(parse_qsl(query)).get("tab", "denoise")
+        fields = dict(parse_qsl(query))
+        tab = fields.get("tab", "denoise")
         page.evaluate(GO_TO, [query, tab])
-        page.wait_for_function(GONE_TO, arg=tab)
+        page.wait_for_function(GONE_TO, arg=[tab, fields["seed"]])
         return page
 
     return gone_to

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 import pytest
+from playwright.sync_api import expect
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 #: What of the page is found serious or critical, in words: the rule, the element, and what is wrong with it.
@@ -47,11 +49,11 @@ def test_axe_finds_nothing_serious_before_a_training_and_among_the_lessons(at):
 
 def test_the_playhead_and_the_charts_say_in_words_what_they_show(at):
     page = at("steps=5&samples=20&frame=2")
-    said = page.get_attribute("#stage-denoise .ns-seek", "aria-valuetext")
-    assert said.startswith("step 2 / 5") and said.endswith("by variance.")
+    expect(page.locator("#stage-denoise .ns-seek")).to_have_attribute(
+        "aria-valuetext", re.compile(r"^step 2 / 5.*by variance\.$", re.S))
     chart = page.locator("#stage-denoise .ns-chart canvas").first
+    expect(chart).to_have_attribute("aria-label", re.compile("^chart: spread over what theory says.*this walk", re.S))
     before = chart.get_attribute("aria-label")
-    assert before.startswith("chart: spread over what theory says") and "this walk" in before
     page.focus("#stage-denoise .ns-seek")
     page.keyboard.press("ArrowRight")
     page.wait_for_function("([node, before]) => node.getAttribute('aria-label') !== before",

@@ -124,5 +124,5 @@ def test_a_phone_never_scrolls_sideways_with_four_runs(open_page, url):
     box = page.locator("#compare").bounding_box()
     assert box and box["y"] + box["height"] <= 844
     page.click(".ns-recipe-button")
-    assert page.is_visible("#field-variants [data-run=D] select >> nth=0")
+    row(page, "D").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -57,7 +57,7 @@ def traces(tmp_path_factory) -> tuple[bytes, bytes]:
 def test_the_walk_of_a_recipe_is_healthy_and_an_intervention_is_named(open_shared, url):
     page = open_shared(url, query=HEALTHY)
     assert "10 of 22 lines checked" in examined(page, "healthy")
-    assert page.evaluate(f"{STAGE}.total") == 21
+    page.wait_for_function(f"{STAGE}.total === 21")
     restored(page, "steps=20&sampler=ddpm&samples=64&drop_noise=on&tab=debug")
     examined(page, "wrong", "no fresh noise")
     assert line(page, "+ std·randn_like(x)").get_attribute("data-verdict") == "wrong"
@@ -111,7 +111,7 @@ def test_before_and_after_the_fix_stand_side_by_side_and_back_undoes_it(open_sha
     page.click("#stage-debug >> text=Run it mended beside it")
     page.wait_for_selector("#stage-debug .ns-beside >> text=mended: Healthy")
     page.wait_for_function("location.search.includes('against=fixed')")
-    assert page.evaluate(f"{STAGE}.keys")[:2] == ["x_t", "other"]
+    page.wait_for_function(f"{STAGE}.keys.slice(0, 2).join() === 'x_t,other'")
     marks = line(page, "x = alpha[s]").locator(".ns-mark").all_inner_texts()
     assert marks == ["✕", "✓"]
     page.go_back()
@@ -168,7 +168,7 @@ def test_a_link_that_cannot_be_shown_says_so_once(open_page, url):
     page = open_page(url, query="bug=trace&tab=debug")
     toast = page.wait_for_selector("[data-testid=toast-body]:has-text('There is no trace here')")
     page.click("button[role=tab]:has-text('Denoise')")  # by the time that its film is there all has been answered
-    page.wait_for_function("Noisescope.stageOf('stage-denoise').film?.ready")
+    page.wait_for_function("Noisescope.stageOf('stage-denoise')?.film?.ready")
     assert toast.inner_text().count("There is no trace here") == 1
 
 

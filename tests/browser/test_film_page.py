@@ -39,27 +39,21 @@ def film(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def opened(browser):
+def opened(new_page):
     """(path, before, **context) → its page, once it has panels. No request may leave it, no script may fail.
 
     before: a script that runs ahead of the page's own.
     """
-    contexts, wrong = [], []
+    wrong = []
 
     def open_film(path: Path, before: str = "", **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 850}, "offline": True, **options})
-        context.add_init_script(before)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page = new_page(before, **{"viewport": {"width": 1280, "height": 850}, "offline": True, **options})
         page.on("request", lambda request: request.url.startswith(("file:", "data:")) or wrong.append(request.url))
         page.goto(path.as_uri())
         page.wait_for_selector(".ns-canvas")
         return page
 
     yield open_film
-    for context in contexts:
-        context.close()
     assert not wrong
 
 

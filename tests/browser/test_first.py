@@ -12,6 +12,8 @@ def page(open_shared, url):
     """The page as it greets, which the tests of this file share."""
     page = open_shared(url)
     page.wait_for_selector("body.ns-ready")
+    page.wait_for_function(f"({STAGE.format('denoise')}).done")
+    page.wait_for_selector("#stage-denoise .ns-stage:not(.ns-other)", state="attached")  # the film of now has come
     return page
 
 

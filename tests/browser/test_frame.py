@@ -21,28 +21,18 @@ AROUND = """<!doctype html><title>around</title>
 
 
 @pytest.fixture
-def framed(browser, url):
+def framed(new_page, url):
     """(address of the page around, query) → (that page, the frame in it). Storage throws in the frame."""
-    contexts, errors = [], []
-
     def opened(around: str, query: str):
-        context = browser.new_context(viewport={"width": 1300, "height": 870}, reduced_motion="reduce")
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        context.add_init_script(NO_STORAGE)
+        page = new_page(NO_STORAGE, viewport={"width": 1300, "height": 870}, reduced_motion="reduce")
         html = AROUND.format(url=f"{url}?{query}")
-        context.route(f"{around}**", lambda route: route.fulfill(body=html, content_type="text/html"))
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.route(f"{around}**", lambda route: route.fulfill(body=html, content_type="text/html"))
         page.goto(around)
         frame = page.wait_for_selector("iframe").content_frame()
         frame.wait_for_selector("body.ns-ready")
         return page, frame
 
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not errors, f"the page's scripts failed: {errors}"
+    return opened
 
 
 def whole(frame, tab: str) -> None:

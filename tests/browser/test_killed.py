@@ -61,7 +61,7 @@ def test_a_reload_after_a_kill_finds_the_training_and_it_goes_on(open_page, star
     page.wait_for_function("(() => { const s = window.Noisescope && Noisescope.stageOf('stage-train');"
                            "return s && s.frames > 1; })()")
     page.click("#resume")
-    page.wait_for_function("step => Number(document.querySelector('#training-status b').innerText.replaceAll(',', ''))"
+    page.wait_for_function("step => Number(document.querySelector('#training-status b')?.innerText.replaceAll(',', ''))"
                            " > step", arg=found)
 
     stranger = open_page(url, query="tab=train")

@@ -11,7 +11,6 @@ from core.lessons.lesson import Lesson, lessons
 
 #: All of them take minutes: `make lessons`. One shows that the page does what a lesson needs.
 TAKEN = lessons() if os.environ.get("NOISESCOPE_LESSONS") == "all" else {"why-noise": lessons()["why-noise"]}
-PATIENCE = 120_000  #: milliseconds, of what comes with an answer of the server
 STRIP = ".ns-lesson[data-step='{}']"
 CARD = ".ns-lesson-card:has(b:text-is('{}'))"
 
@@ -54,7 +53,7 @@ def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
     page.click(CARD.format(lesson.title))
     for number, step in enumerate(lesson.steps):
         page.wait_for_selector(STRIP.format(number + 1))
-        expect(page.locator(".ns-lesson [aria-current=step]")).to_have_count(1, timeout=PATIENCE)
+        expect(page.locator(".ns-lesson [aria-current=step]")).to_have_count(1)
         if step.kind == "guess":
             guess(page, lesson, number, answers.get(number, 0))
             at = number
@@ -65,8 +64,8 @@ def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
             if right is not None:
                 found[at] = right
                 said = "You guessed right." if right == answers.get(at, 0) else "It came out otherwise."
-                expect(page.locator(".ns-lesson-label").first).to_have_text(said, timeout=PATIENCE)
-                expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess", timeout=PATIENCE)
+                expect(page.locator(".ns-lesson-label").first).to_have_text(said)
+                expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess")
             assert "…" not in page.inner_text(".ns-lesson-headline")
         if step.kind == "saw":
             guess(page, lesson, number, answers.get(number, 0))
@@ -74,23 +73,23 @@ def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
             if right is not None:
                 found[number] = right
                 said = "That is what is there." if right == answers.get(number, 0) else "Look again:"
-                expect(page.locator(".ns-lesson-label").first).to_have_text(said, timeout=PATIENCE)
+                expect(page.locator(".ns-lesson-label").first).to_have_text(said)
         if step.kind == "explain":
-            expect(page.locator(".ns-lesson-words")).not_to_contain_text("…", timeout=PATIENCE)
+            expect(page.locator(".ns-lesson-words")).not_to_contain_text("…")
         if step.kind == "mend":
             if step.recipe.tab == "train" and page.is_visible("#reset"):  # that of the time before
                 page.click("#reset")
-            expect(page.locator(".ns-lesson-state")).to_have_text("The page says when it is mended.", timeout=PATIENCE)
+            expect(page.locator(".ns-lesson-state")).to_have_text("The page says when it is mended.")
             met = page.evaluate(f"JSON.parse(localStorage['noisescope-lessons'])['{lesson.name}'].met")
             assert not met  # by the film of the step before, which may meet the goal
             page.click("[data-name='solve']")
             if step.press or step.recipe.tab == "train":
                 page.click("#train")
-            expect(page.locator(".ns-lesson-state")).to_have_text("✓ Mended.", timeout=PATIENCE)
+            expect(page.locator(".ns-lesson-state")).to_have_text("✓ Mended.")
         if number + 1 < len(lesson.steps):
             page.click("[data-name='next']")
     page.click("[data-name='index']")
-    expect(page.locator("li.ns-done " + CARD.format(lesson.title))).to_have_count(1, timeout=PATIENCE)
+    expect(page.locator("li.ns-done " + CARD.format(lesson.title))).to_have_count(1)
     return found
 
 
@@ -108,17 +107,17 @@ def test_a_lesson_can_be_left_and_taken_up_again_and_a_link_opens_any_step(page)
     page.click("[data-name='choice-0']")
     page.click("[data-name='next']")
     page.wait_for_selector(STRIP.format(2))
-    assert "step=2" in page.url and "data=" not in page.url  # the link of a step says no more than that
+    page.wait_for_function("/step=2/.test(location.search) && !/data=/.test(location.search)")  # it says no more
     page.click("[data-name='leave']")
     page.wait_for_selector(".ns-lesson", state="hidden")
-    assert "lesson" not in page.url and "data=" in page.url or "tab=compare" in page.url
+    page.wait_for_function("!/lesson/.test(location.search) && /data=|tab=compare/.test(location.search)")
     page.evaluate("history.back()")
     page.wait_for_selector(STRIP.format(2))
     page.click("[data-name='list']")
-    expect(page.locator(f"li.ns-begun {card} .ns-lesson-said")).to_contain_text("step 2 of", timeout=PATIENCE)
+    expect(page.locator(f"li.ns-begun {card} .ns-lesson-said")).to_contain_text("step 2 of")
     page.click(card)
     page.wait_for_selector(STRIP.format(2))
-    expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess", timeout=PATIENCE)
+    expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess")
 
 
 def test_a_number_that_is_typed_and_not_given_yet_outlives_whatever_is_drawn_anew(page):

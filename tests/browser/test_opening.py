@@ -73,7 +73,7 @@ def test_the_film_that_greets_can_be_asked_for_more_before_the_page_has_arrived(
 
 
 def test_a_change_while_the_stream_of_answers_ends_is_answered(open_page, url):
-    page = open_page(url, before=LATE)
+    page = open_page(url, before=LATE, query="samples=50&steps=5")
     page.wait_for_selector("body.ns-ready")
     number(page, "seed", 5)
     page.wait_for_function("location.search.includes('seed=5') && late.open === 0")

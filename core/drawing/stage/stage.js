@@ -165,10 +165,13 @@ export class Stage {
     else this.arrange();
   }
 
+  // What the film was made from, in words by the recipe's field.
+  get from() { return (this.film && this.value.made) || {}; }
+
   // What is shown was made by a recipe; where the recipe now says something else, that is said.
   compare(recipe = this.recipe) {
     this.recipe = recipe;
-    const made = (this.film && this.value.made) || {}, now = recipe;
+    const made = this.from, now = recipe;
     const other = this.options.uses.filter(field => field in made && field in now && made[field] !== now[field]);
     this.node.classList.toggle('ns-other', other.length > 0);
     if (!other.length) return;
@@ -458,6 +461,7 @@ export class Stage {
       get paints() { return stage.paints; },
       get took() { return stage.took; },
       get film() { return stage.film; },
+      get from() { return stage.from; },
       get keys() { return stage.keys; },
       get chosen() { return stage.chosen || stage.keys; },
       get sample() { return stage.sample; },
