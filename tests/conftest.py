@@ -7,6 +7,7 @@ import os
 import random
 import socket
 from contextlib import suppress
+from functools import partial
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from torch import nn
 
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
+from core.runs import trainings
 from core.schedules import SCHEDULES, make_schedule
+from core.zoo import roles
 
 # No test keeps anything in the folder of whoever runs it.
 os.environ["NOISESCOPE_KEEP"] = ""
@@ -33,6 +36,22 @@ def pytest_collection_finish():
     """What was loaded by now stays to the end, so no look for garbage need go over it."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def short_previews():
+    """A preview of a training is a walk in two steps as in twenty."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainings, "PREVIEW_STEPS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cards_of_few_samples():
+    """What a card measures is tested with the measures, and takes longer than a little training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roles, "sample_quality", partial(roles.sample_quality, n=50))
+        yield
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from core.views.baseline import REAL
 from dashboard.server.jobs import STOPPED, Pool
 from dashboard.server.visitors import Visitors
 
+pytestmark = pytest.mark.usefixtures("short_previews")
 SHORT = Recipe(data="gaussians8", train_steps=8, batch=32, seed=1)
 PANELS = ("samples", "gan", "opinion", "guess", "field", "data")
 

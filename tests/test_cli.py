@@ -14,7 +14,6 @@ import sys
 import termios
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -40,8 +39,8 @@ from core.training.consistency import BOUND
 from core.training.presets import PRESETS, preset
 from core.training.trainer import Trainer, TrainingDiverged
 from core.views import TraceView
-from core.zoo import roles
 
+pytestmark = pytest.mark.usefixtures("cards_of_few_samples")
 ROOT = Path(__file__).parents[1]
 
 
@@ -53,16 +52,8 @@ def run(*words) -> int:
         return stop.code
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cards_of_few_samples():
-    """What a card measures is tested with the measures, and takes longer than a little training."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(roles, "sample_quality", partial(roles.sample_quality, n=50))
-        yield
-
-
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def model(cards_of_few_samples, tmp_path_factory) -> Path:
     """A little model of eight Gaussians, trained by the command line itself."""
     path = tmp_path_factory.mktemp("model") / "runs" / "little.safetensors"
     settings = ["--set", "width=16", "--set", "depth=1", "--labels"]

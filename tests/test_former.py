@@ -144,7 +144,7 @@ def test_an_old_option_does_what_it_did(old, new, tmp_path):
     assert kept[0] == kept[1] and not kept[0].keys() & FIELDS.keys()
 
 
-def test_old_options_of_a_training_do_what_they_did(tmp_path):
+def test_old_options_of_a_training_do_what_they_did(tmp_path, cards_of_few_samples):
     trained = []
     for k, words in enumerate(("--recipe textbook --target v --rows 40", "--preset textbook --set target=v --rows=40",
                                "--preset textbook --prediction-type v --train-size 40")):

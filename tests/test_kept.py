@@ -11,7 +11,6 @@ import torch
 from core.data.datasets import Dataset
 from core.recipe.recipe import Recipe
 from core.runs.baseline import BaselineTraining
-from core.runs import trainings
 from core.runs.trainings import Training
 from dashboard.server.app_state import AppState
 from dashboard.server.jobs import FINISHED, PAUSED, Pool
@@ -19,15 +18,8 @@ from dashboard.server.kept import KeptTrainings
 from dashboard.server.visitors import Visitors
 from dashboard.tabs.train import find_again, status_of
 
+pytestmark = pytest.mark.usefixtures("short_previews")
 RECIPE = Recipe(data="gaussians8", train_steps=12, batch=32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_previews():
-    """A preview's walk is a walk in two steps as in twenty."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainings, "PREVIEW_STEPS", 2)
-        yield
 
 
 @pytest.fixture

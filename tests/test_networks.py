@@ -13,6 +13,7 @@ from core.runs.walks import denoise
 from core.training.presets import PRESETS, preset
 from dashboard.sidebar.choices import WITH_CHOICES, choices_for, without_what_is_not_there
 
+pytestmark = pytest.mark.usefixtures("short_previews")
 DATA = {"points": "gaussians8", "images": "digits8"}
 
 

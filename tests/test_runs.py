@@ -8,6 +8,7 @@ import json
 import re
 import weakref
 import zlib
+from itertools import product
 
 import gradio as gr
 import numpy as np
@@ -41,16 +42,10 @@ from dashboard.server.exports import export_stream, options_of
 from dashboard.server.jobs import FINISHED, STOPPED, Pool
 from dashboard.server.visitors import Visitor, Visitors
 from dashboard.stage.stream import SceneStream
+from tests.sweep import few
 
+pytestmark = pytest.mark.usefixtures("short_previews")
 EXACT = Recipe(model="exact", steps=12, samples=20)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_previews():
-    """A preview's walk is a walk in two steps as in twenty."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainings, "PREVIEW_STEPS", 2)
-        yield
 
 
 @pytest.fixture
@@ -116,19 +111,29 @@ def test_a_walk_yields_its_film_after_every_step_and_once_more_when_it_has_arriv
     assert frames == [*range(1, 13), 13]
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun"])
-@pytest.mark.parametrize("spacing", ["trailing", "leading", "log_snr"])
-@pytest.mark.parametrize("schedule", ["cosine", "linear", "sigmoid", "flow"])
-def test_every_sampler_grid_and_schedule_arrives_at_the_data(sampler, spacing, schedule):
+ROADS = [" ".join(road) for road in product(("ddim", "ddpm", "heun"), ("trailing", "leading", "log_snr"),
+                                            ("cosine", "linear", "sigmoid", "flow"))]
+
+
+@pytest.mark.parametrize("road", few(
+    ROADS, "ddim trailing cosine", "ddpm leading cosine", "heun log_snr cosine", "ddpm trailing linear",
+    "heun leading linear", "ddim log_snr linear", "heun trailing sigmoid", "ddim leading sigmoid",
+    "ddpm log_snr sigmoid", "ddim trailing flow", "ddpm leading flow", "heun log_snr flow"))
+def test_every_sampler_grid_and_schedule_arrives_at_the_data(road):
+    """In the fast suite every two of them together, in a sweep all three."""
+    sampler, spacing, schedule = road.split()
     film = finished(denoise(EXACT.with_(sampler=sampler, spacing=spacing, schedule=schedule, steps=40)))
     assert film.frames == 41 and film.schedule.name == schedule
     away = (film.trace.final[:, None] - load("trex").x0).norm(dim=-1).min(1).values
     assert away.median() < 0.1
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "linear", "sigmoid", "flow"])
-@pytest.mark.parametrize("T", [100, 250, 4000])
-def test_a_schedule_of_another_length_is_walked_on_its_own_timesteps(schedule, T):
+LENGTHS = [f"{schedule} {T}" for schedule in ("cosine", "linear", "sigmoid", "flow") for T in (100, 250, 4000)]
+
+
+@pytest.mark.parametrize("length", few(LENGTHS, "cosine 100", "linear 250", "sigmoid 4000", "flow 100"))
+def test_a_schedule_of_another_length_is_walked_on_its_own_timesteps(length):
+    schedule, T = length.split()[0], int(length.split()[1])
     film = finished(denoise(EXACT.with_(schedule=schedule, T=T, steps=50, sampler="ddpm")))
     away = (film.trace.final[:, None] - load("trex").x0).norm(dim=-1).min(1).values
     assert film.schedule.T == T and away.median() < 0.1

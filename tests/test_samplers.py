@@ -47,9 +47,9 @@ def test_ddim_walks_as_diffusers_does(target, eta, small_denoiser, generator):
     for name, spacing in product(VP, ("trailing", "leading")):
         schedule, x = make_schedule(name), start
         denoiser = small_denoiser(schedule, target, (1, 3, 3))
-        steps = ours(denoiser, ddim(schedule, eta), schedule, x, 25, spacing)
+        steps = ours(denoiser, ddim(schedule, eta), schedule, x, 10, spacing)
         scheduler = peer(DDIMScheduler, schedule, spacing, target)
-        scheduler.set_timesteps(25)
+        scheduler.set_timesteps(10)
         for step, j in zip(steps, scheduler.timesteps.tolist(), strict=True):
             torch.testing.assert_close(step.x_t, x, rtol=1e-5, atol=1e-5)
             output = network_output(denoiser, schedule, x, j)
@@ -176,13 +176,13 @@ def test_a_single_point_keeps_the_forward_process_variance_with_any_steps_and_an
 @pytest.mark.parametrize("name", [*VP, "flow"])
 def test_ancestral_sampling_has_the_marginal_variance_at_every_time_up_to_its_step(name, gaussian):
     c, errors = 0.5, []
-    for T in (500, 1000):
+    for T in (250, 500):
         schedule = make_schedule(name, T)
         alpha, sigma = schedule.at(1.0)
         got = variances(schedule, ddpm(schedule), gaussian(schedule, c), T, alpha**2 * c**2 + sigma**2)
         wanted = [a**2 * c**2 + b**2 for a, b in map(schedule.at, schedule.times(T)[1:])]
         errors.append(max(abs(g / w - 1) for g, w in zip(got, wanted)))
-    assert errors[1] < 0.03
+    assert errors[1] < 15 / T
     assert errors[1] < 0.65 * errors[0]  # the posterior's variance leaves out Var(x0 | x_t): an error of order 1/T
 
 

@@ -162,7 +162,7 @@ class Translated(nn.Module):
 @pytest.mark.parametrize("name", ["linear", "flow", "ve"])
 def test_networks_of_all_targets_that_say_the_same_walk_the_same(sampler, name, small_denoiser):
     schedule = make_schedule(name)
-    network, times = small_denoiser(schedule, "v").network, schedule.times(8, start=schedule.start_for("eps"))
+    network, times = small_denoiser(schedule, "v").network, schedule.times(4, start=schedule.start_for("eps"))
 
     def run(target):
         g = torch.Generator().manual_seed(2)
