@@ -166,7 +166,13 @@ def checked(question: Question, answer: Any) -> Any:
 
 def shown(question: Question, answer: Any) -> str:
     """An answer in words."""
-    return question.choices[answer].text.raw if question.kind == "choices" else f"{answer}"
+    if question.kind == "choices":
+        return question.choices[answer].text.raw
+    if question.kind == "place":
+        return f"({answer[0]:.3g}, {answer[1]:.3g})"
+    if question.kind == "curve":
+        return f"from {answer[0][1]:.3g} at t = {answer[0][0]:.3g} to {answer[-1][1]:.3g} at t = {answer[-1][0]:.3g}"
+    return f"{answer:.3g}"
 
 
 def outcome(question: Question, answer: Answer, given: Any) -> list[str]:
@@ -174,7 +180,7 @@ def outcome(question: Question, answer: Answer, given: Any) -> list[str]:
     if question.kind == "choices":
         came = " / ".join(choice.text.raw for choice, holds in zip(question.choices, answer.holds) if holds)
     else:
-        came = f"{answer.truth:.3g}" if isinstance(answer.truth, float) else str(answer.truth)
+        came = shown(question, answer.truth)
     if given is None:
         return [f"It is: {came}."]
     mark = "✓" if answer.right(given) else "✗"

@@ -139,15 +139,38 @@ export function spot(question, stage, at, name) {
 /** No rings are on the stage any more. */
 export const unspot = () => document.querySelectorAll('.ns-spot').forEach(ring => ring.remove());
 
+const axes = question => ({ what: question.axes[0], low: Number(question.axes[1]), high: Number(question.axes[2]) });
+
+function element(name, attributes) {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', name);
+  for (const key in attributes) node.setAttribute(key, attributes[key]);
+  return node;
+}
+
+// A place to draw on, 100 by 50, and how points [[t, y], …] stand on it.
+const paper = () => element('svg', { viewBox: '0 0 100 50', preserveAspectRatio: 'none', class: 'ns-curve' });
+const onPaper = (question, points) => {
+  const { low, high } = axes(question);
+  return points.map(([t, y]) => `${100 * t},${50 * (high - y) / (high - low)}`).join(' ');
+};
+
+/** The curve that was drawn and, where it is known, the true one. */
+export function curves(question, given, truth) {
+  const { what, low, high } = axes(question), svg = paper();
+  const lines = { 'ns-mine': given, 'ns-holds': truth };
+  for (const look in lines) {
+    if (lines[look]) svg.append(element('polyline', { class: look, points: onPaper(question, lines[look]) }));
+  }
+  svg.setAttribute('role', 'img');
+  svg.setAttribute('aria-label', `${what}, from ${short(low)} below to ${short(high)} above, over t from 0 to 1`);
+  return svg;
+}
+
 // A curve over t: drawn with a pointer, or each of its knots set by the arrow keys.
 function curve(question, given, give) {
-  const [what, low, high] = [question.axes[0], Number(question.axes[1]), Number(question.axes[2])];
+  const { what, low, high } = axes(question);
   const ys = given ? given.map(([, y]) => y) : Array(KNOTS).fill((low + high) / 2);
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('viewBox', '0 0 100 50');
-  svg.setAttribute('preserveAspectRatio', 'none');
-  svg.setAttribute('class', 'ns-curve');
-  const line = document.createElementNS('http://www.w3.org/2000/svg', 'polyline');
+  const svg = paper(), line = element('polyline', { class: 'ns-mine' });
   svg.append(line);
   const knots = ys.map((value, k) => {
     const knot = make('input', 'ns-curve-knot', { type: 'range', min: low, max: high, step: (high - low) / 100, value,
@@ -156,8 +179,7 @@ function curve(question, given, give) {
     return knot;
   });
   const show = () => {
-    const points = ys.map((y, k) => `${100 * k / (KNOTS - 1)},${50 * (high - y) / (high - low)}`);
-    line.setAttribute('points', points.join(' '));
+    line.setAttribute('points', onPaper(question, ys.map((y, k) => [k / (KNOTS - 1), y])));
     knots.forEach((knot, k) => { knot.value = String(ys[k]); });
   };
   svg.onpointerdown = event => svg.setPointerCapture(event.pointerId);
@@ -171,6 +193,6 @@ function curve(question, given, give) {
   show();
   const press = sure();
   press.onclick = () => give(ys.map((y, k) => [k / (KNOTS - 1), y]));
-  return make('div', 'ns-drawing', {}, make('span', 'ns-lesson-label', {}, `Draw: ${what}, from t = 0 to t = 1`), svg,
-    make('div', 'ns-curve-knots', {}, ...knots), press);
+  return make('div', 'ns-drawing', {}, make('span', 'ns-lesson-label', {}, `Draw: ${what} from ${short(low)} to ${short(high)}, over t from 0 to 1`),
+    make('div', 'ns-curve-board', {}, svg, make('div', 'ns-curve-knots', {}, ...knots)), press);
 }

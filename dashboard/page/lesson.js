@@ -6,7 +6,7 @@ import { download, make } from '../../core/drawing/stage/dom.js';
 import { rich } from '../../core/drawing/stage/markup.js';
 import { explain } from '../../core/drawing/stage/words.js';
 import { address, go, onPlace, write } from './address.js';
-import { asking, figure, isRight, spot, unspot } from './answers.js';
+import { asking, curves, figure, isRight, spot, unspot } from './answers.js';
 import { all, forget, hold, keep, kept, lessonOf, marked } from './lessons.js';
 import { stageOf } from './tabs.js';
 
@@ -198,6 +198,8 @@ function draw() {
   const before = ungiven(root), held = document.activeElement;
   const focus = held instanceof HTMLElement && root.contains(held) && held.dataset.name;
   root.replaceChildren(built(astray));
+  const steps = root.querySelector('.ns-lesson-steps'), current = steps.querySelector('[aria-current]');
+  steps.scrollLeft = current.offsetLeft + current.offsetWidth / 2 - steps.clientWidth / 2;
   for (const [name, value] of before) {
     const box = /** @type {HTMLInputElement | null} */ (root.querySelector(`input[data-name="${CSS.escape(name)}"]`));
     if (box) box.value = value;
@@ -349,6 +351,7 @@ function shown(question, given, came, mine) {
   if (question.kind !== 'choices') {
     if (!none) node.append(make('p', 'ns-outcome-line', {}, `${mine}: ${figure(question, given)}`));
     if (came) node.append(make('p', 'ns-outcome-line ns-holds', {}, `in this run: ${figure(question, came.truth)}`));
+    if (question.kind === 'curve') node.append(curves(question, given, came && came.truth));
     return node;
   }
   const list = make('ul', 'ns-outcomes');

@@ -57,6 +57,12 @@ def spread_of_noised(of: ForwardView, t: float) -> float:
 
 
 @measure
+def width_over_t(of: ForwardView) -> list[tuple[float, float]]:
+    """`spread_of_noised` at 21 times from t = 0 to t = 1."""
+    return [(k / 20, spread_of_noised(of, k / 20)) for k in range(21)]
+
+
+@measure
 def spread_of_walked(of: ForwardView, t: float) -> float:
     """Standard deviation of x_t over the samples of Forward, walked there step by step, over all coordinates."""
     k = int((of.t - t).abs().argmin())
