@@ -49,6 +49,22 @@ class Panel:
     def frames(self) -> int:
         return len(self.data)
 
+    def outside(self, k: int) -> str:
+        """What is to be said of the points of frame k that lie outside the view, or are no numbers; "" if none does."""
+        if self.kind not in ("points", "paths"):
+            return ""
+        low, high = self.range
+        points = self.data[min(k, self.frames - 1)]
+        inside = ((points >= low) & (points <= high)).all(-1)
+        return outside_words(int((~inside).sum()), len(points))
+
+
+def outside_words(count: int, total: int) -> str:
+    """"37 of 500 points are outside the frame", as the stage says it too (`core/drawing/stage/view.js`)."""
+    if not count:
+        return ""
+    return f"{count:,} of {total:,} points {'is' if count == 1 else 'are'} outside the frame"
+
 
 @dataclass(frozen=True)
 class Series:

@@ -40,6 +40,31 @@ def centroid(weight: np.ndarray) -> tuple[float, float]:
     return (weight * x).sum() / weight.sum(), (weight * y).sum() / weight.sum()
 
 
+# Points that left the frame
+
+
+@pytest.mark.parametrize("kind", ["points", "paths"])
+def test_points_outside_the_frame_are_counted_on_its_edge_none_is_and_what_is_no_number_is_one_of_them(kind):
+    data = [[[1, -1], [1.01, 0], [0, -2], [np.nan, 0], [0, 0]], [[0, 0]] * 4 + [[0, 1.5]], [[0, 0]] * 5]
+    panel = scene(kind, data).panels[0]
+    assert [panel.outside(k) for k in range(3)] == [
+        "3 of 5 points are outside the frame", "1 of 5 points is outside the frame", ""]
+    assert scene("heat", np.full((2, 4, 4), 9)).panels[0].outside(0) == ""
+
+
+@pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize("size", [320, 90])
+def test_a_film_says_in_the_panel_that_points_have_left_it(still, size):
+    away, here = np.full((2, 7, 2), 3.0), np.zeros((2, 7, 2))
+    films = [Renderer(scene("points", data[: 2 - still], length=2), size=size) for data in (away, here)]
+    box = films[0].layout.boxes[0]
+    lost, there = (film.palette[next(film.frames([1]))] for film in films)
+    foot = (slice(box.y + box.height - 18, box.y + box.height), slice(box.x, box.x + box.width))
+    assert (darkness(lost[foot]) > 100).any() and not (darkness(there[foot]) > 100).any()
+    bare_frame = bare(scene("points", away), size=size)
+    assert not (darkness(bare_frame) > 100).any()
+
+
 # Palettes
 
 

@@ -134,7 +134,7 @@ class Renderer:
             canvas = self.ground.copy()
             for panel, box, painter_ in zip(self.scene.panels, self.layout.boxes, self.painters):
                 if panel.frames > 1:
-                    painter_.draw(k, canvas[box.y : box.y + box.height, box.x : box.x + box.width])
+                    self._draw_panel(canvas, panel, box, painter_, k)
             if self.captions:
                 self._draw_bar(canvas, k)
             yield canvas
@@ -165,8 +165,16 @@ class Renderer:
                 self.draw_frame(canvas, box)
                 self._draw_head(canvas, panel, box)
             if panel.frames == 1:
-                painter_.draw(0, canvas[box.y : box.y + box.height, box.x : box.x + box.width])
+                self._draw_panel(canvas, panel, box, painter_, 0)
         return canvas
+
+    def _draw_panel(self, canvas: np.ndarray, panel: Panel, box: Box, painter_, k: int) -> None:
+        """Frame k of a panel, and at its foot how many of its points are outside."""
+        painter_.draw(k, canvas[box.y : box.y + box.height, box.x : box.x + box.width])
+        if self.captions and (said := panel.outside(k)):
+            if font("mono", CAPTION).getlength(said) > box.width - 8:
+                said = f"{said.partition(' ')[0]} outside"
+            self.write(canvas, said, box.x + 5, box.y + box.height - 9, "sub", "mono", CAPTION)
 
     def draw_frame(self, canvas: np.ndarray, box: Box) -> None:
         """The one-pixel line around a panel, outside its picture."""

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decode } from '../../core/drawing/stage/chunk.js';
-import { NONE, VIEW, lookup, spots } from '../../core/drawing/stage/codes.js';
+import { NONE, VIEW, around, lookup, outside, spots } from '../../core/drawing/stage/codes.js';
 import { Film } from '../../core/drawing/stage/film.js';
 import { dot, trailStrength, trailWidth, within } from '../../core/drawing/stage/marks.js';
 import { advance } from '../../core/drawing/stage/transport.js';
@@ -61,6 +61,20 @@ test('the view is the union of the ranges that came', () => {
 test('codes are places: the view fills the canvas, y upwards, and what is no number stays none', () => {
   const panel = { range: [-1, 1] }, frame = { range: [-1, 1], codes: Int16Array.of(-VIEW, -VIEW, VIEW, VIEW, NONE, 0) };
   assert.deepEqual([...spots(frame, panel, 200, new Float32Array(6))], [0, 200, 200, 0, NaN, 100]);
+});
+
+test('points outside the view are counted, on its edge none is, and what is no number is one of them', () => {
+  const codes = Int16Array.of(VIEW, -VIEW, VIEW + 1, 0, 0, -VIEW - 1, NONE, 0, 0, 0, 32767, 0);
+  const panel = { range: [-1, 1], home: [-1, 1], frames: [{ range: [-1, 1], codes }] };
+  assert.equal(outside(panel.frames[0], panel), 4);
+  panel.range = around(panel);
+  assert.ok(Math.abs(panel.range[1] - 1.02 * 32767 / VIEW) < 1e-9 && panel.range[0] === -panel.range[1]);
+  assert.equal(outside(panel.frames[0], panel), 2); // the one without a number, and the one so far that nobody knows
+});
+
+test('a view that holds all points stays as it is', () => {
+  const frame = { range: [0, 2], codes: Int16Array.of(0, 8000, -8000, 0) };
+  assert.deepEqual(around({ home: [0, 2], frames: [undefined, frame] }), [0, 2]);
 });
 
 test('codes are colours of the panel’s range, and code 0 is a hole', () => {

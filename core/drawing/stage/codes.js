@@ -30,3 +30,28 @@ export function spots(frame, panel, size, out) {
   }
   return out;
 }
+
+// How many of a frame's points the panel does not show: outside its view, no number, or so far out that the code is
+// only the nearest that there is.
+export function outside(frame, panel) {
+  const [lo, hi] = frame.range, gain = (hi - lo) / (2 * VIEW), middle = (lo + hi) / 2;
+  const least = (panel.range[0] - middle) / gain - 0.5, most = (panel.range[1] - middle) / gain + 0.5;
+  let count = 0;
+  for (let i = 0; i < frame.codes.length; i += 2) {
+    const far = code => code < least || code > most || Math.abs(code) >= -NONE - 1;
+    if (far(frame.codes[i]) || far(frame.codes[i + 1])) count++;
+  }
+  return count;
+}
+
+// The range in which all points of all frames are seen, as far as codes tell: the panel's own with its middle kept.
+export function around(panel) {
+  const [low, high] = panel.home, middle = (low + high) / 2;
+  let reach = (high - low) / 2;
+  for (const frame of panel.frames) {
+    if (!frame) continue;
+    const [lo, hi] = frame.range, gain = (hi - lo) / (2 * VIEW), shift = (lo + hi) / 2 - middle;
+    for (const code of frame.codes) if (code !== NONE) reach = Math.max(reach, 1.02 * Math.abs(code * gain + shift));
+  }
+  return [middle - reach, middle + reach];
+}

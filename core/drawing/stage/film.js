@@ -20,7 +20,14 @@ export class Panel {
   constructor({ key, kind, range }) {
     this.key = key;
     this.kind = kind;
+    this.home = range.slice(); // what the film says is to be seen
+    this.range = range.slice(); // what is seen, which can be made wider
+  }
+
+  // Show this much.
+  look(range) {
     this.range = range.slice();
+    this.version++;
   }
 
   add(header, first) {
@@ -29,7 +36,8 @@ export class Panel {
     for (const name of ['title', 'note', 'caption', 'palette']) this[name] = header[name];
     this.shape = shape;
     // A range may grow while frames stream in: what is drawn is the union.
-    this.range = [Math.min(this.range[0], header.range[0]), Math.max(this.range[1], header.range[1])];
+    const union = range => [Math.min(range[0], header.range[0]), Math.max(range[1], header.range[1])];
+    Object.assign(this, { home: union(this.home), range: union(this.range) });
     this.scale = Math.max(this.scale || 0, header.scale || 0) || null;
     if (header.backdrop) this.backdrop = { codes: header.backdrop, range: header.range };
     if (header.map) this.map = header.map;

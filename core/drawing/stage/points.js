@@ -50,8 +50,9 @@ export class Points {
     if (panel.map) {
       const name = [look.theme, panel.map.codes.byteOffset].join();
       if (this.mapped !== name) Object.assign(this, { mapped: name, map: faint(panel.map, look) });
+      const [low, high] = panel.range, [from, to] = panel.home, gain = size / (high - low);
       context.imageSmoothingEnabled = true;
-      context.drawImage(this.map.canvas, 0, 0, size, size);
+      context.drawImage(this.map.canvas, (from - low) * gain, (high - to) * gain, (to - from) * gain, (to - from) * gain);
     }
     if (!panel.backdrop) return;
     const name = [size, panel.range, look.theme, panel.version].join();

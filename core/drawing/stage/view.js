@@ -1,6 +1,7 @@
 // @ts-check
 // One panel on the page: its title, its caption and its canvas. It paints when something it shows has changed.
 
+import { around, outside } from './codes.js';
 import { fit, make } from './dom.js';
 import { plain, rich } from './markup.js';
 import { painter } from './painter.js';
@@ -9,9 +10,14 @@ import { answers } from './words.js';
 const range = ([lo, hi]) => (lo === -hi ? `±${trim(hi)}` : `[${trim(lo)}, ${trim(hi)}]`);
 const trim = value => String(Number(value.toPrecision(3))).replace('-', '−');
 
+// As `core/scene.py` says it.
+const words = (count, total) =>
+  `${count.toLocaleString('en')} of ${total.toLocaleString('en')} points ${count === 1 ? 'is' : 'are'} outside the frame`;
+
 export class View {
   title = make('span', 'ns-panel-title', { tabindex: 0, role: 'button' });
   caption = make('span', 'ns-panel-caption');
+  lost = make('button', 'ns-lost', { type: 'button' }); // how many points are outside, and a way to see them
   pointer = null; // where it is over the canvas
   picked = null; // which sample keys have picked
   drawn = ''; // what the canvas shows
@@ -25,7 +31,11 @@ export class View {
     const picked = this.canPick ? { tabindex: 0 } : {};
     this.canvas = make('canvas', `ns-canvas ns-${panel.kind}`, { role: 'img', ...picked });
     this.node = make('figure', 'ns-panel', { 'data-key': panel.key },
-      make('figcaption', '', {}, this.title, this.caption), this.canvas);
+      make('figcaption', '', {}, this.title, this.caption), this.canvas, this.lost);
+    this.lost.onclick = () => {
+      panel.look(this.wide ? panel.home : around(panel));
+      moved();
+    };
     const told = () => {
       const found = this.probe();
       point(found && found.marked !== undefined ? found.marked : null);
@@ -61,6 +71,19 @@ export class View {
   /** Whether it shows samples, which can be gone through by keys. */
   get canPick() { return this.panel.kind !== 'heat' && this.panel.kind !== 'field'; }
 
+  // Whether more is seen than the film says.
+  get wide() { return this.panel.range[1] - this.panel.range[0] > 1.001 * (this.panel.home[1] - this.panel.home[0]); }
+
+  // How many points are outside the frame now; a press lets the view follow them, and another takes it back.
+  count() {
+    const { panel } = this, scatter = panel.kind === 'points' || panel.kind === 'paths';
+    const frame = scatter ? panel.at(this.frame) : null, count = frame ? outside(frame, panel) : 0;
+    const said = count ? words(count, panel.shape[0]) : '';
+    this.lost.hidden = !count && !(scatter && this.wide);
+    this.lost.textContent = this.wide ? `${said || 'all points are seen'}: back to the frame` : said;
+    this.lost.title = this.wide ? '' : 'let the view follow them';
+  }
+
   // What is under the pointer, or the sample that keys have picked, wherever it is by now.
   probe() {
     if (!this.looked) return null;
@@ -82,6 +105,7 @@ export class View {
     const context = canvas.getContext('2d');
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (panel.at(frame)) this.painter.paint(context, canvas.width, panel, frame, look);
+    this.count();
     this.say();
     return true;
   }
