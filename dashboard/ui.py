@@ -128,7 +128,7 @@ def build(app: AppState) -> gr.Blocks:
 def greet() -> SceneStream:
     """The film that every page opens with, made once: it stands on the stage before anything is asked of the server."""
     *_, film = denoise.growing(Recipe(), None)
-    stream = SceneStream(film)
+    stream = SceneStream(film, squeezed=True)
     stream.value(done=True)
     return stream
 

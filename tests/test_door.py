@@ -45,6 +45,30 @@ async def read_all(scope, receive, send):
     await send({"type": "http.response.body", "body": b"fine"})
 
 
+@pytest.mark.parametrize("path, accept, squeezed", [
+    ("/", "text/html,*/*", True), ("/", "*/*", False), ("/gradio_api/queue/data", "text/event-stream", False)])
+def test_the_page_itself_travels_compressed_and_streams_do_not(path, accept, squeezed):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": b"noise " * 1000})
+
+    said = []
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        said.append(message)
+
+    headers = [(b"accept", accept.encode()), (b"accept-encoding", b"gzip, br")]
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "client": ("10.0.0.1", 5),
+             "headers": headers}
+    asyncio.run(Guard(app, Door(Limits()))(scope, receive, send))
+    body = b"".join(message.get("body", b"") for message in said)
+    assert (b"content-encoding", b"gzip") in said[0]["headers"] if squeezed else len(body) == 6000
+    assert len(body) < 200 or not squeezed
+
+
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 

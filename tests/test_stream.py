@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import dashboard.stage.stream
+from core.drawing.stage import pack
 from core.recipe.recipe import Recipe
 from core.scene import Chart, Scene, Series
 from core.views import View
@@ -112,6 +114,14 @@ def test_every_frame_of_every_shown_panel_is_sent_once():
     value = stream.value(done=True)
     assert sent(value) == {"a": all_once(TOTAL), "b": all_once(TOTAL)}
     assert stream.sent == TOTAL and value["done"] and value["total"] == TOTAL
+
+
+def test_what_many_fetch_travels_deflated_and_is_the_same_film():
+    film = Growing(TOTAL)
+    plain, squeezed = (SceneStream(film, squeezed=squeezed).value(done=True)["chunks"] for squeezed in (False, True))
+    raw = zlib.decompress(Path(squeezed[0]["path"]).read_bytes())
+    assert raw == pack(film.scene(), first=0, total=TOTAL, delta=True) and len(squeezed) == len(plain) == 1
+    assert squeezed[0]["path"].endswith(".deflate") and plain[0]["path"].endswith(".bin")
 
 
 def test_looking_again_without_a_new_frame_sends_nothing_new():

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 
 #: Streams of Gradio's server by what they say: a page is open, somebody listens for the answers to a session's events.
@@ -235,6 +236,7 @@ class Guard:
 
     def __init__(self, app: Callable, door: Door):
         self.app, self.door = app, door
+        self.squeezed = GZipMiddleware(app)  #: for the page itself, all of whose scripts and words stand in it
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         if scope["type"] != "http":
@@ -255,7 +257,8 @@ class Guard:
             asked = re.search(r"(?:^|&)session_hash=([\w-]{1,64})(?:&|$)", scope["query_string"].decode("latin-1"))
             session = asked and asked[1]
         if session is None:
-            await self.app(scope, receive, send)
+            page = scope["path"].endswith("/") and "text/html" in headers.get("accept", "")
+            await (self.squeezed if page else self.app)(scope, receive, send)
             return
         address = self.door.address(scope.get("client"), headers)
         if self.door.streams_of(address) >= self.door.limits.streams:

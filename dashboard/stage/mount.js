@@ -24,7 +24,8 @@ function address(path) {
 async function bring(path) {
   const answer = await fetch(address(path));
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-  return answer.arrayBuffer();
+  if (!path.endsWith('.deflate')) return answer.arrayBuffer();
+  return new Response(answer.body.pipeThrough(new DecompressionStream('deflate'))).arrayBuffer();
 }
 
 /** `events`: those that the server listens to. */

@@ -21,6 +21,7 @@ film again with one more chunk. Events, as `event: gr.EventData`:
 from __future__ import annotations
 
 import secrets
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -53,12 +54,13 @@ def cached(name: str, content: bytes) -> str:
     return str(path)
 
 
-def chunk(packed: bytes) -> dict:
+def chunk(packed: bytes, squeezed: bool = False) -> dict:
     """A packed chunk (`pack`) as a file the page can fetch: an entry of a film's `chunks`.
 
     No FileData: Gradio looks after each of those again whenever one more comes, and a film has dozens.
+    squeezed: deflated, which takes its time and is worth it for what many fetch.
     """
-    return {"path": cached("frames.bin", packed)}
+    return {"path": cached("frames.deflate", zlib.compress(packed, 9)) if squeezed else cached("frames.bin", packed)}
 
 
 def film(

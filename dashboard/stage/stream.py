@@ -28,8 +28,8 @@ class SceneStream:
     """One film on one stage. `value` is what the stage is given; it grows with the film and with the panels wanted."""
 
     def __init__(self, film: View, shown: Iterable[str] = (), frame: int | None = None, follow: bool = False,
-                 also: Iterable[str] = ()):
-        self.film, self.follow = film, follow
+                 also: Iterable[str] = (), squeezed: bool = False):
+        self.film, self.follow, self.squeezed = film, follow, squeezed
         self.name = secrets.token_hex(8)
         wanted = tuple(key for key in shown if key in film.offers)
         self.shown = wanted or None  # None leaves the choice to what the visitor had on before
@@ -93,7 +93,9 @@ class SceneStream:
     def _pack(self, keys: tuple[str, ...], first: int, end: int) -> dict:
         if first:  # what stands still went with the first frame, and may cost more than all the others together
             keys = tuple(key for key in keys if not self.film.offers[key].still)
-        return chunk(pack(self.film.scene(keys, first, end), first=first, total=max(self.film.total, end)))
+        packed = pack(self.film.scene(keys, first, end), first=first, total=max(self.film.total, end),
+                      delta=self.squeezed)
+        return chunk(packed, self.squeezed)
 
 
 def play(growing: Iterable[View], shown: Iterable[str] = (), frame: int | None = None,
