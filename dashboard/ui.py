@@ -13,9 +13,9 @@ import gradio as gr
 from core.data.datasets import Dataset
 from core.data.readers import kind_of
 from core.lessons.lesson import lessons
-from core.recipe.models import USUAL, walked_as
+from core.recipe.models import SOLVED, USUAL, WORDS, walked_as
 from core.recipe.recipe import DEFAULTS, HELP, OWN, Recipe
-from core.runs.resolve import dataset_of, model_choices
+from core.runs.resolve import dataset_of, model_choices, usual_model
 from dashboard.api import expose
 from dashboard.greeting import greeting
 from dashboard.head import head
@@ -23,7 +23,7 @@ from dashboard.server.blocks import Page
 from dashboard.server.app_state import AppState, user_error
 from dashboard.server.visitors import Busy, Visitor
 from dashboard.sidebar.choices import (
-    WITH_CHOICES, best_model, facts, choices_for, using, without_hidden, without_what_is_not_there,
+    WITH_CHOICES, best_model, choices_for, facts, moved_to, using, without_hidden, without_what_is_not_there,
 )
 from dashboard.sidebar.controls import BUTTONS, PRESET_SETS, Controls, build_controls
 from dashboard.sidebar.examples import EXAMPLES
@@ -350,7 +350,11 @@ def _wire_data(sidebar: Sidebar, own: Own) -> None:
         return recipe, {fields["data"]: picked(recipe, visitor), own.note: read, **offered, **walked}
 
     def pick(recipe: Recipe, visitor: Visitor, event: dict) -> tuple[Recipe, dict]:
-        recipe, sets = choose(recipe.with_(data=event.get("name")), visitor)
+        there = moved_to(recipe, event.get("name"), visitor)
+        if there.model != recipe.model and there.model in SOLVED:
+            gr.Info(f"No trained network is shipped for {dataset_of(there, visitor).title}: the {WORDS[there.model]} "
+                    "denoiser is shown, which knows the data themselves. Train one in the tab Train.")
+        recipe, sets = choose(there, visitor)
         return recipe, {**sets, **choices(own, None, None)}
 
     def bring(recipe: Recipe, visitor: Visitor, dataset: Dataset) -> tuple[Recipe, dict]:
@@ -484,12 +488,12 @@ def fit(recipe: Recipe, visitor: Visitor) -> tuple[Recipe, list[str]]:
     if recipe.data == OWN and visitor.data is None:
         complaints.append("The link shows data of somebody's own, which stay with them; the T-Rex is shown instead")
         recipe = recipe.with_(data="trex", model="pretrained")
-    choices = model_choices(recipe, visitor)
-    if recipe.model not in choices:
+    if recipe.model not in model_choices(recipe, visitor):
+        usual = usual_model(recipe, visitor)
         why = ("The link shows a model trained live: press Train to make it again" if recipe.model == "mine"
                else "No trained model is shipped for this data")
-        complaints.append(f"{why}; until then the {choices[0]} one is shown")
-        recipe = using(recipe, choices[0])
+        complaints.append(f"{why}; until then the {WORDS[usual]} one is shown")
+        recipe = using(recipe, usual)
     kept = without_what_is_not_there(recipe, visitor)
     lost = [name for name in ("label", "label2", "layer", "network") if getattr(kept, name) != getattr(recipe, name)]
     if lost:

@@ -21,7 +21,9 @@ from core.runs.trainings import config_of, floor_by_bucket
 from core.runs.walks import denoise, forward_film, lens
 from core.views.base import STATE_VIEW
 from dashboard.server.visitors import Visitors
-from dashboard.sidebar.choices import WITH_CHOICES, facts, choices_for, using, without_hidden, without_what_is_not_there
+from dashboard.sidebar.choices import (
+    WITH_CHOICES, best_model, choices_for, facts, moved_to, using, without_hidden, without_what_is_not_there,
+)
 from dashboard.sidebar.controls import PRESET_SETS, label_choices
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.tabs.train import training_of
@@ -50,6 +52,25 @@ def test_the_menus_offer_the_models_labels_and_layers_that_these_data_have():
     assert digits["model"] == ["pretrained", "linear", "wiener", "exact", "memorization"]
     assert digits["label"] == ["any", "each", *map(str, range(10))] and "middle" in digits["layer"]
     assert len(faces["label"]) == 2 + 5 and len(faces["label2"]) == 2 + 6
+
+
+def test_what_stands_in_for_a_network_that_is_not_shipped_does_not_stick_to_the_next_data():
+    there = moved_to(Recipe(), "checkerboard", None)
+    assert there.model == "exact" and moved_to(there, "pi", None).model == "exact"
+    assert moved_to(there, "moons", None) == Recipe(data="moons")
+    assert best_model(Recipe(data="checkerboard"), None) == "exact"  # as a link is read
+
+
+@pytest.mark.parametrize("model", ["exact", "linear", "wiener"])
+def test_a_model_that_was_chosen_goes_along_to_other_data_and_back(model):
+    chosen = Recipe(model=model)
+    assert moved_to(chosen, "moons", None) == chosen.with_(data="moons")
+    assert moved_to(moved_to(chosen, "digits8", None), "trex", None) == chosen
+
+
+def test_a_model_for_few_steps_that_other_data_lack_leaves_with_its_way_of_walking():
+    flow = using(Recipe(), "flow")
+    assert moved_to(flow, "checkerboard", None) == Recipe(data="checkerboard", model="exact")
 
 
 def test_a_value_that_is_not_offered_gives_way_to_the_plain_one():

@@ -73,6 +73,12 @@ def model_choices(recipe: Recipe, brought: Brought | None) -> list[str]:
     return choices + list(SOLVED) + [MEMORY] * bool(memorization_cards(recipe.data))
 
 
+def usual_model(recipe: Recipe, brought: Brought | None) -> str:
+    """Which model stands for the recipe's data where nobody chose one: one that was trained, or else the exact one."""
+    choices = model_choices(recipe, brought)
+    return next((name for name in (*SHIPPED, "mine") if name in choices), "exact")
+
+
 def _has_own(recipe: Recipe, brought: Brought | None) -> bool:
     if brought is None or brought.denoiser is None or brought.card["data"] != recipe.data:
         return False

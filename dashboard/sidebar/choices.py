@@ -9,7 +9,7 @@ from core.denoisers import networks_for
 from core.probes.activations import layers_of
 from core.recipe.models import MEMORY, SHIPPED, SOLVED, WORDS, walked_as
 from core.recipe.recipe import DEFAULTS, FIELDS, Recipe
-from core.runs.resolve import CannotShow, dataset_of, model_choices, network_of, resolve
+from core.runs.resolve import CannotShow, dataset_of, model_choices, network_of, resolve, usual_model
 from core.samplers import SAMPLERS
 from core.views.nearest import memorization_cards
 from dashboard.server.visitors import Visitor
@@ -20,9 +20,18 @@ WITH_CHOICES = ("model", "label", "label2", "layer", "network")
 
 
 def best_model(recipe: Recipe, visitor: Visitor | None) -> str:
-    """Which model to use: what was chosen if it is there for this data, else the best that is."""
-    choices = model_choices(recipe, visitor)
-    return recipe.model if recipe.model in choices else choices[0]
+    """Which model to use: what was chosen if it is there for this data, else the usual one."""
+    return recipe.model if recipe.model in model_choices(recipe, visitor) else usual_model(recipe, visitor)
+
+
+def moved_to(recipe: Recipe, data: str, visitor: Visitor | None) -> Recipe:
+    """The recipe of other data. A model that was chosen goes along where it can; one that just stood there does not.
+
+    So what stands in for a network that is not shipped does not stick to the next data, which may have one.
+    """
+    there = recipe.with_(data=data)
+    chosen = recipe.model != usual_model(recipe, visitor)
+    return using(there, best_model(there, visitor) if chosen else usual_model(there, visitor))
 
 
 def using(recipe: Recipe, model: str) -> Recipe:
