@@ -52,29 +52,30 @@ def test_too_few_values_are_refused_as_gradio_does():
         answer(blocks(Page)[0], ["a", "b"])
 
 
-@pytest.mark.parametrize(
-    ("visibility", "end"), [("private", [gr.skip(), None, gr.skip()]), ("public", ["b", None, 2.5])]
-)
-def test_the_end_of_a_stream_says_nothing_to_the_page_and_the_last_answer_to_a_program(visibility, end):
+@pytest.mark.parametrize(("visibility", "second", "end"), [
+    ("private", [[["replace", [], "ab"]], [["replace", [], None]], [["replace", [], 2.5]]],
+     [gr.skip(), None, gr.skip()]),
+    ("public", [[["append", [], "b"]], [], [["replace", [], 2.5]]], ["ab", None, 2.5])])
+def test_a_stream_tells_the_page_each_answer_whole_and_a_program_what_changes_and_the_last_again(
+        visibility, second, end):
     def count():
         yield "a", 1, 1.5
-        yield "b", 2, 2.5
+        yield "ab", 2, 2.5
 
     with Page() as page:
         page.load(count, None, [gr.Textbox(), gr.State(), gr.Number()], api_visibility=visibility)
-    (fn,) = page.fns.values()
+    (fn,), state = page.fns.values(), SessionState(page)
 
     async def answered():
         answers, iterator = [], None
         while iterator or not answers:
-            answer = await page.process_api(fn, [], SessionState(page), iterator=iterator, session_hash="page",
+            answer = await page.process_api(fn, [], state, iterator=iterator, session_hash="page",
                                             event_id="event")
             answers.append(answer["data"])
             iterator = answer["iterator"] if answer["is_generating"] else None
         return answers
 
-    first, _, last = asyncio.run(answered())
-    assert first == ["a", None, 1.5] and last == end
+    assert asyncio.run(answered()) == [["a", None, 1.5], second, end]
 
 
 def test_a_session_is_light_and_the_page_itself_is_told_whole():

@@ -97,12 +97,19 @@ class Page(gr.Blocks):
         return answers
 
     def handle_streaming_diffs(self, block_fn, data, session_hash, run, final, simple_format=False) -> list[Any]:
-        """The end of a stream of answers says nothing to the page, which has heard the last of them. Gradio tells it
-        again, and by then a later change may have been answered: the page would go back to what was before that."""
-        data = super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)
-        if final and run is not None and block_fn.api_visibility == "private":
+        """The page is told every answer of a stream whole, and at its end nothing.
+
+        Gradio tells what differs from the answer before, and its page writes that into the answer before itself: where
+        several come at once, as to a page that has much to do, the earlier is lost. At the end it tells the last one
+        again, and by then a later change may have been answered: the page would go back to what was before that.
+        """
+        if session_hash is None or run is None or block_fn.api_visibility != "private":
+            return super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)
+        first = run not in self.pending_diff_streams[session_hash]
+        data = super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format=True)
+        if final:
             return [None if block.stateful else gr.skip() for block in block_fn.outputs]
-        return data
+        return data if first else [[["replace", [], value]] for value in data]
 
 
 class FairQueue(Queue):
