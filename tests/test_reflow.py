@@ -159,7 +159,7 @@ def before_and_after():
 
 def test_one_round_straightens_the_paths(before_and_after):
     _, before, after = before_and_after
-    assert straightness(after, (2,)) < 0.05 * straightness(before, (2,))
+    assert straightness(after, (2,), 300) < 0.05 * straightness(before, (2,), 300)
 
 
 @pytest.mark.parametrize("steps, times_nearer", [(1, 2.5), (2, 5), (4, 2.5)])
