@@ -1,7 +1,7 @@
 // @ts-check
 // What stands around the stages and is Gradio's own: tooltips, the buttons of the bar, keys on sliders.
 
-import { followHash, openGlossary } from '../../core/drawing/stage/words.js';
+import { answers, followHash, openGlossary, show } from '../../core/drawing/stage/words.js';
 import { label, toggle } from './folds.js';
 import { copy } from './frame.js';
 import { pressed } from './greeting.js';
@@ -20,7 +20,7 @@ export function decorate(tips) {
     label();
     for (const [name, text] of Object.entries(tips)) {
       const node = document.getElementById(name);
-      if (node && node.title !== text) node.title = text;
+      if (node) tell(node, text);
     }
   };
   add();
@@ -28,6 +28,19 @@ export function decorate(tips) {
   addEventListener('hashchange', followHash);
   new MutationObserver(add).observe(document.body, { childList: true, subtree: true });
   new MutationObserver(add).observe(document.body, { attributeFilter: ['class'] }); // ready
+}
+
+// A row of the recipe answers at its label, and says as much to who does not see it; a button has a tooltip.
+function tell(node, text) {
+  const name = node.querySelector('[data-testid="block-info"]');
+  if (!name) {
+    if (node.title !== text) node.title = text;
+    return;
+  }
+  if (!name.classList.contains('ns-answers')) answers(name, name.textContent.trim(), text);
+  for (const input of node.querySelectorAll('input, textarea')) {
+    if (input.getAttribute('aria-description') !== text) input.setAttribute('aria-description', text);
+  }
 }
 
 function theme() {
@@ -52,6 +65,11 @@ document.addEventListener('click', event => {
 let keys = false;
 document.addEventListener('keydown', () => { keys = true; }, true);
 document.addEventListener('pointerdown', () => { keys = false; }, true);
+document.addEventListener('focusin', ({ target }) => {
+  const row = keys && target instanceof Element && target.closest('#recipe .ns-row');
+  const name = row && row.querySelector('.ns-answers');
+  if (name) show(name, document.getElementById('recipe'));
+});
 document.addEventListener('change', ({ target }) => {
   const row = keys && target instanceof Element && target.closest('#recipe .ns-row');
   if (!row || !row.querySelector('input[type=range]')) return;

@@ -71,6 +71,27 @@ def test_a_symbol_answers_a_pointer_the_focus_and_a_tap_and_the_glossary_is_a_li
     page.wait_for_function("location.hash === '' && !document.querySelector('.ns-glossary')")
 
 
+def test_a_label_of_the_recipe_answers_a_pointer_a_press_and_the_focus_of_what_it_labels(page):
+    said, label = page.locator(".ns-answer-box"), page.locator("#field-eta [data-testid=block-info]")
+    label.hover()
+    said.filter(has_text="Fresh noise in each DDIM step").wait_for()
+    assert page.get_attribute("#field-eta", "title") is None  # it is not said twice
+    page.mouse.move(5, 5)
+    said.wait_for(state="detached")
+    label.click()
+    said.filter(has_text="SDE or ODE").wait_for()  # with the lesson that explains it
+    page.keyboard.press("Escape")
+    said.wait_for(state="detached")
+    page.focus("#field-steps input")
+    page.keyboard.press("Tab")
+    said.filter(has_text="Fresh noise in each DDIM step").wait_for()
+    row, box = page.locator("#field-eta").bounding_box(), said.bounding_box()
+    assert box["x"] >= row["x"] + row["width"]  # what is turned stays in sight
+    assert page.evaluate("document.activeElement.getAttribute('aria-description')").startswith("Fresh noise")
+    page.keyboard.press("Escape")
+    said.wait_for(state="detached")
+
+
 def test_a_way_in_goes_there_without_opening_the_page_anew_and_back_leads_out_of_it(page):
     page.evaluate("window.same = true")
     page.click(".ns-way:has-text('Learn')")

@@ -68,7 +68,12 @@ function entry(key, noted = false) {
   return parts;
 }
 
-function show(node) {
+/**
+ * Say what an element answers.
+ * @param {Element} node
+ * @param {Element} [beside] what the answer must not cover, and stands to the right of where there is room
+ */
+export function show(node, beside) {
   clearTimeout(timer);
   const { terms, title, note } = about.get(node);
   const noted = Boolean(note) && terms.length === 1;
@@ -82,7 +87,9 @@ function show(node) {
   const at = node.getBoundingClientRect(), { width, height } = box.getBoundingClientRect();
   const left = Math.max(8, Math.min(at.left, innerWidth - width - 8));
   const below = at.bottom + 6, top = below + height < innerHeight ? below : Math.max(8, at.top - height - 6);
-  Object.assign(box.style, { left: `${left + scrollX}px`, top: `${top + scrollY}px` });
+  const right = beside ? beside.getBoundingClientRect().right + 12 : Infinity, fits = right + width + 8 < innerWidth;
+  const place = fits ? [right, Math.max(8, Math.min(at.top, innerHeight - height - 8))] : [left, top];
+  Object.assign(box.style, { left: `${place[0] + scrollX}px`, top: `${place[1] + scrollY}px` });
 }
 
 function hide() {
@@ -107,10 +114,12 @@ document.addEventListener('focusin', ({ target }) => {
   if (explained(node) && node === target && node.matches(':focus-visible')) show(node);
   else if (anchor && !box.contains(/** @type {Node} */ (target))) hide();
 });
-document.addEventListener('click', ({ target }) => {
-  const node = asked(target);
-  if (explained(node)) show(node);
-  else if (!box.contains(/** @type {Node} */ (target))) hide();
+document.addEventListener('click', event => {
+  const { target } = event, node = asked(target);
+  if (explained(node)) {
+    if (node.closest('label')) event.preventDefault(); // the focus would go to what it labels, and the answer with it
+    show(node);
+  } else if (!box.contains(/** @type {Node} */ (target))) hide();
 });
 document.addEventListener('keydown', event => {
   if (event.key === 'Escape' && anchor) hide();
