@@ -400,6 +400,21 @@ def test_all_clocks_start_from_the_same_noise_and_end_elsewhere(training):
     assert training.film.previews[-1].samples.shape == first.final.shape
 
 
+@pytest.mark.parametrize("changes, fails", [
+    (dict(prediction_type="eps"), True), (dict(prediction_type="eps", schedule="sigmoid"), True),
+    (dict(prediction_type="eps", schedule="linear"), False), (dict(prediction_type="v"), False), ({}, False),
+    (dict(preset="textbook", schedule="linear"), False),
+])
+def test_a_training_that_is_bound_to_fail_says_so_before_it_is_begun(changes, fails):
+    film = next(Training(SHORT.with_(**changes)).untrained())
+    film.progress = trainings.Progress(torch.ones(1), film.floor.t, film.floor.eps, 0.0)
+    sentence = film.scene(()).sentence
+    assert ("bound to fail" in sentence) == fails and sentence.startswith("Not trained yet")
+    if changes == dict(prediction_type="eps"):
+        alpha, sigma = make_schedule("cosine").at(1.0)
+        assert f"is {sigma / alpha:,.0f} times as large" in sentence
+
+
 def run_to(training, step=None):
     """Its steps up to that one, or to its end."""
     steps = training.run()
