@@ -33,7 +33,7 @@ import { seen, stageOf, watchTabs } from './tabs.js';
 export function begin({ tables, tips, titles, lessons, space }) {
   dress(tables);
   teach(lessons);
-  teachWords(explaining(found));
+  teachWords(() => explaining(found));
   again();
   onSpace(space);
   greet();

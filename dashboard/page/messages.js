@@ -1,6 +1,8 @@
 // @ts-check
 // Messages over the page: each stands there once, and an error no longer than what was wrong.
 
+import { afterChanges } from '../../core/drawing/stage/dom.js';
+
 const TOAST = '[data-testid=toast-body]';
 
 /** @param {Element} toast */
@@ -17,7 +19,7 @@ function close(toast) {
  * @param {() => number} changes how many there have been
  */
 export function watchMessages(changes) {
-  new MutationObserver(() => {
+  afterChanges(() => {
     /** @type {Map<string, HTMLElement>} */
     const said = new Map();
     /** @type {NodeListOf<HTMLElement>} */
@@ -28,7 +30,7 @@ export function watchMessages(changes) {
       if (before) close(Number(before.dataset.nsAfter) > Number(toast.dataset.nsAfter) ? toast : before);
       said.set(toast.innerText, toast);
     }
-  }).observe(document.body, { childList: true, subtree: true });
+  });
 }
 
 /** Change `number` was taken: errors of before it are not true any more. */

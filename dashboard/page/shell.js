@@ -1,6 +1,7 @@
 // @ts-check
 // What stands around the stages and is Gradio's own: tooltips, the buttons of the bar, keys on sliders.
 
+import { afterChanges } from '../../core/drawing/stage/dom.js';
 import { answers, followHash, openGlossary, show } from '../../core/drawing/stage/words.js';
 import { label, toggle } from './folds.js';
 import { copy } from './frame.js';
@@ -26,7 +27,7 @@ export function decorate(tips) {
   add();
   followHash();
   addEventListener('hashchange', followHash);
-  new MutationObserver(add).observe(document.body, { childList: true, subtree: true });
+  afterChanges(add);
   new MutationObserver(add).observe(document.body, { attributeFilter: ['class'] }); // ready
 }
 

@@ -27,6 +27,19 @@ export function download({ url, orig_name = '' }) {
   link.remove();
 }
 
+const WHILE = 20; // milliseconds whose changes of the document are answered together
+
+/**
+ * Call `act` soon after elements have come or gone: a page that is put up changes hundreds of times.
+ * @param {() => void} act
+ */
+export function afterChanges(act) {
+  let due = 0;
+  new MutationObserver(() => {
+    due ||= window.setTimeout(() => { due = 0; act(); }, WHILE);
+  }).observe(document.body, { childList: true, subtree: true });
+}
+
 /** An icon of one path, in a square of 16. */
 export const svg = path => {
   const icon = document.createElementNS('http://www.w3.org/2000/svg', 'svg');

@@ -6,11 +6,14 @@ import { nodes, rich } from './markup.js';
 import { found, glossary } from './terms.js';
 
 const SOON = 250, LATE = 200; // milliseconds until an explanation comes under a resting pointer, and until it goes
-/** @type {Record<string, {title: string, href: string}>} */
-let lessons = {};
+/** @typedef {Record<string, {title: string, href: string}>} Lessons by the key of the term that they explain */
+/** @type {Lessons | null} */
+let lessons = null;
+/** @type {() => Lessons} */
+let taught = () => ({});
 
-/** Which lesson explains a term, by its key. */
-export function teach(byTerm) { lessons = byTerm; }
+/** `byTerm()`: which lesson explains a term. It is asked when first a term is. */
+export function teach(byTerm) { taught = byTerm; }
 
 // ---- writing them ----
 
@@ -38,6 +41,8 @@ export function explain(node, text, equation = false) {
 
 /** An element that answers as a whole, as a button does: with a note of its own, and the terms in its title. */
 export function answers(node, title, note) {
+  const said = about.get(node);
+  if (said && said.title === title && said.note === note) return; // a panel says so with every frame
   node.classList.add('ns-answers');
   about.set(node, { terms: [...new Set(found(title).map(([, , key]) => key))], title, note });
 }
@@ -63,6 +68,7 @@ function entry(key, noted = false) {
     rich(formula, term.formula);
     parts.push(formula);
   }
+  lessons ||= taught();
   const lesson = lessons[key];
   if (lesson) parts.push(make('a', 'ns-term-lesson', { href: lesson.href, 'data-ns': 'go' }, lesson.title));
   return parts;
