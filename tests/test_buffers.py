@@ -115,7 +115,7 @@ del trace
 after = memory("VmRSS")
 images = Exact(torch.rand(10_000, 1, 28, 28), schedule)
 images(torch.randn(100, 1, 28, 28), torch.tensor(0.5))
-# Weights of 6,000 questions at once would be 480 MB a copy, and it takes several, whatever the dimensions.
+# Weights of 6,000 questions at once would be 480 MB a copy, whatever the dimensions.
 points = Exact(torch.rand(10_000, 2), schedule)
 points(torch.randn(6000, 2), torch.tensor(0.5))
 print(base, peak, size, after, memory("VmHWM"))
@@ -138,6 +138,6 @@ def test_a_walk_of_the_exact_denoiser_costs_its_trace_and_little_more(measured):
     assert after - base < base / 10, f"{(after - base) / 1e6:.0f} MB stayed when the trace was gone"
 
 
-def test_ten_thousand_images_of_28_by_28_fit_in_a_gigabyte(measured):
+def test_ten_thousand_images_of_28_by_28_and_six_thousand_questions_take_less_than_one_copy_of_their_weights(measured):
     _, before, _, _, grown = measured
-    assert 60e6 < grown - before < 1e9, f"peak grew by {(grown - before) / 1e6:.0f} MB"
+    assert 60e6 < grown - before < 450e6, f"peak grew by {(grown - before) / 1e6:.0f} MB"

@@ -403,7 +403,7 @@ from types import ModuleType
 from core.cli.parser import main
 sys.modules["core.cli.commands"] = commands = ModuleType("commands")
 sys.modules["core.training.trainer"] = trainer = ModuleType("trainer")
-commands.run, trainer.TrainingDiverged = lambda *_: print("name\\n" * 99_999), ArithmeticError
+commands.run, trainer.TrainingDiverged = lambda *_: [print("name") for _ in range(99_999)], ArithmeticError
 sys.exit(main(["data"]))
 """
 
