@@ -134,7 +134,7 @@ def test_calls_of_other_threads_are_not_recorded(mlp):
     opened, called = threading.Event(), threading.Event()
 
     def neighbour():
-        opened.wait(60)
+        opened.wait(600)
         mlp(2 * x, t, level)
         called.set()
 
@@ -142,7 +142,7 @@ def test_calls_of_other_threads_are_not_recorded(mlp):
     thread.start()
     with capture(mlp, ["leave"]) as seen:
         opened.set()
-        assert called.wait(60)
+        assert called.wait(600)
         mine = mlp(x, t, level)
     thread.join()
     assert len(seen["leave"]) == 1 and torch.equal(seen["leave"][0], mine)
@@ -153,7 +153,7 @@ def test_many_threads_look_into_one_network_and_each_sees_its_own_calls(mlp):
     wrong, begin = [], threading.Barrier(6)
 
     def look(number: int):
-        begin.wait(60)
+        begin.wait(600)
         for _ in range(60):
             with capture(mlp, ["enter", "leave"]) as seen:
                 out = mlp(number * x, t, level)

@@ -31,23 +31,23 @@ def url():
 @cache
 def functions_of(url: str) -> dict[str, dict]:
     """What can be asked for, by its name; the description of the page is long to write and to read."""
-    return {d["api_name"]: d for d in httpx.get(f"{url}config", timeout=60).json()["dependencies"]}
+    return {d["api_name"]: d for d in httpx.get(f"{url}config", timeout=600).json()["dependencies"]}
 
 
 class Caller:
     """A program, or with a heartbeat a page, that speaks plain HTTP."""
 
     def __init__(self, url, heartbeat=False):
-        self.client = httpx.Client(base_url=url, timeout=60)
+        self.client = httpx.Client(base_url=url, timeout=600)
         self.functions = functions_of(url)
         self.session = secrets.token_hex(8)
         self.beating = threading.Event()
         if heartbeat:
             threading.Thread(target=self._beat, daemon=True).start()
-            assert self.beating.wait(60)
+            assert self.beating.wait(600)
 
     def _beat(self):
-        with httpx.stream("GET", f"{self.client.base_url}gradio_api/heartbeat/{self.session}", timeout=60) as reply:
+        with httpx.stream("GET", f"{self.client.base_url}gradio_api/heartbeat/{self.session}", timeout=600) as reply:
             for _ in reply.iter_raw():
                 self.beating.set()
                 if self.client.is_closed:
@@ -90,7 +90,7 @@ def caller(url):
 
 
 def until(true, what):
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 600
     while not true():
         assert time.monotonic() < ends, f"never came: {what}"
         time.sleep(0.05)

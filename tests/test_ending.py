@@ -57,7 +57,7 @@ def test_who_asks_it_to_end_has_it_end_with_0_and_its_files_gone(started, tmp_pa
     process = started("-c", LIGHT, str(tmp_path), *stuck)
     assert Path(process.stdout.readline().strip(), "frames.bin").exists()
     process.send_signal(getattr(signal, name))
-    assert process.wait(60) == 0, process.stderr.read()
+    assert process.wait(600) == 0, process.stderr.read()
     assert not list(tmp_path.iterdir())
 
 
@@ -65,7 +65,7 @@ def test_what_a_killed_server_left_goes_at_the_next_start_and_what_a_living_one_
     killed, living = (started("-c", LIGHT, str(tmp_path)) for _ in range(2))
     left, kept = (Path(process.stdout.readline().strip()) for process in (killed, living))
     killed.kill()
-    killed.wait(60)
+    killed.wait(600)
     assert (left / "frames.bin").exists()
     (tmp_path / f"{PREFIX}of-another-kind").mkdir()
     with Storage(tmp_path) as storage:

@@ -134,10 +134,10 @@ def test_a_job_is_built_on_the_thread_that_works():
         yield from range(3)
 
     with Pool(workers=1) as pool:
-        job = pool.submit(lambda: go.wait(60) and make())
+        job = pool.submit(lambda: go.wait(600) and make())
         assert job.state == WAITING and job.steps_done == 0
         go.set()
-        assert job.wait(60) and job.state == FINISHED and job.steps_done == 3
+        assert job.wait(600) and job.state == FINISHED and job.steps_done == 3
     assert built_on[0] is not threading.main_thread()
 
 
@@ -331,8 +331,8 @@ def test_no_error_takes_a_worker_thread_with_it(error):
 
     with Pool(workers=1) as pool:
         bad, good = pool.submit(make), pool.submit(lambda: range(5))
-        assert bad.wait(60) and bad.state == FAILED and bad.error == error.__name__
-        assert good.wait(60) and good.state == FINISHED
+        assert bad.wait(600) and bad.state == FAILED and bad.error == error.__name__
+        assert good.wait(600) and good.state == FINISHED
 
 
 def test_a_snapshot_that_fails_fails_the_job(pool, clock):
@@ -386,7 +386,7 @@ def test_two_watchers_of_one_job_see_its_end_and_work_is_not_done_twice():
     made, go = [], threading.Event()
 
     def make():
-        go.wait(60)
+        go.wait(600)
         yield from range(50)
 
     def snapshot(job):
@@ -515,7 +515,7 @@ def test_two_workers_never_step_one_job_at_the_same_time():
 
     with Pool(workers=2, slice_seconds=1e-4) as pool:
         jobs = [pool.submit(lambda i=i: make(i)) for i in range(4)]
-        assert all(job.wait(60) for job in jobs)
+        assert all(job.wait(600) for job in jobs)
     assert set(together) == {1} and [job.steps_done for job in jobs] == [300] * 4
 
 
@@ -535,7 +535,7 @@ def test_shutdown_joins_the_threads_and_ends_every_job():
     jobs = [pool.submit(make) for _ in range(3)]
     jobs[0].pause()
     pool.aside(aside.set)
-    assert started.wait(60)
+    assert started.wait(600)
     pool.shutdown()
     pool.shutdown()
     assert not any(thread.is_alive() for thread in pool._threads) and aside.is_set()

@@ -394,7 +394,7 @@ def test_a_change_waits_for_the_one_before_it_that_has_begun_or_is_on_its_way(mo
 
     thread = threading.Thread(target=later)
     thread.start()
-    assert begun.wait(60)
+    assert begun.wait(600)
     with turns.change("page", 1) as fresh:
         order.append((1, fresh))
         assert thread.is_alive()

@@ -170,10 +170,10 @@ def test_the_reaper_stops_the_job_of_a_silent_visitor(visitors, clock):
         clock.now += visitors.silent_after + 1
         assert here(visitors, awake)
         visitors.start(every=0.005)
-        assert jobs[silent].wait(60) and jobs[silent].state == STOPPED
+        assert jobs[silent].wait(600) and jobs[silent].state == STOPPED
         assert not jobs[awake].over and len(visitors) == 1
         visitors.stop()
-        assert jobs[awake].wait(60), "with the registry, everybody's work ends"
+        assert jobs[awake].wait(600), "with the registry, everybody's work ends"
     assert len(visitors) == 0
     assert not any(thread.name == "reaper" for thread in threading.enumerate())
 
@@ -387,10 +387,10 @@ def test_memory_is_given_back_once_after_somebody_has_gone(visitors, clock, monk
         visitors.leave(token)
     clock.now += 21
     visitors.start(every=0.005)
-    assert again.wait(60)
+    assert again.wait(600)
     reaped = threading.Event()
     monkeypatch.setattr(visitors, "reap", lambda: reaped.set() or [])
-    assert reaped.wait(60)
+    assert reaped.wait(600)
     visitors.stop()
     assert given == [0], "once for all who had gone, and not again while nobody goes"
 
@@ -401,7 +401,7 @@ def test_what_a_film_worked_with_is_given_back_though_nobody_goes(visitors, monk
     token = come(visitors)
     visitors.start(every=0.005, tidy_every=0.0)
     visitors.of(token).keep("denoise", View(1))
-    assert given.wait(60)
+    assert given.wait(600)
     visitors.stop()
 
 
