@@ -52,6 +52,18 @@ def test_the_greeting_says_what_this_is_and_its_ways_in_are_one_press_away(page)
     page.wait_for_function("location.search.includes('data=own')")
 
 
+def test_at_200_percent_the_panels_begin_in_sight(page):
+    wide = page.viewport_size
+    page.set_viewport_size({"width": 640, "height": 425})
+    try:
+        page.wait_for_function(
+            "document.querySelector('#stage-denoise .ns-panels').getBoundingClientRect().top < "
+            "document.querySelector('.ns-actions.ns-for-denoise').getBoundingClientRect().top - 60")
+        assert page.evaluate("document.documentElement.scrollWidth") == 640
+    finally:
+        page.set_viewport_size(wide)
+
+
 def test_a_symbol_answers_a_pointer_the_focus_and_a_tap_and_the_glossary_is_a_link_away(page):
     said = page.locator(".ns-answer-box")
     page.hover("#stage-denoise .ns-panel[data-key=x0] .ns-panel-title")
