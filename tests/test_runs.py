@@ -434,7 +434,9 @@ def test_a_training_is_turned_by_fields_of_the_recipe_and_its_film_says_what_and
     assert training.recipe == SHORT.with_(lr=5e-4, batch=None, weighting="min_snr")
     assert (training.config.lr, training.config.batch, training.config.weighting) == (5e-4, 256, "min_snr")
     film = training.film
-    loss = film.scene(()).charts[0]
+    scene = film.scene(())
+    loss = scene.charts[0]
+    assert f"E |output − target|² = {scene.numbers['loss'][-1]:.5f}, its floor" in scene.text(scene.figures[0], -1)
     assert loss.marks == ((21.0, "rate 0.002 → 0.0005 · batch 32 → 256 · weighting by target → min-SNR"),)
     assert loss.title.startswith("loss without weights as a multiple of its floor")
     floor = floor_by_bucket(training.dataset, config_of(SHORT, training.dataset)).loss  # of no weighting

@@ -211,10 +211,10 @@ class TrainingView(View):
 
     @property
     def _loss(self) -> tuple[str, str]:
-        """What is shown as loss, in words and as a formula: without weights where these were turned on the way."""
+        """What is shown as loss, in words and in short: without weights where these were turned on the way."""
         if not any("weighting" in turn.changes for turn in self.turns):
             return "loss", "L"
-        return "loss without weights", LOSSES[self.config.prediction_type].removeprefix("L = ")
+        return "loss without weights", "E |output − target|²"
 
     def _formula(self) -> str:
         loss = LOSSES[self.config.prediction_type]
