@@ -193,6 +193,7 @@ function curve(question, given, give) {
   show();
   const press = sure();
   press.onclick = () => give(ys.map((y, k) => [k / (KNOTS - 1), y]));
-  return make('div', 'ns-drawing', {}, make('span', 'ns-lesson-label', {}, `Draw: ${what} from ${short(low)} to ${short(high)}, over t from 0 to 1`),
+  const label = `Draw: ${what} from ${short(low)} to ${short(high)}, over t from 0 to 1`;
+  return make('div', 'ns-drawing', {}, make('span', 'ns-lesson-label', {}, label),
     make('div', 'ns-curve-board', {}, svg, make('div', 'ns-curve-knots', {}, ...knots)), press);
 }

@@ -198,7 +198,8 @@ function draw() {
   const before = ungiven(root), held = document.activeElement;
   const focus = held instanceof HTMLElement && root.contains(held) && held.dataset.name;
   root.replaceChildren(built(astray));
-  const steps = root.querySelector('.ns-lesson-steps'), current = steps.querySelector('[aria-current]');
+  const steps = root.querySelector('.ns-lesson-steps');
+  const current = /** @type {HTMLElement} */ (steps.querySelector('[aria-current]'));
   steps.scrollLeft = current.offsetLeft + current.offsetWidth / 2 - steps.clientWidth / 2;
   for (const [name, value] of before) {
     const box = /** @type {HTMLInputElement | null} */ (root.querySelector(`input[data-name="${CSS.escape(name)}"]`));

@@ -71,7 +71,7 @@ export class Pixels {
   count(panel, look) { return this.grid(panel, look.sample).shown; }
 
   /** The middle of one on the canvas. */
-  spot(index, size, panel, k, look) {
+  spot(index, size, panel, _, look) {
     const grid = this.grid(panel, look.sample), at = this.place(grid, size, this.gutter(look));
     return [at.left + (index % grid.columns) * at.stepX + grid.width * at.scale / 2,
       at.top + Math.floor(index / grid.columns) * at.stepY + grid.height * at.scale / 2];

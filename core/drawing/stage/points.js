@@ -52,7 +52,8 @@ export class Points {
       if (this.mapped !== name) Object.assign(this, { mapped: name, map: faint(panel.map, look) });
       const [low, high] = panel.range, [from, to] = panel.home, gain = size / (high - low);
       context.imageSmoothingEnabled = true;
-      context.drawImage(this.map.canvas, (from - low) * gain, (high - to) * gain, (to - from) * gain, (to - from) * gain);
+      const across = (to - from) * gain;
+      context.drawImage(this.map.canvas, (from - low) * gain, (high - to) * gain, across, across);
     }
     if (!panel.backdrop) return;
     const name = [size, panel.range, look.theme, panel.version].join();

@@ -1,6 +1,6 @@
 // @ts-check
-// Slides for a class, in one file that asks nobody for anything: what is asked or said, and below it the film, as live as
-// anywhere. The arrow keys, a pointer's keys and a finger turn them; `#3` opens the third.
+// Slides for a class, in one file that asks nobody for anything: what is asked or said, and below it the film, as live
+// as anywhere. The arrow keys, a pointer's keys and a finger turn them; `#3` opens the third.
 
 import { make } from './dom.js';
 import { rich } from './markup.js';
@@ -25,7 +25,8 @@ function said({ headline, text, choices, holds, formula }) {
     if (holds[k]) node.prepend(make('span', '', {}, '✓ '));
     list.append(node);
   });
-  return [words(make('h1', '', { tabindex: -1 }), headline), ...text.filter(Boolean).map(line => words(make('p'), line)),
+  return [words(make('h1', '', { tabindex: -1 }), headline),
+    ...text.filter(Boolean).map(line => words(make('p'), line)),
     ...(formula ? [words(make('p', 'slide-formula'), formula)] : []), ...(choices.length ? [list] : [])];
 }
 
@@ -53,8 +54,9 @@ class Show {
       this.timer = window.setTimeout(() => this.stand(at), EVERY);
       return;
     }
+    const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
     if (at === 'start') this.stage.hold(0);
-    else if (at === 'end' || matchMedia('(prefers-reduced-motion: reduce)').matches) this.stage.hold(this.stage.total - 1);
+    else if (at === 'end' || still) this.stage.hold(this.stage.total - 1);
     else this.stage.play();
   }
 }
@@ -66,7 +68,7 @@ class Show {
  * @param {Film[]} show.films
  * @param {string} show.colours the id of the element that holds them
  */
-export async function slides({ title, slides, films, colours }) {
+export async function slides({ title, slides: told, films, colours }) {
   const theme = themes(false), root = document.getElementById('stage');
   await coloured(colours);
   const text = make('div', 'slide-words', { 'aria-live': 'polite' }), below = make('div', 'slide-film');
@@ -77,22 +79,23 @@ export async function slides({ title, slides, films, colours }) {
     return node;
   };
   const back = turn('the slide before', -1), on = turn('next slide', 1);
-  root.replaceChildren(make('header', 'slide-head', {}, make('span', '', {}, title), back, place, on, theme), text, below);
+  const head = make('header', 'slide-head', {}, make('span', '', {}, title), back, place, on, theme);
+  root.replaceChildren(head, text, below);
   /** @type {Map<number, Show>} */
   const shows = new Map();
   let number = -1;
 
   function show(wanted) {
-    const next = Math.max(0, Math.min(slides.length - 1, wanted));
+    const next = Math.max(0, Math.min(told.length - 1, wanted));
     if (next === number) return;
     number = next;
-    const slide = slides[number];
+    const slide = told[number];
     location.hash = String(number + 1);
     document.body.dataset.at = slide.at;
     text.replaceChildren(...said(slide));
-    place.textContent = `${number + 1} / ${slides.length}`;
+    place.textContent = `${number + 1} / ${told.length}`;
     back.disabled = number === 0;
-    on.disabled = number === slides.length - 1;
+    on.disabled = number === told.length - 1;
     for (const [film, one] of shows) {
       clearTimeout(one.timer);
       one.stage.pause();

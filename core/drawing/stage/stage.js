@@ -176,7 +176,8 @@ export class Stage {
     this.node.classList.toggle('ns-other', other.length > 0);
     if (!other.length) return;
     const list = says => other.slice(0, 3).map(field => says[field]).join(', ') + (other.length > 3 ? ', …' : '');
-    const live = this.options.live || {}, press = other.every(field => live[field]) ? live[other[0]] : this.options.renew;
+    const live = this.options.live || {}, { renew } = this.options;
+    const press = other.every(field => live[field]) ? live[other[0]] : renew;
     this.made.textContent = `Made with ${list(made)}. The recipe now says ${list(now)}. ${press}`;
   }
 

@@ -11,8 +11,9 @@ const range = ([lo, hi]) => (lo === -hi ? `±${trim(hi)}` : `[${trim(lo)}, ${tri
 const trim = value => String(Number(value.toPrecision(3))).replace('-', '−');
 
 // As `core/scene.py` says it.
+const figure = count => count.toLocaleString('en');
 const words = (count, total) =>
-  `${count.toLocaleString('en')} of ${total.toLocaleString('en')} points ${count === 1 ? 'is' : 'are'} outside the frame`;
+  `${figure(count)} of ${figure(total)} points ${count === 1 ? 'is' : 'are'} outside the frame`;
 
 export class View {
   title = make('span', 'ns-panel-title', { tabindex: 0, role: 'button' });
@@ -55,7 +56,7 @@ export class View {
       const way = { ArrowUp: -1, ArrowDown: 1 }[event.key];
       if (event.key === 'Enter') this.canvas.click();
       if (!way || !this.looked || !this.canPick) return;
-      const count = this.painter.count(panel, this.looked);
+      const count = this.picking.count(panel, this.looked);
       this.picked = this.picked === null ? 0 : (this.picked + way + count) % count;
       event.preventDefault();
       told();
@@ -70,6 +71,11 @@ export class View {
 
   /** Whether it shows samples, which can be gone through by keys. */
   get canPick() { return this.panel.kind !== 'heat' && this.panel.kind !== 'field'; }
+
+  // What paints it, of a panel that shows samples.
+  get picking() {
+    return /** @type {import('./points.js').Points | import('./pixels.js').Pixels} */ (this.painter);
+  }
 
   // Whether more is seen than the film says.
   get wide() { return this.panel.range[1] - this.panel.range[0] > 1.001 * (this.panel.home[1] - this.panel.home[0]); }
@@ -88,7 +94,7 @@ export class View {
   probe() {
     if (!this.looked) return null;
     if (this.picked !== null) {
-      const [x, y] = this.painter.spot(this.picked, this.canvas.width, this.panel, this.frame, this.looked);
+      const [x, y] = this.picking.spot(this.picked, this.canvas.width, this.panel, this.frame, this.looked);
       return this.painter.probe(x, y, this.canvas.width, this.panel, this.frame, this.looked);
     }
     if (!this.pointer) return null;
