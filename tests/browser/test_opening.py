@@ -17,9 +17,13 @@ LATE = """
         late.open++;
         const read = new TransformStream({
             transform: async (part, out) => {
-                const end = new TextDecoder().decode(part).includes('close_stream');
-                if (end && late.wanted) { late.held++; await late.over; }
-                out.enqueue(part);
+                const text = new TextDecoder('latin1').decode(part);  // a letter a byte
+                if (!late.wanted || !text.includes('close_stream')) return out.enqueue(part);
+                const end = text.lastIndexOf('data:', text.indexOf('close_stream'));
+                out.enqueue(part.slice(0, end));  // what came with it is an answer yet
+                late.held++;
+                await late.over;
+                out.enqueue(part.slice(end));
             },
             flush: () => { late.open--; },
         });

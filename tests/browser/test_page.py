@@ -489,11 +489,12 @@ def test_a_phone_never_scrolls_sideways_and_can_start_things(open_page, url):
     page.wait_for_selector("#field-seed")
 
 
-def test_every_control_has_a_tooltip(at):
+def test_every_control_says_what_it_is(at):
     page = at("steps=5")
     whole(page, "denoise")
     names = ["schedule", "sampler", "steps", "eta", "seed", "thresholding", "model"]
-    page.wait_for_function("names => names.every(name => document.querySelector(`#field-${name}`)?.title)", arg=names)
+    page.wait_for_function("names => names.every(name => document.querySelector("
+                           "`#field-${name}[title], #field-${name} [aria-description]`))", arg=names)
 
 
 def test_panels_that_come_at_once_stand_side_by_side(at):
