@@ -6,10 +6,13 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+from core.data.datasets import Dataset
 from core.lessons.evidence import NotYet
 from core.lessons.lesson import lessons
 from core.recipe.recipe import Recipe
+from core.runs.brought import Brought
 from core.runs.walks import denoise
 from dashboard.server.foreground import Foreground
 from dashboard.tabs.learn import Slides, answer, catalogue, link_of, opened
@@ -89,6 +92,23 @@ def test_a_goal_is_met_by_the_numbers_of_the_walk_that_is_on_the_stage():
     for wrong in (dict(lesson="none"), dict(step=99), dict(step="1"), dict(lesson=None)):
         with pytest.raises(NotYet, match="no such step"):
             asked_of(step.recipe.with_(**few), **wrong)
+
+
+def test_a_lesson_that_takes_any_shape_is_judged_by_a_drawing_as_by_its_own_data_and_another_is_not():
+    rows = torch.rand((300, 2), generator=torch.Generator().manual_seed(0)) * torch.tensor([2.0, 0.02]) - 1
+    brought = Brought(data=Dataset("own_line", "Your drawing", "points", rows, bandwidth=0.012))
+    lesson = lessons()["noise-becomes-a-trex"]
+    assert lesson.drawing
+    drawn = lesson.steps[1].recipe.with_(data="own", model="exact", samples=300, steps=20)
+    stream = SimpleNamespace(name="film", film=list(denoise(drawn, brought))[-1])
+    visitor = SimpleNamespace(data=brought.data, denoiser=None, trace=lambda name: stream)
+    asked = {"lesson": lesson.name, "step": 1, "film": "film"}
+    assert answer(visitor, "page", asked) == {"own": False, "verdict": None}  # of other steps than the lesson's
+    drawn = lesson.steps[1].recipe.with_(data="own", model="exact", samples=300)
+    stream.film = list(denoise(drawn, brought))[-1]
+    told = answer(visitor, "page", asked)
+    assert told["own"] and told["verdict"]["hold"] == told["verdict"]["answer"]["truth"] > 0
+    assert lessons()["which-line"].drawing is False
 
 
 def test_the_slides_of_a_lesson_say_how_far_they_are_and_are_made_once(monkeypatch, tmp_path):

@@ -78,6 +78,7 @@ def test_a_lesson_is_one_file_in_a_folder(tmp_path):
     assert lesson.steps[1].recipe == lesson.steps[0].recipe  # what is not said is as it was
     guess, run, saw, explain, mend = (judge(lesson, k, made(lesson.steps[k].recipe)) for k in range(5))
     assert guess.answer is None  # it is not given away before the run
+    assert run.hold is None and mend.hold is None
     assert run.answer.holds == (True, False) and run.answer.replies == ("Once a step.", "")
     assert run.headline == "It was asked 4 times" and run.text == "x_{t} has markup, and ddim is text."
     assert saw.answer.truth == 4 and saw.answer.right(4) and not saw.answer.right(3)
@@ -88,6 +89,9 @@ def test_a_lesson_is_one_file_in_a_folder(tmp_path):
 
 WRONG = (
     ("title: Do more steps cost more?\n", "", "line 1: the header does not say its title"),
+    ("words: steps", "drawing: perhaps", "line 5: drawing: perhaps; it can be yes or no"),
+    ("## run: It was asked {evaluations(A):.0f} times\n", "## run: It\nhold: sampler\n",
+     "line 17: sampler is text; wanted is a number"),
     ("order: 99", "order: last", "line 3: 'last' is no whole number from 1 to 999"),
     ("words: steps", "colour: red", "line 5: 'colour: red' in the header; it says title, order"),
     ("## guess: How", "## quiz: How", "line 8: '## quiz: How often is the network asked ' is no step; one is"),
@@ -154,6 +158,14 @@ EXPRESSIONS = (("1 + 2 * 3 ** 2 / 2 - 1", 9), ("1 < 2 < 3 and not 2 > 3", True),
 @pytest.mark.parametrize("text, value", EXPRESSIONS, ids=[text for text, _ in EXPRESSIONS])
 def test_an_expression_is_worth_what_arithmetic_says(text, value):
     assert Expression.read(text, {}, {}).value({}) == pytest.approx(value)
+
+
+def test_a_run_is_left_where_its_answer_is_seen_and_a_header_says_whether_any_drawing_will_do(tmp_path):
+    plain = load(written(tmp_path))
+    held = GOOD.replace("times\n\nx_", "times\nhold: 1 / steps\n\nx_")
+    lesson = load(written(tmp_path, held.replace("words: steps", "words: steps\ndrawing: yes")))
+    assert judge(lesson, 1, made(lesson.steps[1].recipe)).hold == 0.25
+    assert (plain.drawing, lesson.drawing) == (False, True)
 
 
 def test_what_cannot_be_worked_out_is_said_and_names_the_expression():

@@ -57,6 +57,7 @@ class Verdict:
     answer: Answer | None = None
     goal: bool | None = None  #: whether it is met; None where there is none
     hint: str = ""
+    hold: float | None = None  #: the t at which the answer is seen, where the playhead is left
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -71,7 +72,8 @@ def judge(lesson: Lesson, number: int, evidence: Evidence) -> Verdict:
     goal, hint = None, ""
     if step.mend is not None:
         goal, hint = bool(step.mend.goal.value(names)), step.mend.hint.said(names)
-    return Verdict(step.headline.said(names), step.text.said(names), step.formula.said(names), answer, goal, hint)
+    hold = None if step.hold is None else float(step.hold.value(names))
+    return Verdict(step.headline.said(names), step.text.said(names), step.formula.said(names), answer, goal, hint, hold)
 
 
 def answer_of(question: Question, names: Mapping[str, Any]) -> Answer:

@@ -30,12 +30,12 @@ ANSWERS: dict[str, type] = {"number": NUMBER, "playhead": NUMBER, "place": PLACE
 #: What can stand under the heading of each kind of step.
 KEYS = {
     "guess": ("recipe", "panel", *ANSWERS, "within", "axes"),
-    "run": ("recipe", "press"),
+    "run": ("recipe", "press", "hold"),
     "saw": ("recipe", "panel", *ANSWERS, "within", "axes"),
     "explain": ("recipe", "formula"),
     "mend": ("recipe", "control", "goal", "solved by", "hint"),
 }
-HEADER = ("title", "order", "minutes", "words", "question")
+HEADER = ("title", "order", "minutes", "words", "question", "drawing")
 _HEADING = re.compile(r"##\s+(\w+)\s*:\s*(.+)")
 _KEY = re.compile(r"([a-z][a-z ]{1,20}?):(?:\s+(.*))?$")
 #: Braces of the markup (x_{t}, x^{2}) are no figures.
@@ -108,6 +108,7 @@ class Step:
     mend: Mend | None = None
     formula: Text = field(default_factory=lambda: Text(""))
     press: str = ""  #: a button that makes the run, where its tab waits for one
+    hold: Expression | None = None  #: the t at which the playhead is left when the run is over, to be looked at
 
     @property
     def title(self) -> str:
@@ -125,6 +126,7 @@ class Lesson:
     words: tuple[str, ...]  #: of the glossary, that it explains
     steps: tuple[Step, ...]
     path: Path
+    drawing: bool = False  #: whether it is as true of a drawing of somebody's own, taken for the data of its recipes
 
     def guess_before(self, number: int) -> int | None:
         """The number of the last guess before a step, both counted from 0: what a run is the answer to."""
@@ -183,8 +185,11 @@ class _Reader:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
             raise BadLesson(f"{self.path.name}: a lesson's file is called NN-name.md, its name of a-z, 0-9 and -")
         words = tuple(word.strip() for word in header.get("words", (0, ""))[1].split(",") if word.strip())
+        line, drawing = header.get("drawing", (0, "no"))
+        if drawing not in ("yes", "no"):
+            raise self.wrong(line, f"drawing: {one_line(drawing)}; it can be yes or no")
         return Lesson(name, header["title"][1], self._whole(header["order"], 1, 999),
-                      self._whole(header["minutes"], 1, 30), words, steps, self.path)
+                      self._whole(header["minutes"], 1, 30), words, steps, self.path, drawing == "yes")
 
     def _whole(self, given: tuple[int, str], least: int, most: int) -> int:
         line, text = given
@@ -250,6 +255,8 @@ class _Reader:
             step["press"] = keys["press"][1]
         elif kind == "run" and recipe.tab == "train":
             step["press"] = "train"
+        if "hold" in keys:
+            step["hold"] = self._expression(*keys["hold"], names, NUMBER)
         return Step(**step)
 
     def _parts(self, kind: str, lines: list[tuple[int, str]]) -> tuple[dict, tuple[int, str], list[tuple[int, str]]]:

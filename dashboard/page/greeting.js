@@ -20,8 +20,8 @@ function watch() {
   document.getElementById('stage-denoise')?.scrollIntoView({ block: 'nearest' });
 }
 
-// The pad to draw on, in sight, wherever the sidebar stands.
-function draw() {
+/** The pad to draw on, in sight, wherever the sidebar stands. */
+export function openPad() {
   document.body.classList.add('ns-open');
   const fold = /** @type {HTMLElement | null} */ (document.querySelector('#recipe .ns-own > button'));
   if (fold && !fold.classList.contains('open')) fold.click();
@@ -41,7 +41,7 @@ function draw() {
 export function pressed(button, event) {
   const { ns } = button.dataset;
   if (ns === 'watch') watch();
-  else if (ns === 'draw') draw();
+  else if (ns === 'draw') openPad();
   else if (ns === 'greeted') {
     localStorage.setItem(KEPT, 'yes');
     document.documentElement.classList.remove('ns-greets');

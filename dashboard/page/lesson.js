@@ -7,7 +7,8 @@ import { rich } from '../../core/drawing/stage/markup.js';
 import { explain } from '../../core/drawing/stage/words.js';
 import { address, go, onPlace, write } from './address.js';
 import { asking, curves, figure, isRight, spot, unspot } from './answers.js';
-import { all, forget, hold, keep, kept, lessonOf, marked } from './lessons.js';
+import { openPad } from './greeting.js';
+import { all, drawnOf, forget, frameOf, hold, keep, kept, lessonOf, marked } from './lessons.js';
 import { stageOf } from './tabs.js';
 
 const MAIN = 'ns-lesson-button ns-main';
@@ -33,11 +34,12 @@ const now = {
   told: null,
   film: '', // the film that was begun here
   seen: false, // the run has been seen to its end, or enough of it
+  held: '', // the film whose playhead was left where its answer is seen
   again: false, // an answer is given anew
 };
 /** @type {{root: Element, judge: (asked: object) => void, slides: (asked: object) => void} | null} */
 let strip_ = null;
-let ticking = 0, drawn = '';
+let ticking = 0, looked = ''; // looked: what the strip was built of
 
 const step = () => now.lesson.steps[now.number];
 const stage = () => stageOf(`stage-${step().tab}`);
@@ -49,7 +51,7 @@ export function strip(root, { props, watch, judge, slides }) {
   strip_ = { root, judge, slides };
   watch('value', () => hear(props.value));
   watch('slides_state', () => sliding(props.slides_state));
-  drawn = '';
+  looked = '';
   place();
 }
 
@@ -62,7 +64,7 @@ function place() {
   document.body.classList.toggle('ns-present', address.present);
   if (other) {
     Object.assign(now, { lesson, number: lesson ? address.step : 0, film: '', seen: false, again: false });
-    Object.assign(now, { asked: '', told: null, stale: lesson ? filmOn(stage()) : '' });
+    Object.assign(now, { asked: '', told: null, held: '', stale: lesson ? filmOn(stage()) : '' });
     if (lesson) keep(lesson.name, { step: now.number });
     unmark();
     unspot();
@@ -76,12 +78,19 @@ function place() {
   tick();
 }
 
+/** Whether the lesson is taken with a drawing of the visitor's own. */
+const withDrawing = () => new URLSearchParams(address.recipe).get('data') === 'own';
+
 /** To a step of a lesson: its stage is set, unless it stands there already. */
-function to(name, number) {
-  go(query(name, number));
+function to(name, number, drawn = withDrawing()) {
+  const lesson = lessonOf(name), its = lesson.steps[number];
+  go(query(name, number, drawn && lesson.drawing ? `&${drawnOf(shows(its), address.recipe)}` : ''));
   strip_?.root.querySelector('h2')?.focus({ preventScroll: true });
   if (narrow() || strip_ && strip_.root.getBoundingClientRect().top < 0) strip_?.root.scrollIntoView();
 }
+
+/** What a step shows, as a query. */
+const shows = its => [its.query, `tab=${its.tab}`, its.panels && `panels=${its.panels}`].filter(Boolean).join('&');
 
 function leave() {
   write({ lesson: '', step: 0, present: false }, true);
@@ -110,7 +119,16 @@ function tick() {
     draw();
   }
   ask(on, film);
+  stay(on, film);
   draw();
+}
+
+// Where the answer is seen, the playhead is left; who moves it on is not brought back.
+function stay(on, film) {
+  const said = now.told && now.told.verdict;
+  if (!now.seen || !said || said.hold === null || now.held === film || film !== now.film) return;
+  now.held = film;
+  on.hold(frameOf(on.film.numbers, said.hold));
 }
 
 function ask(on, film) {
@@ -186,15 +204,15 @@ function draw() {
   if (!strip_) return;
   const { lesson } = now, { root } = strip_;
   if (!lesson) {
-    drawn = '';
+    looked = '';
     root.replaceChildren();
     return;
   }
   const astray = document.body.dataset.tab !== step().tab;
   const looks = JSON.stringify([lesson.name, now.number, now.told, now.seen, now.again, kept(lesson.name), astray,
-    address.present, slidesSay]);
-  if (looks === drawn) return;
-  drawn = looks;
+    address.present, slidesSay, withDrawing()]);
+  if (looks === looked) return;
+  looked = looks;
   const before = ungiven(root), held = document.activeElement;
   const focus = held instanceof HTMLElement && root.contains(held) && held.dataset.name;
   root.replaceChildren(built(astray));
@@ -329,7 +347,16 @@ function guess(side) {
   side.append(asking(step().question, kept(lesson.name).answers[number], answer => {
     keep(lesson.name, { answers: { ...kept(lesson.name).answers, [number]: answer } });
     draw();
-  }, stage));
+  }, stage), ...drawing());
+}
+
+// A lesson that is as true of any shape can be taken with one's own.
+function drawing() {
+  const { lesson, number } = now;
+  if (!lesson.drawing) return [];
+  return [withDrawing()
+    ? button('undrawn', 'Without my drawing', () => to(lesson.name, number, false), 'ns-link-button')
+    : button('draw', 'Draw a shape of your own for it', openPad, 'ns-link-button')];
 }
 
 // What was guessed, beside what came of it. What came is kept with it, for the steps that follow.
@@ -350,8 +377,8 @@ function shown(question, given, came, mine) {
     : isRight(question, came, given) ? 'You guessed right.' : 'It came out otherwise.';
   node.append(make('p', 'ns-lesson-label', {}, said));
   if (question.kind !== 'choices') {
-    if (!none) node.append(make('p', 'ns-outcome-line', {}, `${mine}: ${figure(question, given)}`));
-    if (came) node.append(make('p', 'ns-outcome-line ns-holds', {}, `in this run: ${figure(question, came.truth)}`));
+    if (!none) node.append(line(question, mine, given));
+    if (came) node.append(line(question, 'in this run', came.truth, 'ns-holds'));
     if (question.kind === 'curve') node.append(curves(question, given, came && came.truth));
     return node;
   }
@@ -366,6 +393,14 @@ function shown(question, given, came, mine) {
   node.append(list);
   const reply = came && !none && came.replies[given];
   if (reply) node.append(words(make('p', 'ns-reply'), reply));
+  return node;
+}
+
+// An answer that is no choice; a time is a press away from being seen.
+function line(question, who, value, look = '') {
+  const node = make('p', `ns-outcome-line ${look}`, {}, `${who}: `), said = figure(question, value);
+  const there = () => stage()?.hold(frameOf(stage().film.numbers, value));
+  node.append(question.kind === 'playhead' ? button(`at ${who}`, said, there, 'ns-link-button') : said);
   return node;
 }
 
@@ -395,8 +430,9 @@ function mend(side, told) {
   const state = make('p', `ns-lesson-state ${met ? 'ns-holds' : ''}`, { role: 'status' });
   const tried = told && !now.told.own;
   words(state, met ? '✓ Mended.' : tried ? `Not yet. ${told.hint}` : 'The page says when it is mended.');
-  side.append(fields, state);
-  const solve = () => go(query(lesson.name, number, `&${solved}`));
+  side.append(fields, state, ...drawing());
+  const solve = () => go(query(lesson.name, number, `&${
+    withDrawing() && lesson.drawing ? drawnOf(solved, address.recipe) : solved}`));
   if (!met) side.append(button('solve', 'Show me', solve, 'ns-link-button'));
 }
 

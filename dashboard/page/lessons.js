@@ -5,7 +5,8 @@
  * @typedef {{kind: string, title: string, text: string, formula: string, press: string, tab: string, query: string,
  *   panels: string, controls: {field: string, label: string}[], solved: string, asked: number,
  *   question: {kind: string, choices: string[], panel: string, axes: string[]} | null}} Step
- * @typedef {{name: string, title: string, order: number, minutes: number, words: string[], steps: Step[]}} Lesson
+ * @typedef {{name: string, title: string, order: number, minutes: number, words: string[], drawing: boolean,
+ *   steps: Step[]}} Lesson
  * @typedef {{step: number, done: boolean, met: boolean, answers: Record<string, any>}} Kept
  */
 
@@ -42,6 +43,29 @@ export function placeOf(asked) {
   if (!lesson) return null;
   const number = Math.round(Number(asked.get('step') || 1)) - 1;
   return { lesson, number: number >= 0 && number < lesson.steps.length ? number : 0 };
+}
+
+/**
+ * A link to what a step shows, of the visitor's own drawing in place of the step's data.
+ * @param {string} query of the step
+ * @param {string} recipe that stands now, with that drawing: its model goes along
+ */
+export function drawnOf(query, recipe) {
+  const drawn = new URLSearchParams(query);
+  drawn.set('data', 'own');
+  drawn.set('model', new URLSearchParams(recipe).get('model') || 'exact');
+  return drawn.toString();
+}
+
+/**
+ * The frame that is nearest to a time; of a film over rows or over training steps, to so many.
+ * @param {Record<string, ArrayLike<number>>} numbers of a film
+ */
+export function frameOf(numbers, value) {
+  const t = Array.from(numbers.t), still = t.every(each => each === t[0]);
+  const clock = Array.from(numbers.rows || (still && numbers.step) || t);
+  const apart = clock.map(each => Math.abs(each - value));
+  return apart.indexOf(Math.min(...apart));
 }
 
 // What is kept may be of another time, or bent by hand.

@@ -16,7 +16,7 @@ from core.lessons.evidence import Evidence, NotYet
 from core.lessons.judge import judge
 from core.lessons.lesson import Lesson, Step, lessons
 from core.lessons.written import making_slides
-from core.recipe.recipe import DEFAULTS, FIELDS, MAX_QUERY, Recipe
+from core.recipe.recipe import DEFAULTS, FIELDS, MAX_QUERY, OWN, Recipe
 from dashboard.server.app_state import AppState, said_with, user_error
 from dashboard.server.foreground import Foreground
 from dashboard.server.visitors import Visitor
@@ -28,6 +28,8 @@ from dashboard.tabs.stages import QUIET
 PLACE = ("lesson", "step", "present")
 #: Fields that a run may differ in from a lesson's own and still answer its questions: what is asked is true of any.
 FREE = ("seed", "samples", "lens_samples", "tab", "panels", "frame", "layer")
+#: Those in which it may besides, where a lesson is taken with a drawing of the visitor's own.
+DRAWN = ("data", "model")
 
 
 class Strip(gr.HTML):
@@ -99,7 +101,8 @@ def index() -> gr.HTML:
 def catalogue(taught: Mapping[str, Lesson]) -> list[dict[str, Any]]:
     """The lessons as the page knows them; what is true of a run only the server knows."""
     return [{"name": lesson.name, "title": lesson.title, "order": lesson.order, "minutes": lesson.minutes,
-             "words": lesson.words, "steps": [_step(lesson, k) for k in range(len(lesson.steps))]}
+             "words": lesson.words, "drawing": lesson.drawing,
+             "steps": [_step(lesson, k) for k in range(len(lesson.steps))]}
             for lesson in taught.values()]
 
 
@@ -201,7 +204,8 @@ def answer(visitor: Visitor, session: str, asked: Mapping[str, Any]) -> dict[str
     if stream is None or stream.name != asked.get("film"):
         raise NotYet("The stage shows another film by now.")
     shown = Recipe.from_dict(stream.film.about)
-    own = all(getattr(shown, name) == getattr(step.recipe, name) for name in uses_of(step))
+    drawn = DRAWN if lesson.drawing and shown.data == OWN else ()
+    own = all(getattr(shown, name) == getattr(step.recipe, name) for name in uses_of(step) if name not in drawn)
     if not own and step.kind != "mend":
         return {"own": False, "verdict": None}  # what it claims, it claims of its own run
     verdict = judge(lesson, number, Evidence.of(stream.film, visitor))

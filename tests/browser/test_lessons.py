@@ -67,6 +67,9 @@ def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
                 expect(page.locator(".ns-lesson-label").first).to_have_text(said)
                 expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess")
             assert "…" not in page.inner_text(".ns-lesson-headline")
+            if step.hold is not None:  # it played to its end, and stands where the answer is seen
+                page.wait_for_function(f"(() => {{ const s = Noisescope.stageOf('stage-{step.recipe.tab}'); "
+                                       "return s.frame < s.total - 1; })()")
         if step.kind == "saw":
             guess(page, lesson, number, answers.get(number, 0))
             right = outcome(page)
@@ -118,6 +121,35 @@ def test_a_lesson_can_be_left_and_taken_up_again_and_a_link_opens_any_step(page)
     page.click(card)
     page.wait_for_selector(STRIP.format(2))
     expect(page.locator(".ns-outcomes .ns-mine")).to_contain_text("your guess")
+
+
+def test_a_lesson_is_taken_with_a_drawing_and_again_without(page):
+    page.click(CARD.format(lessons()["noise-becomes-a-trex"].title))
+    page.wait_for_selector(STRIP.format(1))
+    page.click("[data-name='draw']")
+    page.wait_for_function("document.activeElement?.classList.contains('ns-pad')")
+    box = page.locator("#own-pad .ns-pad").bounding_box()
+    page.mouse.move(box["x"] + 30, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 60, steps=5)
+    page.mouse.up()
+    page.click("#own-pad button:has-text('use the drawing')")
+    page.wait_for_selector("[data-name='undrawn']")
+    page.wait_for_function("location.search.includes('data=own')")
+    page.click("[data-name='next']")
+    page.wait_for_selector(STRIP.format(2))
+    page.wait_for_function("/step=2/.test(location.search) && /data=own/.test(location.search)")
+    page.click("[data-name='enough']")
+    page.wait_for_selector(".ns-lesson .ns-holds")
+    seen = float(page.inner_text(".ns-outcome-line.ns-holds button").removeprefix("t = "))
+    at = "(() => { const s = Noisescope.stageOf('stage-denoise'); return s.film.numbers.t[s.frame]; })()"
+    page.wait_for_function(f"Math.abs({at} - {seen}) < 0.01")
+    page.click("[data-name='step-6']")  # to train it: of the drawing as well
+    page.wait_for_function("/step=7/.test(location.search) && /data=own/.test(location.search)")
+    page.click("[data-name='undrawn']")
+    page.wait_for_selector("[data-name='draw']")
+    page.wait_for_function("!/data=own/.test(location.search)")
+    page.click("[data-name='list']")
 
 
 def test_a_number_that_is_typed_and_not_given_yet_outlives_whatever_is_drawn_anew(page):

@@ -44,6 +44,16 @@ test('a term is explained by the first lesson that says its word', () => {
   });
 });
 
+test('a step is shown of a drawing with the model that stands, and the playhead goes to the nearest frame', () => {
+  const drawn = query => Object.fromEntries(new URLSearchParams(query));
+  assert.deepEqual(drawn(lessons.drawnOf('data=cat&train_steps=30&tab=train', 'data=own&model=mine&steps=5')),
+    { data: 'own', train_steps: '30', tab: 'train', model: 'mine' });
+  assert.deepEqual(drawn(lessons.drawnOf('tab=denoise', 'data=own')), { tab: 'denoise', data: 'own', model: 'exact' });
+  assert.equal(lessons.frameOf({ t: new Float64Array([1, 0.5, 0]), step: [0, 1, 2] }, 0.4), 1);
+  assert.equal(lessons.frameOf({ t: [0, 0, 0], rows: [4, 64, 1618] }, 64), 1);
+  assert.equal(lessons.frameOf({ t: [0, 0, 0], step: [0, 10, 40] }, 35), 2);
+});
+
 test('an answer is right by what the run says', () => {
   const choices = { kind: 'choices' }, holds = { holds: [false, true] };
   assert.deepEqual([0, 1, undefined].map(given => isRight(choices, holds, given)), [false, true, false]);
