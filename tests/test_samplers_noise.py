@@ -81,13 +81,13 @@ def even(schedule, steps: int) -> torch.Tensor:
 @pytest.mark.parametrize("rule", ANCESTRAL)
 def test_mean_and_variance_at_every_time_come_to_the_marginals_with_the_first_power_of_the_step(rule, kind):
     make = ANCESTRAL[rule]
-    coarse, fine = (moments(kind, make(kind), even(kind, steps)) for steps in (125, 500))
+    coarse, fine = (moments(kind, make(kind), even(kind, steps)) for steps in (75, 300))
     for a, b in zip(worst(kind, coarse), worst(kind, fine)):
-        assert b < 0.03 and (a < 1e-9 or 3.2 < a / b < 5), (a, b)
+        assert b < 0.05 and (a < 1e-9 or 3.2 < a / b < 5), (a, b)
     # Extrapolated from both to endless steps, at every time that both have: nothing is left.
     endless = [(b[0], *(y + (y - x) / 3 for x, y in zip(a[1:], b[1:]))) for a, b in zip(coarse, fine[3::4])]
     assert all(a[0] == b[0] for a, b in zip(coarse, endless))
-    assert max(worst(kind, endless)) < 4e-3  # what is of the second power of the step
+    assert max(worst(kind, endless)) < 1e-2  # what is of the second power of the step
 
 
 @pytest.mark.parametrize("steps", [4, 50])
@@ -135,14 +135,14 @@ def test_langevin_dynamics_settle_at_the_marginal_but_for_the_stated_factor(sche
 def test_annealed_slowly_langevin_dynamics_follow_the_marginals(kind):
     # They lag behind a changing density: four times as slow, a quarter as much, down to the stated factor.
     lags = []
-    for steps in (500, 2000):
+    for steps in (250, 1000):
         times = kind.t_at(torch.linspace(-6, 3, steps + 1, dtype=torch.float64))
         rows = moments(kind, langevin(kind, torch.Generator(), 1, 0.2), times)
         # The walk starts at the marginal itself, and the factor takes some hundred steps to come about.
         settled = [(s, mean, variance / biased(kind, 0.2)(s)) for s, mean, variance in rows[steps // 4 :]]
         lags.append(worst(kind, settled))
     # (Where alpha = 1, the mean stays, and nothing lags.)
-    assert max(lags[1]) < 0.04 and all(a < 1e-9 or 3 < a / b < 5 for a, b in zip(*lags)), lags
+    assert max(lags[1]) < 0.08 and all(a < 1e-9 or 3 < a / b < 5 for a, b in zip(*lags)), lags
 
 
 def test_several_steps_at_a_level_are_several_times_one(schedule, generator):
@@ -160,8 +160,8 @@ def test_several_steps_at_a_level_are_several_times_one(schedule, generator):
     assert float(std) == pytest.approx(math.sqrt(0.2) * schedule.at(s)[1])
 
 
-@pytest.mark.parametrize("name, size", [("linear", 0.1), ("flow", 0.01), ("ve", 0.1)])
-def test_a_corrected_prediction_comes_to_the_marginals_but_for_the_correctors_factor(name, size, monkeypatch):
+@pytest.mark.parametrize("name, size, coarse", [("linear", 0.1, 250), ("flow", 0.01, 500), ("ve", 0.1, 250)])
+def test_a_corrected_prediction_comes_to_the_marginals_but_for_the_correctors_factor(name, size, coarse, monkeypatch):
     monkeypatch.setattr(sde, "_normal", lambda x, generator: torch.zeros_like(x))  # its variance is added by hand
     schedule = make_schedule(name)
     rule, left = predictor_corrector(schedule, torch.Generator(), size), []
@@ -170,7 +170,7 @@ def test_a_corrected_prediction_comes_to_the_marginals_but_for_the_correctors_fa
         n, (_, v) = rule.coefficients(t, s), marginal(schedule, s)
         return (1 - n["eps_y"] * schedule.at(s)[1] / v) ** 2 * n["inner_std"] ** 2
 
-    for steps in (500, 2000):
+    for steps in (coarse, 4 * coarse):
         rows = moments(schedule, rule, even(schedule, steps), hidden)
         for s, mean, variance in rows:
             m, v = marginal(schedule, s)
@@ -178,7 +178,7 @@ def test_a_corrected_prediction_comes_to_the_marginals_but_for_the_correctors_fa
             assert v * (1 - 6 / steps) < variance < v * (biased(schedule, size)(s) + 6 / steps)
         left.append(abs(rows[steps // 2][2] / marginal(schedule, rows[steps // 2][0])[1]
                         / biased(schedule, size)(rows[steps // 2][0]) - 1))
-    assert left[1] < 2e-3 and left[1] < 0.6 * left[0], left
+    assert left[1] < 1 / coarse and left[1] < 0.6 * left[0], left
 
 
 NOISY = {"ddpm": 0.04, "ddpm_beta": 0.03, "euler_maruyama": 0.05, "langevin": 0.1, "predictor_corrector": 0.04}

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from core.denoisers.exact import Exact
+from core.prediction import Prediction
 from core.reverse import walk
 from core.samplers import SAMPLERS, ddim, dpmpp_2m, heun, heun_edm, make_sampler
 from core.schedules import make_schedule
@@ -55,12 +56,24 @@ def kind(request):
     return make_schedule(request.param)
 
 
+def bell(schedule, c: float):
+    """The denoiser of N(0, c²·I), which `Exact` is too, as far as it is asked here, at several times the cost."""
+
+    def denoise(x_t, t):
+        alpha, sigma = schedule.at(t)
+        x0 = alpha * c**2 / (alpha**2 * c**2 + sigma**2) * x_t
+        eps = sigma / (alpha**2 * c**2 + sigma**2) * x_t
+        return Prediction(x0, eps, torch.tensor(alpha), torch.tensor(sigma))
+
+    return denoise
+
+
 def orders(errors: list[float]) -> list[float]:
     return [math.log2(a / b) for a, b in zip(errors, errors[1:])]
 
 
 @pytest.mark.parametrize("make", CLAIMS, ids=lambda make: make.__name__)
-def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, kind, gaussian):
+def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, kind):
     schedule, c, errors = kind, 0.5, []
     for steps in (64, 128):
         times = inner_times(schedule, steps)
@@ -68,29 +81,31 @@ def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, kind
         # x/√(alpha²c² + sigma²) never changes along the ODE.
         kept = math.hypot(last[0] * c, last[1]) / math.hypot(first[0] * c, first[1])
         wanted = places(schedule, times) * kept / math.hypot(*last)
-        errors.append(float((arrives(schedule, make, gaussian(schedule, c), times) - wanted).abs().max()))
+        errors.append(float((arrives(schedule, make, bell(schedule, c), times) - wanted).abs().max()))
     assert orders(errors)[-1] == pytest.approx(CLAIMS[make], abs=0.1), (errors, orders(errors))
 
 
 @cache
 def three_blobs() -> tuple:
-    """A schedule, a mixture's exact denoiser on it, and where its ODE leads, by far finer steps than are tested."""
+    """A schedule, a mixture's exact denoiser on it, and where its ODE leads."""
     schedule = make_schedule("flow")
     points = torch.tensor([[0.8, 0.3], [-0.5, 0.6], [-0.1, -0.9]], dtype=torch.float64)
     exact = Exact(points, schedule, bandwidth=0.25)
-    return schedule, exact, arrives(schedule, heun, exact, inner_times(schedule, 1024))
+    # Extrapolated to endless steps: what is of the second power of the step is gone.
+    coarse, fine = (arrives(schedule, heun, exact, inner_times(schedule, steps)) for steps in (128, 256))
+    return schedule, exact, fine + (fine - coarse) / 3
 
 
 @pytest.mark.parametrize("make", CLAIMS, ids=lambda make: make.__name__)
-def test_against_the_exact_denoisers_own_fine_walk_the_measured_order_is_the_claimed_one(make):
-    schedule, exact, fine = three_blobs()
-    errors = [float((arrives(schedule, make, exact, inner_times(schedule, steps)) - fine).square().mean().sqrt())
-              for steps in (128, 256)]
+def test_against_where_the_exact_denoisers_ode_leads_the_measured_order_is_the_claimed_one(make):
+    schedule, exact, end = three_blobs()
+    errors = [float((arrives(schedule, make, exact, inner_times(schedule, steps)) - end).square().mean().sqrt())
+              for steps in (64, 128)]
     assert orders(errors)[-1] == pytest.approx(CLAIMS[make], abs=0.15), (errors, orders(errors))
 
 
 @pytest.mark.parametrize("make, lowest, highest", [(heun, 1.9, 2.1), (heun_edm, 1.85, 2.1), (dpmpp_2m, 1.6, 2.0)])
-def test_to_the_data_itself_a_second_order_rule_stays_of_second_order(make, lowest, highest, kind, gaussian):
+def test_to_the_data_itself_a_second_order_rule_stays_of_second_order(make, lowest, highest, kind):
     # The last step, to sigma = 0, is Euler's, and its error goes with sigma²: even strides of sigma shrink it in time.
     # A multistep rule in log-SNR meets strides of 1, 1/2, 1/3, … there: its error is log N/N², 1.78 from 64 to 128.
     schedule, errors = kind, []
@@ -99,7 +114,7 @@ def test_to_the_data_itself_a_second_order_rule_stays_of_second_order(make, lowe
         times = torch.cat([schedule.t_at(2 * torch.log((1 - r) / r)), r.new_zeros(1)])
         alpha, sigma = schedule.at(times[0])
         x = torch.full((1, 2), 1.3, dtype=torch.float64)
-        *_, last = walk(gaussian(schedule, 0.5), make(schedule), x, times, torch.Generator())
+        *_, last = walk(bell(schedule, 0.5), make(schedule), x, times, torch.Generator())
         errors.append(float((last.x_s - x * 0.5 / math.hypot(alpha * 0.5, sigma)).abs().max()))
     assert lowest < orders(errors)[-1] < highest, (errors, orders(errors))
 

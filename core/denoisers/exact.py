@@ -130,7 +130,9 @@ class Exact:
         Differentiable in x_t. ValueError for labels that no point has.
         """
         x, alpha, variance = self._relative(x_t, t)
-        m = _Mean.apply(x, alpha, variance, cond, self)
+        # Where no gradients are wanted, as in a walk, `apply` would take as long as all else for few points.
+        m = (_Mean.apply(x, alpha, variance, cond, self) if torch.is_grad_enabled() else
+             self._means(x, alpha, variance, cond))
         pull = alpha * self.bandwidth**2 / variance
         x0 = (m + pull * (x - alpha * m) + self._centre).reshape(x_t.shape)
         alpha, sigma = (expand(a, x_t).to(x_t.device, torch.float64) for a in self.schedule(t.to(torch.float64)))
