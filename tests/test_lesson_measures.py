@@ -21,7 +21,7 @@ from core.runs.trainings import Training
 from core.runs.walks import denoise, forward_film, lens
 from core.schedules import make_schedule
 from core.trace import Trace
-from core.views import MemorizationView, View
+from core.views import HeatView, MemorizationView, View
 from core.views.base import FIELD_CELLS, STATE_VIEW, field_points
 from core.views.training import LOOK_AT, Preview, Progress
 
@@ -67,6 +67,15 @@ def test_a_shape_is_seen_from_where_it_stays_seen():
     assert measured("likeness_of_guess", walk, 0.5) == 1
     assert measured("spread_of_guess", walk, 0.5) == pytest.approx(1)  # corners of a square of side 2
     assert measured("spread_of_guess", walk, 1) == 0
+
+
+def test_a_room_has_forgotten_when_its_heat_is_even_and_remembers_by_the_slope():
+    heat = HeatView(dataset(), walkers=400, half=30)
+    assert measured("forgotten", heat) == pytest.approx(1, abs=0.01)
+    assert measured("likeness_halfway", heat) < 0.1 < 0.6 < measured("returned", heat)
+    # Where a walker ends says nothing of where it began: in three of four cases in another corner, two away or 2√2.
+    assert 1.9 < measured("astray", heat) < 2.1
+    assert MEASURES["alpha_as"].ask(make_schedule("flow", 50), "linear", 0.5) == make_schedule("linear", 50).at(0.5)[0]
 
 
 def test_crowds_are_as_far_apart_as_one_is_pushed_however_its_points_are_numbered():

@@ -147,8 +147,9 @@ def test_a_short_schedule_is_walked_in_as_many_steps_as_it_has_unless_a_link_say
     ("drop_noise=0.2-0.8", "drop_noise = 0.2-0.8 in the link is no range of times; it can be off, on, or begin-end "
      "with 1 ≥ begin ≥ end ≥ 0, as 0.8-0.2; off is used"),
     ("samples=0", "samples = 0 in the link is out of 1…2000; 1000 points or 16 images is used"),
-    ("schedule=cosin", "schedule = cosin in the link is none of cosine, linear, sigmoid, zero_snr, unscaled, flow, ve, "
-     "or drawn:0,8;0.5,0;1,-9 through 2…8 knots (t, log-SNR) that fall (did you mean cosine?); cosine is used"),
+    ("schedule=cosin", "schedule = cosin in the link is none of cosine, linear, sigmoid, zero_snr, unscaled, "
+     "reversed, flow, ve, or drawn:0,8;0.5,0;1,-9 through 2…8 knots (t, log-SNR) that fall (did you mean cosine?); "
+     "cosine is used"),
     ("schedule=drawn:0,8;x;1,-9", "schedule = drawn:0,8;x;1,-9 in the link is no row of knots; it can be "
      "drawn:0,8;0.5,0;1,-9 with 2…8 of them; cosine is used"),
     ("schedule=drawn:0,8;0.5,9;1,-9", "schedule = drawn:0,8;0.5,9;1,-9 in the link cannot be: knot (0.5, 9) after "

@@ -163,6 +163,14 @@ def test_unscaled_betas_are_ddpms_at_a_thousand_timesteps_and_leave_most_of_the_
     assert "alpha = 0.776 at t = 1" in problem and "scale the betas by 1000/T" in problem
 
 
+def test_betas_in_another_order_leave_as_much_at_the_end_and_not_on_the_way():
+    usual, turned = make_schedule("linear"), make_schedule("reversed")
+    torch.testing.assert_close(turned.betas.flip(0), usual.betas)
+    assert turned.at(1.0)[0] == pytest.approx(usual.at(1.0)[0])
+    # ᾱ(1) = ᾱ(t) · the product of the other steps, which are the first 1 − t of the schedule turned round
+    assert turned.at(0.25)[0] * usual.at(0.75)[0] == pytest.approx(usual.at(1.0)[0])
+
+
 @pytest.mark.parametrize("name, T", [(n, T) for n in SCHEDULES for T in (50, 1000) if (n, T) != ("unscaled", 50)])
 def test_nothing_is_wrong_with_the_schedules_that_ship(name, T):
     assert make_schedule(name, T).check() == []

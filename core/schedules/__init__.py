@@ -9,6 +9,7 @@
 | ve       | EDM's exploding variance: alpha = 1, sigma up to 80                                  |
 | zero_snr | linear, rescaled so that no signal is left at t = 1                                  |
 | unscaled | linear as written for T = 1000: with fewer timesteps much of the data is left        |
+| reversed | linear with its steps swapped, the largest beta first                                |
 | drawn:…  | log-SNR along lines through knots of one's own, "drawn:0,8;0.5,0;1,-9"               |
 """
 

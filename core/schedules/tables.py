@@ -1,6 +1,7 @@
 """Schedules that are tables of T betas, as DDPM's is: linear, cosine, sigmoid, and linear down to no signal at all.
 
-One more is there to be looked at, since much code has it: DDPM's betas, not scaled to fewer timesteps.
+Two more are there to be looked at: DDPM's betas, not scaled to fewer timesteps, since much code has them so; and the
+largest of them first.
 """
 
 from __future__ import annotations
@@ -148,3 +149,9 @@ def _zero_snr(T: int) -> Schedule:
 def _unscaled(T: int) -> Schedule:
     """1e-4 … 0.02 as they were written for T = 1000, whatever T is: with few timesteps most of the data is left."""
     return Discrete("unscaled", torch.linspace(1e-4, 0.02, T, dtype=torch.float64))
+
+
+@named("reversed", "linear β, largest first", least=21)
+def _reversed(T: int) -> Schedule:
+    """The betas of linear, the largest first: ᾱ_T is the same product, and half way far less of the data is left."""
+    return Discrete("reversed", linear_betas(T).flip(0))

@@ -82,6 +82,11 @@ class HeatView(View):
         return ways[first:end]
 
     @property
+    def most(self) -> float:
+        """The entropy of the even room, in nats."""
+        return math.log(self.room.side**2)
+
+    @property
     def frames(self) -> int:
         return len(self.t)
 
@@ -91,7 +96,7 @@ class HeatView(View):
 
     def shell(self, first: int, end: int) -> Scene:
         position = np.concatenate([np.arange(self.half + 1.0), np.arange(self.half - 1.0, -1.0, -1.0)])
-        entropy, most = self.entropy[position.astype(int)], math.log(self.room.side**2)
+        entropy, most = self.entropy[position.astype(int)], self.most
         forgotten = 100 * (entropy - self.entropy[0]) / (most - self.entropy[0])
         numbers = dict(t=self.t, entropy=entropy, most=np.full(len(self.t), most), forgotten=forgotten,
                        crowd=self.crowd)

@@ -7,7 +7,7 @@ import math
 import torch
 
 from ...forward import noised
-from ...schedules import Schedule
+from ...schedules import Schedule, make_schedule
 from ...views import ForwardView
 from ..evidence import Walk
 from .known import measure
@@ -21,6 +21,12 @@ def _schedule(of: Schedule | Walk) -> Schedule:
 def alpha(of: Schedule | Walk, t: float) -> float:
     """α at time t: how much of the data is left in x_t."""
     return _schedule(of).at(t)[0]
+
+
+@measure
+def alpha_as(of: Schedule, name: str, t: float) -> float:
+    """α at time t of another schedule, by its name, with as many timesteps."""
+    return make_schedule(name, of.T).at(t)[0]
 
 
 @measure
