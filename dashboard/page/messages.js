@@ -1,13 +1,25 @@
 // @ts-check
-// Messages over the page: each stands there once, and an error no longer than what was wrong.
+// Messages over the page: each stands there once, and what was wrong no longer than it is.
 
 import { afterChanges } from '../../core/drawing/stage/dom.js';
 
 const TOAST = '[data-testid=toast-body]';
 
-/** @param {Element} toast */
-function close(toast) {
-  if (!(toast instanceof HTMLElement) || toast.dataset.nsGone) return;
+/**
+ * The messages that stand there, the earliest first. Gradio gathers those of a kind in one toast.
+ * @returns {NodeListOf<HTMLElement>}
+ */
+const standing = () => document.querySelectorAll(`${TOAST}:not([data-ns-gone]) .toast-message-item:not([data-ns-gone])`);
+
+/**
+ * A message goes, and with the last of its kind their toast.
+ * @param {HTMLElement} message
+ */
+function close(message) {
+  message.dataset.nsGone = 'yes';
+  /** @type {HTMLElement | null} */
+  const toast = message.closest(TOAST);
+  if (toast.querySelector('.toast-message-item:not([data-ns-gone])')) return;
   toast.dataset.nsGone = 'yes'; // it takes a moment to fade
   /** @type {HTMLElement | null} */
   const button = toast.querySelector('[data-testid=toast-close]');
@@ -15,27 +27,29 @@ function close(toast) {
 }
 
 /**
- * Of messages that say the same the last one stays; every one knows after which change it came.
+ * Of messages that say the same one stays; every one knows after which change it came.
  * @param {() => number} changes how many there have been
  */
 export function watchMessages(changes) {
   afterChanges(() => {
     /** @type {Map<string, HTMLElement>} */
     const said = new Map();
-    /** @type {NodeListOf<HTMLElement>} */
-    const toasts = document.querySelectorAll(`${TOAST}:not([data-ns-gone])`);
-    for (const toast of toasts) {
-      toast.dataset.nsAfter ??= String(changes());
-      const before = said.get(toast.innerText);
-      if (before) close(Number(before.dataset.nsAfter) > Number(toast.dataset.nsAfter) ? toast : before);
-      said.set(toast.innerText, toast);
+    for (const message of standing()) {
+      message.dataset.nsAfter ??= String(changes());
+      const text = message.innerText, first = said.get(text);
+      if (!first) said.set(text, message);
+      else {
+        first.dataset.nsAfter = String(Math.max(Number(first.dataset.nsAfter), Number(message.dataset.nsAfter)));
+        close(message);
+      }
     }
   });
 }
 
-/** Change `number` was taken: errors of before it are not true any more. */
+/** Change `number` was taken: errors of before it are not true any more, nor what was said of what was shown. */
 export function outdated(number) {
-  for (const toast of document.querySelectorAll(`${TOAST}.error`)) {
-    if (toast instanceof HTMLElement && Number(toast.dataset.nsAfter) < number) close(toast);
+  for (const message of standing()) {
+    const passing = message.closest(`${TOAST}:is(.error, .info)`);
+    if (passing && Number(message.dataset.nsAfter) < number) close(message);
   }
 }
