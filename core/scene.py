@@ -13,6 +13,9 @@ from typing import Literal
 
 import numpy as np
 
+from .doors.words import one_line
+
+MOST_MADE = 300  #: characters of what a film says that it is made from
 Kind = Literal["images", "points", "paths", "field", "heat"]
 Palette = Literal["data", "signed", "magnitude", "ink", "accent", "noise", "fourth"]
 
@@ -111,6 +114,11 @@ class Scene:
     @property
     def frames(self) -> int:
         return len(self.numbers["t"])
+
+    @property
+    def made(self) -> str:
+        """What it is made from, in words, on one line; "" where nobody has said so."""
+        return one_line(str(self.about.get("made", "")), MOST_MADE)
 
     def panel(self, key: str) -> Panel:
         """The panel of that name; KeyError naming those there are."""

@@ -29,7 +29,7 @@ from dashboard.sidebar.controls import BUTTONS, PRESET_SETS, Controls, build_con
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.sidebar.own import Own, Read, build_own, choices, read_drawing, read_file, understood
 from dashboard.sidebar.picker import items_with
-from dashboard.sidebar.words import uses, words
+from core.recipe.words import uses, words
 from dashboard.stage import Stage
 from dashboard.stage.stream import SceneStream
 from dashboard.tabs import compare, debug, denoise, forward, learn, lens, train

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import ImageFont
@@ -63,6 +65,30 @@ def test_a_film_says_in_the_panel_that_points_have_left_it(still, size):
     assert (darkness(lost[foot]) > 100).any() and not (darkness(there[foot]) > 100).any()
     bare_frame = bare(scene("points", away), size=size)
     assert not (darkness(bare_frame) > 100).any()
+
+
+def test_what_is_said_of_points_outside_lies_on_no_point():
+    low = np.stack(np.meshgrid(np.linspace(-1, 1, 60), np.linspace(-1, -0.9, 20)), -1).reshape(1, -1, 2)
+    crowded = [np.concatenate([points, [[[3.0, 3.0]]]], 1) for points in (low, np.zeros_like(low))]
+    films = [Renderer(scene("points", data, length=1), size=320) for data in crowded]
+    box = films[0].layout.boxes[0]
+    words = (slice(box.y + box.height - 14, box.y + box.height - 4), slice(box.x + 4, box.x + 150))
+    first, second = (film.palette[next(film.frames())][words] for film in films)
+    assert np.array_equal(first, second) and (darkness(first) > 100).any()
+
+
+def test_a_film_says_at_its_foot_what_it_is_made_from_in_as_many_lines_as_it_takes():
+    made = "T-Rex · model pretrained · sampler DDIM · steps 20"
+    plain = scene("points", np.zeros((1, 4, 2)), length=1)
+    told = replace(plain, about={"made": made})
+    wide, narrow, none = Renderer(told, size=400), Renderer(told, size=120), Renderer(plain, size=400)
+    assert (wide.layout.foot, none.layout.foot) == ((made,), ())
+    assert " · ".join(narrow.layout.foot) == made and len(narrow.layout.foot) > 1
+    assert wide.height > none.height and wide.layout.boxes == none.layout.boxes
+    foot = wide.palette[next(wide.frames())][none.height - 4 :]
+    assert (darkness(foot) > 100).any() and not (darkness(foot[:, :14]) > 30).any()
+    assert strip(wide, [0]).height > strip(none, [0]).height
+    assert Renderer(told, size=400, captions=False).height == Renderer(plain, size=400, captions=False).height
 
 
 # Palettes

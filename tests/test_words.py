@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from core.data.datasets import load
 from core.recipe.recipe import SPECS, TABS, Recipe
-from dashboard.sidebar.words import TRAINING, VIEW, uses, words
+from core.recipe.words import TRAINING, VIEW, film_of, uses, words
 
 
 def test_every_field_that_makes_something_is_said_and_each_value_in_words_of_its_own():
@@ -29,3 +30,19 @@ def test_what_a_tab_is_made_from_is_never_how_one_looks_at_it_and_training_is_of
         assert "data" in uses(tab) and not {*VIEW} & {*uses(tab)}
         assert ({*TRAINING} <= {*uses(tab)}) == (tab == "train") and ("variants" in uses(tab)) == (tab == "compare")
     assert {*SPECS} == {*VIEW}.union(*map(uses, TABS))
+
+
+def test_a_film_says_its_data_its_model_and_its_sampler_and_what_is_not_as_usual():
+    def made(kind: str, **changes) -> str:
+        recipe = Recipe(**changes)
+        return film_of(recipe, kind, load(recipe.data))["made"]
+
+    assert made("denoise") == "T-Rex · model pretrained · sampler DDIM · steps 100"
+    asked = made("compare", data="gaussians8", model="exact", label="2", guidance_scale=3.0, steps=20, seed=4)
+    assert asked == "Eight Gaussians · model exact · sampler DDIM · steps 20 · label 90° · guidance scale w 3 · seed 4"
+    assert made("forward", sampler="ddpm") == "T-Rex · schedule cosine"
+    assert made("heat", data="cat", forward="heat") == "Cat · process heat in a room"
+    assert made("lens", time_shift=0.05, steps=20) == "T-Rex · model pretrained · time shift 0.05"
+    assert made("train", prediction_type="eps", sampler="ddpm") == "T-Rex · preset fast · prediction type ε, the noise"
+    told = film_of(Recipe(steps=20), "denoise", load("trex"))
+    assert Recipe.from_dict(told) == Recipe(steps=20)

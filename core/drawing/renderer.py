@@ -24,6 +24,7 @@ from .painters import LETTERING, Box, Colours, grid, painter
 from .palettes import Theme, theme_of
 
 MARGIN, HEAD, BAR = 16, 26, 34  #: pixels around, above and below the panels
+FOOT = 15  #: of a line that says what the film is made from
 GAP = MARKS["panels"]["gap"]  #: and between them
 TITLE, CAPTION = MARKS["panels"]["title"], MARKS["panels"]["caption"]  #: pixels of letters
 SIZES = (16, 2048)
@@ -42,6 +43,7 @@ class Layout:
     height: int
     boxes: tuple[Box, ...]  #: one a panel, the picture alone, in the order of the scene
     bar: int | None = None  #: the y of the progress line, None without captions
+    foot: tuple[str, ...] = ()  #: what the film is made from, in lines that stand at the foot
 
     @classmethod
     def of(cls, scene: Scene, size: int = 320, scale: int | None = None, captions: bool = True,
@@ -69,20 +71,33 @@ class Layout:
             for c, box in enumerate(row):
                 placed.append(Box(margin + sum(wide[:c]) + gap * c, y, box.width, box.height, box.block))
             y += max(box.height for box in row) + gap
-        width, height, bar = 2 * margin + sum(wide) + gap * (columns - 1), y - gap + margin, None
+        width, height, bar, foot = 2 * margin + sum(wide) + gap * (columns - 1), y - gap + margin, None, ()
         if captions:
             bar = height - margin + BAR // 2
-            height += BAR - 6
+            foot = lines(scene.made, width - 2 * margin)
+            height += BAR - 6 + FOOT * len(foot)
         if max(width, height) > LARGEST:
             raise ValueError(f"the film would be {width} × {height} pixels, at most {LARGEST} are drawn; "
                              f"choose a smaller size than {size}, fewer panels or more rows")  # fmt: skip
-        return cls(width, height, tuple(placed), bar)
+        return cls(width, height, tuple(placed), bar, foot)
 
 
 def _pixel_box(panel: Panel, size: int, scale: int | None) -> Box:
     rows, columns, height, width = grid(panel)
     block = scale or max(1, round((size - (columns - 1)) / (columns * width)))
     return Box(0, 0, columns * width * block + columns - 1, rows * height * block + rows - 1, block)
+
+
+def lines(made: str, width: int) -> tuple[str, ...]:
+    """What a film is made from ("a · b · c") in lines of at most `width` pixels; a part that is wider has its own."""
+    found: list[str] = []
+    for part in made.split(" · ") if made else ():
+        longer = f"{found[-1]} · {part}" if found else part
+        if found and font("sans", CAPTION).getlength(longer) <= width:
+            found[-1] = longer
+        else:
+            found.append(part)
+    return tuple(found)
 
 
 def range_text(panel: Panel) -> str:
@@ -166,15 +181,25 @@ class Renderer:
                 self._draw_head(canvas, panel, box)
             if panel.frames == 1:
                 self._draw_panel(canvas, panel, box, painter_, 0)
+        self.draw_foot(canvas, self.layout.foot)
         return canvas
+
+    def draw_foot(self, canvas: np.ndarray, foot: Sequence[str]) -> None:
+        """The lines that say what the film is made from, at the bottom."""
+        for k, line in enumerate(reversed(foot)):
+            self.write(canvas, line, MARGIN, len(canvas) - 11 - FOOT * k, "sub", "sans", CAPTION)
 
     def _draw_panel(self, canvas: np.ndarray, panel: Panel, box: Box, painter_, k: int) -> None:
         """Frame k of a panel, and at its foot how many of its points are outside."""
         painter_.draw(k, canvas[box.y : box.y + box.height, box.x : box.x + box.width])
         if self.captions and (said := panel.outside(k)):
-            if font("mono", CAPTION).getlength(said) > box.width - 8:
+            if (wide := font("mono", CAPTION).getlength(said)) > box.width - 8:
                 said = f"{said.partition(' ')[0]} outside"
-            self.write(canvas, said, box.x + 5, box.y + box.height - 9, "sub", "mono", CAPTION)
+                wide = font("mono", CAPTION).getlength(said)
+            foot = box.y + box.height  # no point shines through what is said
+            plate = slice(box.x + 2, box.x + min(box.width - 1, int(wide) + 9))
+            canvas[foot - 16 : foot - 1, plate] = self.colours.index("bg")
+            self.write(canvas, said, box.x + 5, foot - 9, "sub", "mono", CAPTION)
 
     def draw_frame(self, canvas: np.ndarray, box: Box) -> None:
         """The one-pixel line around a panel, outside its picture."""
@@ -225,7 +250,8 @@ def strip(film: Renderer, which: Sequence[int], drawn: Iterable[np.ndarray] | No
     if width > LARGEST:
         raise ValueError(f"the strip would be {width} pixels wide, at most {LARGEST} are drawn; "
                          f"choose fewer frames than {len(which)} or smaller panels than {wide} pixels")  # fmt: skip
-    height = boxes[-1].y + boxes[-1].height + (BAR if film.captions else 0)
+    foot = lines(film.scene.made, width - 2 * margin) if film.captions else ()
+    height = boxes[-1].y + boxes[-1].height + (BAR + FOOT * len(foot) if film.captions else 0)
     canvas = np.full((height, width), film.colours.index("panel"), np.uint8)
     for c, frame in enumerate(film.frames(which) if drawn is None else drawn):
         x = margin + c * (wide + gap)
@@ -235,8 +261,10 @@ def strip(film: Renderer, which: Sequence[int], drawn: Iterable[np.ndarray] | No
     if film.captions:
         for c, k in enumerate(which):
             middle = margin + c * (wide + gap) + wide / 2
-            film.write(canvas, film.short_clock(k, wide), middle, height - BAR // 2, "sub", "mono", 11, "centre")
+            y = height - FOOT * len(foot) - BAR // 2
+            film.write(canvas, film.short_clock(k, wide), middle, y, "sub", "mono", 11, "centre")
         for panel, box in zip(film.scene.panels, boxes):
             film.write(canvas, panel.title, margin, box.y - 13, face="bold", size=TITLE)
             film.write(canvas, range_text(panel), width - margin, box.y - 13, "sub", "mono", CAPTION, "right")
+        film.draw_foot(canvas, foot)
     return film.image(canvas)

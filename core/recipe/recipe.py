@@ -33,8 +33,8 @@ TABS = ("forward", "train", "denoise", "lens", "compare", "debug", "learn")
 MOST_IMAGES = 64  #: images side by side; points can be more
 MAX_QUERY = 2000  #: characters of a link that are read
 MAX_COMPLAINTS = 8
-#: What stands beside a recipe in a file: the command that made it, and what was turned while it was trained.
-SAID_BESIDES = ("command", "turned")
+#: What stands beside a recipe in a film: itself in words, the command, and what was turned while it was trained.
+SAID_BESIDES = ("made", "command", "turned")
 
 
 #: What can be examined: the name in a link → what people read. Of a case of the museum that is the symptom alone.

@@ -17,6 +17,7 @@ from ..recipe.models import MODEL_SETS
 from ..recipe.recipe import FIELDS, SPECS, Recipe
 from ..recipe.values import Invalid
 from ..recipe.variants import MOST_FIELDS, Variant
+from ..recipe.words import film_of
 from ..reverse import Step, start_noise, walk
 from ..samplers import Update, make_sampler
 from ..trace import Trace
@@ -94,10 +95,11 @@ def compare(recipe: Recipe, brought: Brought | None = None, budget: int | None =
     for plan in plans:
         keep = ("x_t", "x0")
         every = Trace.fit((count, *dataset.shape), len(plan.times) - 1, budget, keep)
-        runs.append(Run(plan.letter, plan.label, Trace(keep, every, about=plan.recipe.to_dict()), plan.times,
-                        plan.resolved.schedule))
+        trace = Trace(keep, every, about=film_of(plan.recipe, "compare", dataset))
+        runs.append(Run(plan.letter, plan.label, trace, plan.times, plan.resolved.schedule))
     same = len({(plan.recipe.schedule, plan.recipe.T) for plan in plans}) == 1
-    film = CompareView(runs, dataset, "x_t" if same else "x0", MEASURES[dataset.kind][0], about=recipe.to_dict())
+    film = CompareView(runs, dataset, "x_t" if same else "x0", MEASURES[dataset.kind][0],
+                       about=film_of(recipe, "compare", dataset))
     if dataset.decode is not None:
         offer_decoded(film)
     asked = [Asked(plan.resolved.denoise) for plan in plans]

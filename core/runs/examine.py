@@ -19,12 +19,13 @@ from ..debug.record import DATA_NUMBERS, DATA_ROWS, Run
 from ..debug.showing import show
 from ..doors.words import one_line
 from ..recipe.recipe import Recipe
+from ..recipe.words import film_of
 from ..reverse import start_noise, walk
 from ..samplers import ddim, make_sampler
 from ..views.watched import WatchedView
 from .brought import Brought, sample_count
 from .interventions import with_interventions
-from .resolve import CannotShow, edit_of, generator_of, resolve
+from .resolve import CannotShow, dataset_of, edit_of, generator_of, resolve
 
 #: Bytes of a trace that strangers may send, and of its header.
 MOST_BYTES, MOST_HEADER = 48_000_000, 6_000_000
@@ -95,11 +96,15 @@ def examine(recipe: Recipe, brought: Brought | None = None, run: Run | None = No
             other = run_of_walk(without_interventions(recipe), brought)
     if recipe.against == "nothing":
         other = None
+    head = _title(recipe, case)
+    about = recipe.to_dict() | {"made": head}
+    if recipe.bug == WALK:
+        about = film_of(recipe, "debug", dataset_of(recipe, brought))
     try:
-        view = show(run, other=other, other_title=title, about=recipe.to_dict())
+        view = show(run, other=other, other_title=title, about=about)
     except ValueError as error:
         raise CannotShow(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
-    view.findings["title"] = _title(recipe, case)
+    view.findings["title"] = head
     view.findings["case"] = None if case is None else told(case)
     yield view
 

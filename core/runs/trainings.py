@@ -24,6 +24,7 @@ from ..forward import expand, noised
 from ..guidance.classifier_free import condition
 from ..prediction import target_of
 from ..recipe.recipe import Recipe
+from ..recipe.words import film_of
 from ..reverse import walk
 from ..samplers import ddim
 from ..schedules import make_schedule
@@ -176,7 +177,8 @@ class Training:
         self.trainer: Trainer | None = None
         self.seen, self._watch_at = Run(), 0
         floor = floor_by_bucket(self.dataset, self.config)
-        self.film = TrainingView(self.dataset, self.config, self.moments, floor, about=recipe.to_dict())
+        about = film_of(recipe, "train", self.dataset)
+        self.film = TrainingView(self.dataset, self.config, self.moments, floor, about=about)
         if self.dataset.decode is not None:
             offer_decoded(self.film)
         self._prepare_previews()
@@ -368,7 +370,7 @@ class Training:
         traces = {step: self._walk(denoiser, steps) for step, denoiser in kept.items()}
         schedule = self.trainer.denoiser.schedule
         times = schedule.times(steps, start=schedule.start_for(self.config.prediction_type))
-        film = ClocksView(self.dataset, traces, times, schedule, about=self.recipe.to_dict())
+        film = ClocksView(self.dataset, traces, times, schedule, about=film_of(self.recipe, "train", self.dataset))
         if self.dataset.decode is not None:
             offer_decoded(film)
         return film

@@ -15,6 +15,7 @@ from ..probes.activations import layers_of
 from ..probes.noise_error import lens_times, measure
 from ..recipe.models import MEMORY
 from ..recipe.recipe import Recipe
+from ..recipe.words import film_of
 from ..reverse import start_noise, walk
 from ..samplers import make_sampler
 from ..schedules import make_schedule
@@ -43,10 +44,11 @@ def forward_film(recipe: Recipe, brought: Brought | None = None) -> ForwardView 
     """The data of the recipe dissolving on its schedule; or, of points, as heat that spreads in a room."""
     dataset = dataset_of(recipe, brought)
     if recipe.forward == "heat" and dataset.kind == "points":
-        return HeatView(dataset, sample_count(recipe, dataset.kind, brought), recipe.seed, about=recipe.to_dict())
+        count = sample_count(recipe, dataset.kind, brought)
+        return HeatView(dataset, count, recipe.seed, about=film_of(recipe, "heat", dataset))
     schedule = make_schedule(recipe.schedule, recipe.T)
     count = sample_count(recipe, dataset.kind, brought)
-    film = ForwardView(dataset, schedule, count, recipe.seed, about=recipe.to_dict())
+    film = ForwardView(dataset, schedule, count, recipe.seed, about=film_of(recipe, "forward", dataset))
     if dataset.decode is not None:
         offer_decoded(film)
     return film
@@ -66,12 +68,13 @@ def denoise(recipe: Recipe, brought: Brought | None = None, every: int = 1,
     dataset, schedule, generator = resolved.dataset, resolved.schedule, generator_of(recipe)
     times = schedule.times(recipe.steps, recipe.spacing, resolved.start)
     shape = (sample_count(recipe, dataset.kind, brought), *dataset.x0.shape[1:])
-    trace = Trace(every=max(every, Trace.fit(shape, recipe.steps, budget or TRACE_BUDGET)), about=recipe.to_dict())
+    about = film_of(recipe, "denoise", dataset)
+    trace = Trace(every=max(every, Trace.fit(shape, recipe.steps, budget or TRACE_BUDGET)), about=about)
     x = start_noise(schedule, shape, times[0], generator)
     shown = plane if dataset.kind == "points" else resolved
     rule = make_sampler(recipe.sampler, schedule, recipe.eta, generator)
     film = TraceView(trace, times, dataset, schedule, shown.denoise, rule, push=recipe.nudge / recipe.steps,
-                     about=recipe.to_dict())
+                     about=about)
     look_closer(film, plain, recipe, shape[0])
     for step in walk(resolved.denoise, rule, x, times, generator, edit_of(recipe)):
         trace.add(step)
@@ -87,7 +90,8 @@ def memory(recipe: Recipe, brought: Brought | None = None) -> Iterator[Memorizat
         raise CannotShow("No networks trained on few rows are shipped for these data; those of the digits 8×8 are.")
     dataset = load(recipe.data)
     count = sample_count(recipe, dataset.kind, brought)
-    yield from MemorizationView(dataset, series, count, recipe.seed, about=recipe.to_dict()).grow()
+    yield from MemorizationView(dataset, series, count, recipe.seed,
+                                about=film_of(recipe, "memorization", dataset)).grow()
 
 
 def look_closer(film: TraceView, resolved: ResolvedRun, recipe: Recipe, count: int) -> None:
@@ -121,7 +125,8 @@ def lens(recipe: Recipe, brought: Brought | None = None) -> Iterator[NoiseErrorV
     x0 = dataset.draw(count, generator)[0]
     eps = torch.randn(x0.shape, generator=generator)
     times = lens_times(schedule, min(LENS_TIMES, schedule.T))
-    film = NoiseErrorView(dataset, schedule, resolved.denoise, resolved.exact, times, shown, about=recipe.to_dict())
+    film = NoiseErrorView(dataset, schedule, resolved.denoise, resolved.exact, times, shown,
+                          about=film_of(recipe, "lens", dataset))
     if dataset.decode is not None:
         offer_decoded(film)
     for glance in measure(resolved.denoise, resolved.exact, schedule, x0, eps, times):

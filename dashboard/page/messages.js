@@ -3,13 +3,13 @@
 
 import { afterChanges } from '../../core/drawing/stage/dom.js';
 
-const TOAST = '[data-testid=toast-body]';
+const TOAST = '[data-testid=toast-body]', HERE = ':not([data-ns-gone])';
 
 /**
  * The messages that stand there, the earliest first. Gradio gathers those of a kind in one toast.
  * @returns {NodeListOf<HTMLElement>}
  */
-const standing = () => document.querySelectorAll(`${TOAST}:not([data-ns-gone]) .toast-message-item:not([data-ns-gone])`);
+const standing = () => document.querySelectorAll(`${TOAST}${HERE} .toast-message-item${HERE}`);
 
 /**
  * A message goes, and with the last of its kind their toast.
@@ -19,7 +19,7 @@ function close(message) {
   message.dataset.nsGone = 'yes';
   /** @type {HTMLElement | null} */
   const toast = message.closest(TOAST);
-  if (toast.querySelector('.toast-message-item:not([data-ns-gone])')) return;
+  if (toast.querySelector(`.toast-message-item${HERE}`)) return;
   toast.dataset.nsGone = 'yes'; // it takes a moment to fade
   /** @type {HTMLElement | null} */
   const button = toast.querySelector('[data-testid=toast-close]');

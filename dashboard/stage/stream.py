@@ -15,7 +15,7 @@ from core.drawing.stage.pack import pack_findings
 from core.recipe.recipe import Recipe
 from core.scene import Scene
 from core.views import View
-from dashboard.sidebar.words import words
+from core.recipe.words import words
 from dashboard.stage import chunk, film as stage_value
 
 #: Seconds between two looks at a film that grows: quick enough to seem continuous, slow enough to cost little.

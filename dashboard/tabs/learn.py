@@ -20,7 +20,7 @@ from core.recipe.recipe import DEFAULTS, FIELDS, MAX_QUERY, OWN, Recipe
 from dashboard.server.app_state import AppState, said_with, user_error
 from dashboard.server.foreground import Foreground
 from dashboard.server.visitors import Visitor
-from dashboard.sidebar.words import uses
+from core.recipe.words import uses
 from dashboard.stage.stage import cached
 from dashboard.tabs.stages import QUIET
 

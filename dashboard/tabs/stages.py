@@ -15,7 +15,7 @@ from dashboard.server.app_state import AppState, said_with, user_error, while_ne
 from dashboard.server.exports import export_stream, weight
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.controls import Controls
-from dashboard.sidebar.words import uses
+from core.recipe.words import uses
 from dashboard.stage import Stage, export_state, export_weight
 from dashboard.stage.stage import new_folder
 from dashboard.stage.stream import play

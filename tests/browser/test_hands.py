@@ -63,6 +63,11 @@ def test_a_seventh_panel_is_refused_in_words(open_page, url):
             page.wait_for_selector(f"#stage-denoise .ns-chip[data-key={key}][aria-pressed=true]")
     page.click("#stage-denoise .ns-chip[aria-pressed=false] >> nth=0")
     assert page.inner_text("#stage-denoise .ns-status") == "6 panels are the most: switch one off first."
+    said = page.evaluate("""() => [...document.querySelectorAll('#stage-denoise figcaption')].map(head => {
+        const [place, words] = [head, head.lastChild].map(node => node.getBoundingClientRect());
+        return words.top >= place.bottom ? 'none' : words.right <= place.right + 1 ? 'whole' : 'cut';
+    })""")
+    assert len(said) == 6 and "cut" not in said and "whole" in said
     page.click("#stage-denoise .ns-chip[aria-pressed=true] >> nth=0")
     assert page.inner_text("#stage-denoise .ns-status") == ""
 

@@ -66,6 +66,7 @@ export class Film {
   formula = '';
   figures = [];
   source = '';
+  made = ''; // from what, in words
   /** @type {[string, string][]} */
   legend = []; // colours and what is drawn in them
   total = 0; // frames there will be
@@ -89,7 +90,8 @@ export class Film {
     }
     if (serial >= this.newest) {
       this.newest = serial;
-      for (const name of ['clock', 'sentence', 'formula', 'figures', 'source', 'legend']) this[name] = header[name];
+      const texts = ['clock', 'sentence', 'formula', 'figures', 'source', 'made', 'legend'];
+      for (const name of texts) this[name] = header[name];
       if (header.charts.length) this.charts = header.charts;
     }
     header.charts.forEach((chart, i) => {

@@ -75,6 +75,7 @@ def pack(scene: Scene, first: int = 0, total: int | None = None, keys: Sequence[
         "formula": scene.formula,
         "figures": list(scene.figures),
         "source": scene.source,
+        "made": scene.made,
         "legend": [list(entry) for entry in scene.legend],
         "charts": [_chart(chart, arrays) for chart in scene.charts],
     }

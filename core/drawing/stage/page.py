@@ -121,6 +121,8 @@ def recipe_in(path: Path, most: int) -> str:
 
 
 def _title(scene: Scene) -> str:
+    if scene.made:
+        return scene.made.partition(" · ")[0]
     about = scene.about
     told = [str(about["data"])] if about.get("data") else []
     told += [str(about["sampler"])] if about.get("sampler") else []

@@ -31,8 +31,8 @@ export class View {
     this.painter = painter(panel.kind);
     const picked = this.canPick ? { tabindex: 0 } : {};
     this.canvas = make('canvas', `ns-canvas ns-${panel.kind}`, { role: 'img', ...picked });
-    this.node = make('figure', 'ns-panel', { 'data-key': panel.key },
-      make('figcaption', '', {}, this.title, this.caption), this.canvas, this.lost);
+    this.head = make('figcaption', '', {}, this.title, this.caption);
+    this.node = make('figure', 'ns-panel', { 'data-key': panel.key }, this.head, this.canvas, this.lost);
     this.lost.onclick = () => {
       panel.look(this.wide ? panel.home : around(panel));
       moved();
@@ -120,6 +120,7 @@ export class View {
     answers(this.title, panel.title, panel.note);
     const found = this.probe();
     this.canvas.setAttribute('aria-label', `${plain(panel.title)}: ${panel.note}${found ? `. ${found.text}` : ''}`);
+    this.head.classList.toggle('ns-probed', Boolean(found));
     rich(this.caption, found ? found.text : panel.caption || range(panel.range));
     this.canvas.classList.toggle('ns-grid', panel.kind === 'images' && panel.shape[0] > 1);
   }
