@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 from gradio.data_classes import PredictBodyInternal
+from gradio.routes import App
 from gradio.state_holder import SessionState
 
 from dashboard.server.blocks import FairQueue, Page
@@ -39,6 +40,13 @@ def test_an_answer_by_components_and_one_of_a_single_output_are_what_gradio_woul
         page, outputs = blocks(kind)
         said.append([answer(page, {outputs[2]: 4.0}), answer(page, "x", which=1), answer(page, gr.skip(), which=1)])
     assert said[0] == said[1]
+
+
+def test_a_page_makes_no_application_before_it_is_launched(monkeypatch):
+    monkeypatch.setattr(App, "create_app", lambda *_, **__: pytest.fail("an application nobody asks"))
+    page, _ = blocks(Page)
+    page.queue(api_open=False)
+    assert page.get_config_file()["dependencies"] and not page.config
 
 
 def test_what_is_skipped_is_not_built_again(monkeypatch):

@@ -36,6 +36,7 @@ assert "torch" not in sys.modules, "torch is loaded before it is needed"
 from noisescope import Trace, Step, load_pretrained, watch
 from noisescope.core.data.datasets import load
 denoiser, card = load_pretrained("trex")
+assert "sympy" not in sys.modules, "a model loads torch's compiler"
 assert Step.__module__ == "noisescope.core.reverse" and card["data"] == load("trex").name
 assert sys.modules["core"] is core and core.NAME == "mine"
 with watch(denoiser.network) as run:

@@ -40,7 +40,6 @@ class MLP(nn.Module):
                              "labels": labels}
         if fourier:
             # One product with a fixed matrix gives every phase: row i holds the frequencies of input i, else zeros.
-            # (torch.block_diag, of shapes alone as a card is checked by, loads torch's compiler: seconds.)
             count = self.FREQUENCIES[0]
             phases = torch.zeros(dims + 1, dims * count + self.LEVELS[0])
             for row in range(dims):
@@ -74,4 +73,6 @@ class MLP(nn.Module):
 
 
 def _geometric(count: int, low: float, high: float) -> Tensor:
-    return torch.logspace(math.log10(low), math.log10(high), count)
+    # On the CPU, where the rest may be shapes alone: torch.logspace of those loads torch's compiler, half a second.
+    # torch.block_diag of them does too.
+    return torch.logspace(math.log10(low), math.log10(high), count, device="cpu")

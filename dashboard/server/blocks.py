@@ -11,13 +11,17 @@ import copy
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+import gradio.blocks
 from gradio.block_function import BlockFunction
 from gradio.blocks import BlocksConfig, convert_component_dict_to_list
 from gradio.queueing import Event, Queue
 from gradio.server_messages import ProcessCompletedMessage
+from gradio.state_holder import StateHolder
 from gradio.utils import error_payload
 
 from dashboard.server.door import Door, in_words
@@ -46,6 +50,25 @@ class PageConfig(BlocksConfig):
         return twin
 
 
+class NoApp:
+    """In place of Gradio's application: the page has where to keep its sessions, and no routes."""
+
+    @staticmethod
+    def create_app(page: gr.Blocks, **_) -> None:
+        StateHolder().set_blocks(page)
+
+
+@contextmanager
+def without_app() -> Iterator[None]:
+    """Gradio makes its application, of some eighty routes, anew at each stage of a page's making, a quarter of a second
+    each time. Only that which `launch` makes is ever asked for anything."""
+    made, gradio.blocks.App = gradio.blocks.App, NoApp
+    try:
+        yield
+    finally:
+        gradio.blocks.App = made
+
+
 class Page(gr.Blocks):
     """Blocks that pass over the outputs which an answer skips, and say nothing twice.
 
@@ -54,8 +77,20 @@ class Page(gr.Blocks):
     """
 
     def __init__(self, **options):
-        super().__init__(**options)
+        with without_app():
+            super().__init__(**options)
         self.default_config.__class__ = PageConfig  # Gradio makes it, and offers no other way
+
+    def __exit__(self, *error) -> None:
+        with without_app():
+            super().__exit__(*error)
+
+    def queue(self, *args, **options) -> Page:
+        with without_app():
+            return super().queue(*args, **options)
+
+    def get_config_file(self) -> dict[str, Any]:
+        return super().get_config_file() if self.exited else {}  # `launch` knows what else belongs in it
 
     async def process_api(self, *args, **kwargs) -> dict[str, Any]:
         try:
