@@ -21,6 +21,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 LEAST = 1 << 18  #: bytes that are not worth pages of their own: the heap's small blocks do it no harm
 KEPT = 1 << 25  #: bytes that wait, all together, to be lent again
@@ -78,6 +79,24 @@ class _Lent:
 
 
 _lent = _Lent()
+
+
+@contextmanager
+def shapes_alone() -> Iterator[None]:
+    """What is made meanwhile, such as a network, has a shape and no memory: torch's device "meta".
+
+    Nothing is drawn for its weights, because torch loads its compiler for that: seconds, and 75 MB for good.
+    """
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def slices(count: int, width: int) -> Iterator[slice]:

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from core import buffers
-from core.buffers import BLOCK, LEAST, Shelf, own_pages, scratch
+from core.buffers import BLOCK, LEAST, Shelf, own_pages, scratch, shapes_alone
+from core.denoisers.mlp import MLP
+from core.denoisers.unet import UNet
 
 BIG = LEAST // 8  #: float64 that are lent pages
 
@@ -87,6 +89,7 @@ def test_a_shelf_keeps_the_values_alone_and_no_way_back():
 
 
 #: Memory of a walk of the exact denoiser, then of many rows asked at once: what was lent before has gone back by then.
+#: Last, what was loaded of torch's compiler by all that needs none of it.
 MEASURE = """
 import re, pathlib, torch
 torch.set_num_threads(1)
@@ -118,7 +121,22 @@ images(torch.randn(100, 1, 28, 28), torch.tensor(0.5))
 # Weights of 6,000 questions at once would be 480 MB a copy, whatever the dimensions.
 points = Exact(torch.rand(10_000, 2), schedule)
 points(torch.randn(6000, 2), torch.tensor(0.5))
-print(base, peak, size, after, memory("VmHWM"))
+most = memory("VmHWM")
+
+import sys
+from core.checkpoints.models import load_pretrained
+from core.guidance.classifier import slope
+from core.training.classifier import ClassifierConfig, ClassifierTrainer
+from core.training.presets import TrainingConfig
+from core.training.trainer import Trainer
+load_pretrained("moons")
+load_pretrained("digits8")
+data, training = load("moons"), dict(steps=1, batch=8)
+next(Trainer(data, TrainingConfig("mlp", **training)).run())
+trainer = ClassifierTrainer(data, ClassifierConfig(**training))
+next(trainer.run())
+slope(trainer.classifier, data.x0[:3], torch.tensor(0.5), torch.tensor([1]))
+print(base, peak, size, after, most, len({"torch._dynamo", "torch._inductor", "sympy"} & {*sys.modules}))
 """
 
 
@@ -132,12 +150,26 @@ def measured() -> list[int]:
 
 def test_a_walk_of_the_exact_denoiser_costs_its_trace_and_little_more(measured):
     """Weights of all samples at once, or what is kept lying between them, and the heap grows by 75 to 5,000 MB."""
-    base, peak, size, after, _ = measured
+    base, peak, size, after, *_ = measured
     assert size == 60 * 5 * 1000 * 2 * 4
     assert peak - base < size + base / 10, f"{(peak - base) / 1e6:.0f} MB for a trace of {size / 1e6:.0f} MB"
     assert after - base < base / 10, f"{(after - base) / 1e6:.0f} MB stayed when the trace was gone"
 
 
 def test_ten_thousand_images_of_28_by_28_and_six_thousand_questions_take_less_than_one_copy_of_their_weights(measured):
-    _, before, _, _, grown = measured
+    _, before, _, _, grown, _ = measured
     assert 60e6 < grown - before < 450e6, f"peak grew by {(grown - before) / 1e6:.0f} MB"
+
+
+def test_nothing_that_a_visitor_does_loads_torchs_compiler_which_takes_seconds_and_75_mb_for_good(measured):
+    assert measured[-1] == 0
+
+
+def test_a_network_of_shapes_alone_is_as_the_real_one_and_holds_no_numbers():
+    for make in (lambda: UNet(labels=10), lambda: MLP(2, labels=(3, 2))):
+        with shapes_alone():
+            outline = make()
+        real = make()
+        assert {name: w.shape for name, w in outline.state_dict().items()} == \
+            {name: w.shape for name, w in real.state_dict().items()}
+        assert all(w.is_meta for w in outline.parameters()) and not any(w.is_meta for w in real.parameters())

@@ -30,6 +30,7 @@ from torch.nn.utils import skip_init
 
 from ..data.datasets import Dataset
 from ..numerics import check_ranges
+from ..training.adamw import AdamW
 from ..training.trainer import TrainingDiverged
 
 ACTIVATIONS = {"relu": (nn.ReLU, lambda: nn.LeakyReLU(0.2)), "tanh": (nn.Tanh, nn.Tanh)}
@@ -112,7 +113,7 @@ class GAN:
         hidden = [config.width] * config.depth
         self.generator = _mlp([config.latent, *hidden, dataset.channels], own, self._random)
         self.discriminator = _mlp([dataset.channels, *hidden, 1], other, self._random)
-        self._optimizers = [torch.optim.Adam(network.parameters(), config.lr, (config.beta1, 0.999), fused=True)
+        self._optimizers = [AdamW(network.parameters(), (config.beta1, 0.999), weight_decay=0.0)
                             for network in (self.discriminator, self.generator)]
         self._losses = np.full((config.steps, 2), np.nan)
         self._bulk: tuple[Tensor, Tensor, Tensor] | None = None
@@ -178,9 +179,9 @@ class GAN:
             raise TrainingDiverged(f"the GAN diverged at step {self.step}: the loss of its {who} is {value:.4g}. "
                                    "Start again with a smaller learning rate")
         # Of the generator's loss the discriminator gets gradients too; they go before its own turn.
-        self._optimizers[which].zero_grad(set_to_none=True)
+        self._optimizers[which].forget()
         loss.backward()
-        self._optimizers[which].step()
+        self._optimizers[which].step(self.config.lr)
         return value
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:

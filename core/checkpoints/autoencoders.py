@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import torch
 from safetensors.torch import save_file
 
+from ..buffers import shapes_alone
 from ..data.datasets import Dataset
 from ..data.latents import FORMAT, Autoencoder, to_levels
 from ..files import atomic_write
@@ -24,7 +24,7 @@ def save_autoencoder(path: str | Path, autoencoder: Autoencoder, dataset: Datase
     if path.suffix != ".safetensors":
         raise ValueError(f"the path is {str(path)!r}; it must end in .safetensors")
     stored = {name: weight.detach().half().contiguous() for name, weight in autoencoder.state_dict().items()}
-    with torch.device("meta"):
+    with shapes_alone():
         rounded = Autoencoder(**autoencoder.architecture)
     rounded.load_state_dict({name: weight.float() for name, weight in stored.items()}, assign=True)
     stored |= {"x0": to_levels(rounded.encode(dataset.x0)), "held_out": to_levels(rounded.encode(dataset.held_out))}

@@ -22,6 +22,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..buffers import shapes_alone
 from ..denoisers.base import Denoiser
 from ..doors.jsons import entry, parse_json, read_json, sha256
 from ..doors.tensors import check_numbers, check_shapes, read_tensors
@@ -121,7 +122,7 @@ def read_model(path: str | os.PathLike, build: Callable[[dict[str, Any], nn.Modu
         _, weights = read_tensors(path)
         check_numbers(weights)
         architecture = entry(card, "architecture", dict)
-        with torch.device("meta"):  # a card may ask for more weights than there is memory; here they have only a shape
+        with shapes_alone():  # a card may ask for more weights than there is memory; here they have only a shape
             check_shapes(weights, make_network(architecture, kinds=kinds).state_dict())
         network = make_network(architecture, kinds=kinds)
         network.load_state_dict({name: weight.float() for name, weight in weights.items()})

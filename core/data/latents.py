@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..buffers import shapes_alone
 from ..doors.jsons import entry, read_json, sha256
 from ..doors.tensors import check_numbers, check_shapes, read_tensors
 from ..doors.words import one_line
@@ -146,7 +147,7 @@ def read_autoencoder(path: str | Path) -> Encoded:
         _, tensors = read_tensors(path)
         rows = [tensors.pop(part).float() / LEVELS for part in ("x0", "held_out")]
         check_numbers(tensors)
-        with torch.device("meta"):  # no weights are drawn only to be replaced
+        with shapes_alone():  # no weights are drawn only to be replaced
             autoencoder = Autoencoder(**entry(card, "architecture", dict))
         check_shapes(tensors, autoencoder.state_dict())
         autoencoder.load_state_dict({key: weight.float() for key, weight in tensors.items()}, assign=True)

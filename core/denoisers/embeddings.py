@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -45,10 +46,10 @@ class LabelEmbedding(nn.Embedding):
     def __init__(self, labels: Labels, dims: int):
         self.labels, counts = labels, label_counts(labels)
         super().__init__(sum(counts) + len(counts), dims)
-        nulls = torch.tensor(counts)
-        self.register_buffer("nulls", nulls, persistent=False)
+        self.register_buffer("nulls", torch.tensor(counts), persistent=False)
         #: row of each condition's class 0 in the one table that holds all of them
-        self.register_buffer("starts", (nulls + 1).cumsum(0) - nulls - 1, persistent=False)
+        starts = [*accumulate((n + 1 for n in counts[:-1]), initial=0)]
+        self.register_buffer("starts", torch.tensor(starts), persistent=False)
 
     def forward(self, cond: Tensor | None) -> Tensor:
         """(B, dims), or (1, dims) for None."""

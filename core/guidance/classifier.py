@@ -62,7 +62,12 @@ def slope(classifier: LogPosterior, x_t: Tensor, t: Tensor, label: Tensor) -> Te
     if isinstance(classifier, ExactClassifier):
         return classifier.slope(x_t, t, label)
     told = label.expand(len(x_t))[:, None]
-    return torch.func.grad(lambda x: classifier(x, t).gather(1, told).sum())(x_t)
+    # (torch.func.grad says it in a line, and loads torch's compiler.)
+    x = x_t if x_t.requires_grad else x_t.detach().requires_grad_()
+    further = torch.is_grad_enabled() and x_t.requires_grad  # likelihoods differentiate once more
+    with torch.enable_grad():
+        log_p = classifier(x, t).gather(1, told).sum()
+    return torch.autograd.grad(log_p, x, create_graph=further)[0]
 
 
 class ExactClassifier:

@@ -161,7 +161,7 @@ def _bucket_times(dataset: Dataset, config: TrainingConfig, count: int,
 class Training:
     """One training: `run()` is what a job steps through; `film` grows while it does; `clocks()` afterwards.
 
-    The trainer is built in `run`, on the thread that trains: the first optimizer of a process takes seconds to import.
+    The trainer is built in `run`, on the thread that trains.
     `save` writes it down on the way, and `load` gives it back, to `run` on from there bit for bit.
     """
 

@@ -18,8 +18,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from ..buffers import shapes_alone
 from ..data.datasets import Dataset
 from ..data.latents import LATENTS, Autoencoder
+from .adamw import AdamW
 from .trainer import in_parts
 
 
@@ -62,7 +64,7 @@ def make_autoencoder(dataset: Dataset, config: AutoencoderConfig) -> Autoencoder
     """An untrained autoencoder for these pictures, its weights decided by the seed alone. ValueError for points."""
     if dataset.kind != "images":
         raise ValueError(f"{dataset.name} holds {dataset.kind}; an autoencoder is of images")
-    with torch.device("meta"):
+    with shapes_alone():
         autoencoder = Autoencoder(config.latent, dataset.channels, dataset.side, config.width, config.bandwidth)
     autoencoder.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(config.seed)
@@ -77,11 +79,9 @@ def make_autoencoder(dataset: Dataset, config: AutoencoderConfig) -> Autoencoder
 def train_autoencoder(autoencoder: Autoencoder, x0: Tensor, config: AutoencoderConfig) -> Iterator[float]:
     """Train on pictures x0 (N, C, S, S); yields the loss of every step. The same seed trains the same weights."""
     generator = torch.Generator().manual_seed(config.seed)
-    weights = list(autoencoder.parameters())
-    optimizer = torch.optim.AdamW(weights, lr=config.lr, fused=True)
+    optimizer = AdamW(autoencoder.parameters())
     for step in range(config.steps):
         warm, along = min(1, (step + 1) / 100), step / config.steps
-        optimizer.param_groups[0]["lr"] = config.lr * warm * 0.5 * (1 + math.cos(math.pi * along))
         x = x0[torch.randint(len(x0), (config.batch,), generator=generator)]
         noise, loss = torch.randn((len(x), *autoencoder.shape), generator=generator), 0.0
         for rows in in_parts(x):  # gradients add up; what is kept for the way back grows with the rows
@@ -91,8 +91,8 @@ def train_autoencoder(autoencoder: Autoencoder, x0: Tensor, config: AutoencoderC
             share = len(raw) / len(x) * error
             share.backward()
             loss += share.item()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.step(config.lr * warm * 0.5 * (1 + math.cos(math.pi * along)))
+        optimizer.forget()
         yield loss
 
 

@@ -23,6 +23,7 @@ from ..forward import noised
 from ..guidance.classifier import Classifier, ImageClassifier, LogPosterior, PointClassifier
 from ..numerics import check_ranges
 from ..schedules import make_schedule
+from .adamw import AdamW
 from .presets import make_network
 from .trainer import in_parts
 
@@ -107,7 +108,7 @@ class ClassifierTrainer:
         self.classifier = make_classifier(config, dataset)
         self.ema = make_classifier(config, dataset).eval().requires_grad_(False)
         self._weights, self._averages = (list(c.parameters()) for c in (self.classifier, self.ema))
-        self._optimizer = torch.optim.AdamW(self._weights, lr=config.lr, fused=True)
+        self._optimizer = AdamW(self._weights)
         self._generator = torch.Generator().manual_seed(config.seed)
         self.step, self.seconds = 0, 0.0  #: steps taken, and the processor time they took
 
@@ -120,8 +121,6 @@ class ClassifierTrainer:
     def _take_step(self) -> ClassifierStep:
         begun, c = time.thread_time(), self.config
         x_t, t, label = noised_labels(self.dataset, self.classifier, c.batch, c.condition, self._generator)
-        for group in self._optimizer.param_groups:
-            group["lr"] = c.lr * 0.5 * (1 + math.cos(math.pi * self.step / c.steps))
         loss = right = 0.0
         for rows in in_parts(x_t):  # gradients add up; what is kept for the way back grows with the rows
             log_p = self.classifier(x_t[rows], t[rows])
@@ -129,8 +128,8 @@ class ClassifierTrainer:
             share.backward()
             loss += share.item()
             right += float((log_p.argmax(1) == label[rows]).sum()) / len(label)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.step(c.lr * 0.5 * (1 + math.cos(math.pi * self.step / c.steps)))
+        self._optimizer.forget()
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self._weights, 1 - min(c.ema, (1 + self.step) / (10 + self.step)))
         self.seconds += time.thread_time() - begun

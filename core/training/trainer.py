@@ -29,6 +29,7 @@ from ..denoisers.embeddings import null_labels
 from ..forward import Noised, expand
 from ..prediction import Prediction, eps_error_per_target_error, target_of
 from ..schedules import Schedule
+from .adamw import AdamW
 from .presets import TrainingConfig, make_denoiser
 from .turns import LIVE, Turn, added
 from .weightings import weight_of
@@ -305,7 +306,7 @@ class Trainer:
         self.ema = make_denoiser(config, dataset).to(self.device).eval().requires_grad_(False)
         self.names, self._weights = (list(part) for part in zip(*self.denoiser.named_parameters()))
         self._averages: list[Tensor] = list(self.ema.parameters())
-        self._optimizer = torch.optim.AdamW(self._weights, lr=config.lr, fused=True)
+        self._optimizer = AdamW(self._weights)
         self._batches = Batches(dataset, config, self.denoiser, self.device, self.pairs, self.times)
         self._bf16 = config.bf16 and fast_bf16(self.device)
         self.losses = Losses(config.steps)
@@ -413,10 +414,8 @@ class Trainer:
         clip = self.config.grad_clip
         if clip and norm > clip:
             torch._foreach_mul_(gradients, clip / norm)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.lr_at(self.step)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.step(self.lr_at(self.step))
+        self._optimizer.forget()
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
@@ -447,8 +446,8 @@ class Trainer:
         """All that the next step depends on, as flat named tensors: weights, averages, optimizer, noise, losses."""
         state = {f"raw.{name}": w.detach().clone() for name, w in self.denoiser.state_dict().items()}
         state |= {f"ema.{name}": w.clone() for name, w in self.ema.state_dict().items()}
-        for name, weight in zip(self.names, self._weights):
-            state |= {f"adam.{key}.{name}": value.clone() for key, value in self._optimizer.state[weight].items()}
+        for key, values in self._optimizer.state.items():
+            state |= {f"adam.{key}.{name}": value.clone() for name, value in zip(self.names, values)}
         state |= {"step": torch.tensor(self.step), "seconds": torch.tensor(self.seconds, dtype=torch.float64),
                   "generator": self._batches.state(self.step), "bulks_begin": torch.tensor(self._batches.begin),
                   "loss": torch.from_numpy(self.losses.loss.copy()),
@@ -463,7 +462,7 @@ class Trainer:
         taken = int(state["step"]) if "step" in state else 0
         if taken > self.config.steps:
             raise ValueError(f"this state was saved after {taken} steps; the config ends at {self.config.steps}")
-        adam = ("exp_avg", "exp_avg_sq", "step") if taken else ()
+        adam = AdamW.STATE if taken else ()
         shapes = {f"{part}.{name}": w.shape for part in ("raw", "ema")
                   for name, w in self.denoiser.state_dict().items()}
         shapes |= {f"adam.{key}.{name}": w.shape if key != "step" else () for key in adam
@@ -480,9 +479,8 @@ class Trainer:
                              f"{taken} steps are taken")
         for part, denoiser in (("raw", self.denoiser), ("ema", self.ema)):
             denoiser.load_state_dict({name: state[f"{part}.{name}"] for name in denoiser.state_dict()})
-        self._optimizer.state.clear()
-        for name, weight in zip(self.names, self._weights) if taken else ():
-            self._optimizer.state[weight] = {key: state[f"adam.{key}.{name}"].clone().to(self.device) for key in adam}
+        self._optimizer.state = {key: [state[f"adam.{key}.{name}"].clone().to(self.device) for name in self.names]
+                                 for key in adam}
         self._batches.restore(state["generator"], int(state["bulks_begin"]))
         self.losses.restore(state["loss"].numpy(), state["error"].numpy(), state["eps_mse"])
         self.step, self.seconds = taken, float(state["seconds"])

@@ -30,7 +30,7 @@ WAITING, RUNNING, PAUSED = "waiting", "running", "paused"
 STOPPED, FINISHED, FAILED = "stopped", "finished", "failed"
 ENDED = (STOPPED, FINISHED, FAILED)
 
-MOST_DEBT = 0.5  #: seconds; what a job overdraws beyond that, as a first step that imports half of torch, is forgiven
+MOST_DEBT = 0.5  #: seconds; what a job overdraws beyond that, as a first step that builds its network, is forgiven
 
 log = logging.getLogger(__name__)
 
