@@ -331,7 +331,10 @@ def test_no_newcomer_is_let_in_while_the_memory_is_used_up(clock):
 def test_the_size_of_data_counts_what_was_worked_out_of_them_and_is_kept():
     data = load("digits8").first(10)
     before = size_of(data)
-    assert data.centred and size_of(data) == before + (10 + 1) * 64 * 8
+    centred = data.centred
+    assert data.centred is centred and size_of(data) == before + (10 + 1) * 64 * 8
+    del centred
+    assert size_of(data) == before
 
 
 def test_the_size_of_things_counts_their_arrays():

@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import weakref
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,20 @@ from .shapes import SHAPES
 
 FOLDER = Path(__file__).parent
 MAX_BYTES = 200_000_000  #: of a saved data set, unpacked
+
+
+@dataclass(frozen=True, eq=False)
+class Centred:
+    """Rows less their mean, float64: `mean` (D,), `rows` (N, D)."""
+
+    mean: Tensor
+    rows: Tensor
+
+    @classmethod
+    def of(cls, x0: Tensor) -> Centred:
+        """Those of rows x0 (N, ...)."""
+        flat = x0.reshape(len(x0), -1).to(torch.float64)
+        return cls(flat.mean(0), flat - flat.mean(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,11 +177,14 @@ class Dataset:
         return replace(self, x0=self.x0[keep], labels=None if self.labels is None else self.labels[keep],
                        extra={title: (labels[keep], names) for title, (labels, names) in self.extra.items()})
 
-    @cached_property
-    def centred(self) -> tuple[Tensor, Tensor]:
-        """(their mean (D,), the rows less it (N, D)), float64: made once for all who measure distances to every row."""
-        flat = self.x0.flatten(1).to(torch.float64)
-        return flat.mean(0), flat - flat.mean(0)
+    @property
+    def centred(self) -> Centred:
+        """The rows less their mean: the same for all who measure distances to every row, gone with the last of them."""
+        kept = self.__dict__.get("_centred", lambda: None)()
+        if kept is None:
+            kept = Centred.of(self.x0)
+            self.__dict__["_centred"] = weakref.ref(kept)
+        return kept
 
     @cached_property
     def mean(self) -> float:

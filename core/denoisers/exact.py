@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..buffers import scratch, slices
-from ..data.datasets import Dataset
+from ..data.datasets import Centred, Dataset
 from ..forward import expand
 from ..prediction import Prediction
 from ..schedules import Schedule
@@ -37,13 +37,13 @@ class Exact:
     bandwidth   h above, in the units of the data
     cond        what each point is called: int64 (N,), or (N, K) for K conditions; None without labels
     labels      how many classes each condition has, as a `Denoiser` says it; 0 without labels
-    centred     the points' mean (D,) and what they differ from it by (N, D), float64, where somebody has them already
+    centred     the points less their mean, where somebody has them already
 
     Distances are taken in float64: at small sigma they are divided by a very small number.
     """
 
     def __init__(self, points: Tensor, schedule: Schedule, bandwidth: float = 0.0, cond: Tensor | None = None,
-                 labels: Labels = 0, centred: tuple[Tensor, Tensor] | None = None):
+                 labels: Labels = 0, centred: Centred | None = None):
         if len(points) == 0:
             raise ValueError("the exact denoiser needs at least 1 data point; given none")
         if bandwidth < 0:
@@ -52,11 +52,9 @@ class Exact:
         self.prediction_type, self.labels, self._nulls = "x0", labels, label_counts(labels)
         self._called = None if cond is None else cond.reshape(len(points), -1)  # (N, K)
         # Centred, so that the inner products below lose no digits to a common offset.
-        if centred is None:
-            flat = points.reshape(len(points), -1).to(torch.float64)
-            centred = flat.mean(0), flat - flat.mean(0)
-        self._centre, self._flat = centred
-        self._norms = (self._flat**2).sum(1)
+        self._centred = centred or Centred.of(points)  # the whole of it is held: then others share it
+        self._centre, self._flat = self._centred.mean, self._centred.rows
+        self._norms = torch.linalg.vecdot(self._flat, self._flat)
 
     @classmethod
     def of(cls, dataset: Dataset, schedule: Schedule) -> Exact:

@@ -29,9 +29,9 @@ class AdamW:
     def step(self, lr: float) -> None:
         """A step at that learning rate against the gradients, which every weight must hold."""
         if not self.state:
-            means = {key: [torch.zeros_like(w) for w in self.weights] for key in self.STATE[1:]}
-            # float32 whatever the weights are, and where they are: what the fused kernel counts in
-            self.state = {"step": [torch.zeros((), device=w.device) for w in self.weights], **means}
+            self.state = {key: [torch.zeros_like(w) for w in self.weights] for key in self.STATE}
+            # What the fused kernel counts in: float32, where the weights are.
+            self.state["step"] = [torch.zeros((), dtype=torch.float32, device=w.device) for w in self.weights]
         adamw(self.weights, [w.grad for w in self.weights], self.state["exp_avg"], self.state["exp_avg_sq"], [],
               self.state["step"], fused=True, amsgrad=False, beta1=self.betas[0], beta2=self.betas[1], lr=lr,
               weight_decay=self.weight_decay, eps=1e-8, maximize=False)

@@ -15,6 +15,7 @@ import math
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from typing import Any
@@ -42,6 +43,8 @@ def size_of(thing: Any) -> int:
         return int(thing.nbytes)
     if hasattr(thing, "state_dict"):
         return size_of(thing.state_dict())
+    if isinstance(thing, weakref.ref):
+        return size_of(thing())  # what data have worked out of themselves, for as long as somebody uses it
     if isinstance(thing, bytes | bytearray):
         return len(thing)
     if isinstance(thing, dict):
