@@ -60,6 +60,9 @@ class PageState(gr.HTML):
     "recipe": it in `words`, "number": which change of the page it answers, counted from 1}. An answer to an earlier
     one than the last is late. Of a change that cannot be: {"refused": the field that is to blame, "number"}.
 
+    Event `restore`, with {"query"}: the browser went to another address; `front`: the page, with its tab Train, came to
+    the front again.
+
     The page watches the value itself. An event that waits for the handler which gave it can be overtaken by the next
     change, and the address would then miss that one.
     """
@@ -68,8 +71,8 @@ class PageState(gr.HTML):
         super().__init__(
             value,
             html_template="<i></i>",
-            js_on_load="const restore = query => trigger('restore', { query });"
-                       "Noisescope.pageState({ props, watch, restore });",
+            js_on_load="const restore = query => trigger('restore', { query }), front = () => trigger('front', {});"
+                       "Noisescope.pageState({ props, watch, restore, front });",
             apply_default_css=False,
             **kwargs,
         )
@@ -252,6 +255,9 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
     compare.wire_branch(app, controls, token, tabs)  # the tab in front then shows itself
 
     again = train.wire(app, training, token)
+    # A visitor has one training, whichever of their pages began it: a page that they come to shows it.
+    for comes in (tab_items["train"].select, told.front):
+        comes(again, token, training.outputs, **{**QUIET, "concurrency_limit": None})
 
     def on_go_on(number: int, token: str, request: gr.Request, *values) -> Iterator[dict]:
         def plan(visitor: Visitor, sidebar: Sequence) -> tuple[Recipe, dict]:

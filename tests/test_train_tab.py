@@ -1,12 +1,16 @@
 """The Train tab without a browser: what is turned in the recipe while a training runs, and going on after its end."""
 
+import asyncio
+
 import gradio as gr
 import pytest
 
 from core.recipe.recipe import Recipe
 from dashboard.server.app_state import AppState
 from dashboard.server.jobs import FINISHED, PAUSED, STOPPED
-from dashboard.tabs.train import BUTTONS, buttons_for, go_on, status_of, submit, training_of, turn
+from dashboard.tabs.train import (
+    BUTTONS, buttons_for, follow, go_on, is_followed, status_of, submit, training_of, turn,
+)
 
 RECIPE = Recipe(data="gaussians8", train_steps=12, batch=32)
 
@@ -132,3 +136,18 @@ def test_a_training_with_a_gan_beside_it_takes_the_gan_along(app, visitor):
     assert training.trainer.step == training.gan.step == 24
     assert training.gan.config.batch == training.config.batch == 16
     assert training.film.frames == len(training.film.coverage) == training.film.total
+
+
+def test_a_page_follows_the_training_that_another_page_of_its_visitor_has_begun(app, visitor):
+    async def heard(page):
+        return await anext(aiter(follow(app, visitor, page)))
+
+    begun(app, visitor, RECIPE.with_(train_steps=100_000))
+    assert not is_followed(visitor, "one")
+    *_, status = asyncio.run(heard("one"))[:3]
+    assert "Eight Gaussians" in status and is_followed(visitor, "one") and not is_followed(visitor, "two")
+    begun(app, visitor, RECIPE.with_(data="heart"))
+    assert not is_followed(visitor, "one")  # it shows what was there before
+    answer = asyncio.run(heard("one"))
+    shown = [name for name, update in zip(BUTTONS, answer[-len(BUTTONS):]) if update["visible"]]
+    assert "Heart" in answer[2] and shown == ["pause", "stop"] and is_followed(visitor, "one")

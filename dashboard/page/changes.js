@@ -2,7 +2,7 @@
 // Changes of this page and the server's answers to them, which can overtake each other: each has a number.
 
 import { mostRecent } from '../stage/mount.js';
-import { onWalk, write } from './address.js';
+import { address, onWalk, write } from './address.js';
 import { sets } from './folds.js';
 import { outdated } from './messages.js';
 
@@ -47,13 +47,16 @@ function told(value) {
 }
 
 /** The component through which the server tells. */
-export function pageState({ props, watch, restore }) {
+export function pageState({ props, watch, restore, front }) {
   document.body.dataset.has ||= props.value.has.join(' ');
   sets(props.value.has);
   mostRecent(props.value.recipe);
   onWalk(() => {
     walked = changes + 1;
     restore(location.search);
+  });
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden && address.tab === 'train') front();
   });
   watch('value', () => told(props.value));
 }

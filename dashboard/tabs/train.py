@@ -61,7 +61,8 @@ def layout(controls: Controls) -> TrainTab:
 
 
 def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> Any:
-    """Start, pause, resume, stop, reset; returns the function that finds a training again after a reload."""
+    """Start, pause, resume, stop, reset; returns the function by which a page finds the visitor's training: after a
+    reload, or when another page of theirs has begun one."""
     buttons = tab.controls.buttons
 
     async def start(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
@@ -77,7 +78,7 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
     async def again(token: str, request: gr.Request) -> AsyncIterator[list]:
         visitor = app.visitor(token, request.session_hash)
         yield [gr.skip()] * len(tab.outputs)  # a generator that yields nothing would empty its outputs
-        if visitor.job is not None:
+        if visitor.job is not None and not is_followed(visitor, request.session_hash):
             async for answer in follow(app, visitor, request.session_hash):
                 yield answer
 
@@ -205,6 +206,12 @@ def find_again(app: AppState, visitor: Visitor, session: str) -> None:
             gr.Warning(f"Your last training was found, but it cannot go on: {error}")
         except (Full, Gone) as error:
             gr.Warning(f"Your last training is kept, and there is no room for it now: {error}")
+
+
+def is_followed(visitor: Visitor, session: str) -> bool:
+    """Whether a page is told of its visitor's training already."""
+    stream, training = visitor.trace(f"train/{session}"), visitor.trace("training")
+    return stream is not None and training is not None and stream.film is training.film
 
 
 async def follow(app: AppState, visitor: Visitor, session: str) -> AsyncIterator[list]:
