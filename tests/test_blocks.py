@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack
+from functools import cache
 from types import SimpleNamespace
 
 import gradio as gr
@@ -14,6 +15,7 @@ from dashboard.server.blocks import FairQueue, Page
 from dashboard.server.door import Door, Limits
 
 
+@cache
 def blocks(kind):
     with kind() as page:
         outputs = [gr.Textbox(), gr.State(), gr.Number(), gr.Textbox()]

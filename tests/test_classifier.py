@@ -205,13 +205,13 @@ def test_the_slope_is_the_derivative(generator):
 
 def test_a_trained_classifier_of_points_says_what_bayes_rule_says():
     data = clouds()
-    trainer = ClassifierTrainer(data, classifier_config(data, steps=400, width=64))
+    trainer = ClassifierTrainer(data, classifier_config(data, steps=250, width=64))
     steps = list(trainer.run())
     exact = ExactClassifier(Exact.of(data, trainer.ema.schedule))
     x_t, t, label = noised_labels(data, trainer.ema, 4000, 0, torch.Generator().manual_seed(9))
     with torch.no_grad():
         own, best = (-each(x_t, t).gather(1, label[:, None]).mean() for each in (trainer.ema, exact))
-    assert [step.index for step in steps] == list(range(400)) and steps[-1].loss < steps[0].loss
+    assert [step.index for step in steps] == list(range(250)) and steps[-1].loss < steps[0].loss
     assert float(best) - 0.01 < float(own) < float(best) + 0.05 < math.log(3)
     times = (0.1, 0.5, 0.9)
     found, wanted = (accuracies(each, data, times, trainer.ema.schedule) for each in (trainer.ema, exact))
@@ -220,7 +220,7 @@ def test_a_trained_classifier_of_points_says_what_bayes_rule_says():
 
 def test_a_trained_classifier_of_pictures_guides_a_denoiser_that_knows_no_labels():
     data = clouds("images")
-    trainer = ClassifierTrainer(data, classifier_config(data, steps=200, width=16, batch=64))
+    trainer = ClassifierTrainer(data, classifier_config(data, steps=200, width=16, batch=32))
     deque(trainer.run(), maxlen=0)
     schedule, generator = trainer.ema.schedule, torch.Generator().manual_seed(0)
     times, obeyed = schedule.times(25), []

@@ -470,7 +470,7 @@ def test_a_link_of_the_page_is_walked_as_the_page_walks_it_and_options_change_it
 
 
 def test_interventions_and_comparisons_are_had_as_on_the_page(tmp_path):
-    exact = ("--model", "exact", "--data", "moons", "--n", "20", "--steps", "6", "--size", "32")
+    exact = ("--model", "exact", "--data", "gaussians8", "--n", "20", "--steps", "6", "--size", "32")
     for name, words, panels in (
         ("edits.gif", ("--sampler", "ddpm", "--drop-noise", "on", "--nudge", "0.5", "--time-shift", "0.05"),
          "x_t,added"),

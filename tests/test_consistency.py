@@ -139,9 +139,9 @@ def test_one_step_is_the_jump(small_denoiser):
 
 @pytest.fixture(scope="module")
 def taught():
-    """(teacher, what 400 steps of distillation make of it)."""
+    """(teacher, what 250 steps of distillation make of it)."""
     teacher, card = load_pretrained("moons")
-    distillation = Distillation(teacher, load("moons"), distillation_config(card["training"], steps=400))
+    distillation = Distillation(teacher, load("moons"), distillation_config(card["training"], steps=250, batch=256))
     for _ in distillation.run():
         pass
     return teacher, distillation.ema

@@ -252,7 +252,7 @@ class Trained(Brought):
 
 
 @pytest.mark.parametrize("preset", few(PRESETS, "textbook"))
-def test_our_own_trainings_are_healthy(preset):
+def test_our_own_trainings_are_healthy(preset, short_previews):
     schedule = training_recipe(preset, load("moons")).schedule
     brought = Trained()
     recipe = Recipe(data="moons", train_steps=60, steps=20, samples=64, preset=preset, schedule=schedule)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 
 from core.debug import Run
 from core.debug.cases import museum
+from core.debug.cases.live import turns
 from core.recipe.recipe import Recipe
+from core.runs import examine
 from dashboard.server.app_state import AppState
 from dashboard.server.museum import Museum
 from dashboard.tabs import debug
@@ -19,7 +22,8 @@ CASE = museum()["flow-backwards"]
 
 
 @pytest.fixture
-def app():
+def app(monkeypatch):
+    monkeypatch.setattr(examine, "turns", partial(turns, steps=20, samples=16))  # a little of a script is a script
     app = AppState()
     yield app
     app.close()

@@ -7,13 +7,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from core.cli.parser import main
 from core.lessons.lesson import BadLesson, lessons, load
 from core.lessons.taking import Taking, take
 from core.lessons.written import making_slides, notebook, sheet
+from tests.sweep import SWEEP
 
 ROOT = Path(__file__).parents[1]
 LESSON = """\
@@ -78,14 +83,35 @@ def test_a_lesson_is_taken_in_a_program_step_by_step(path):
         take("nothing")
 
 
-def test_a_notebook_of_a_lesson_runs_and_shows_the_stage(path, tmp_path, capsys):
-    assert main(["lesson", str(path), "--notebook", "--out", str(tmp_path / "it.ipynb")]) == 0
-    done = subprocess.run([sys.executable, "-c", RUN, tmp_path / "it.ipynb"], cwd=ROOT, capture_output=True, text=True)
+def run_in_a_kernel(file: Path) -> list[dict]:
+    """What the code cells of a notebook show, by media type, as Jupyter runs it: in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", RUN, file], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    _, guess, run, saw, why, mend = json.loads(done.stdout.splitlines()[-1])
-    assert "twice" in guess[0]["text/plain"] and "<iframe" in run[0]["text/html"]
-    assert "It was asked 4 times" in run[0]["text/plain"] and "x_s = 4 · x_t" in why[0]["text/plain"]
-    assert "Not yet." in mend[0]["text/plain"]
+    return [shown[0] if shown else {} for shown in json.loads(done.stdout.splitlines()[-1])]
+
+
+def run_here(file: Path) -> list[dict]:
+    """The same by the shell that a kernel is made of, without loading everything anew in a kernel."""
+    notebook = nbformat.read(file, as_version=4)
+    nbformat.validate(notebook)
+    shell = InteractiveShell(user_module=ModuleType("lesson"), ipython_dir=str(file.parent),
+                             config=Config(HistoryManager={"enabled": False}))
+    shown = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            done = shell.run_cell(cell.source)
+            done.raise_error()
+            shown.append({} if done.result is None else shell.display_formatter.format(done.result)[0])
+    return shown
+
+
+@pytest.mark.parametrize("run", [run_here, *([run_in_a_kernel] if SWEEP else [])])
+def test_a_notebook_of_a_lesson_runs_and_shows_the_stage(path, tmp_path, capsys, run):
+    assert main(["lesson", str(path), "--notebook", "--out", str(tmp_path / "it.ipynb")]) == 0
+    _, guess, ran, saw, why, mend = run(tmp_path / "it.ipynb")
+    assert "twice" in guess["text/plain"] and "<iframe" in ran["text/html"]
+    assert "It was asked 4 times" in ran["text/plain"] and "x_s = 4 · x_t" in why["text/plain"]
+    assert "Not yet." in mend["text/plain"]
 
 
 def test_what_is_written_before_a_run_does_not_say_what_comes_of_it(path):

@@ -12,6 +12,7 @@ from dashboard.tabs.train import (
     BUTTONS, buttons_for, follow, go_on, is_followed, status_of, submit, training_of, turn,
 )
 
+pytestmark = pytest.mark.usefixtures("short_previews", "cards_of_few_samples")
 RECIPE = Recipe(data="gaussians8", train_steps=12, batch=32)
 
 

@@ -356,7 +356,7 @@ def test_many_threads_at_once_neither_deadlock_nor_lose_count():
     wrong, left = [], []
 
     def be_a_visitor():
-        for _ in range(12):
+        for _ in range(6):
             try:
                 token = come(visitors)
                 visitor = visitors.of(token)
