@@ -92,6 +92,7 @@ class Chart:
     ends: tuple[str, str] = ("", "")  #: what the left and the right end of the x axis mean
     flip: bool = False  #: draw x from large to small (noise at the left, data at the right)
     marks: tuple[tuple[float, str], ...] = ()  #: (x, what happened there), the smallest x first
+    guess: str = ""  #: the series that can be drawn before it is known: while it has one value alone
 
 
 @dataclass(frozen=True)

@@ -475,3 +475,11 @@ def test_a_comparison_exports_as_one_gif_that_knows_its_recipe(tmp_path):
     recipe = EXACT.with_(variants=("sampler:ddpm", "eta:1@6"), seed=3)
     *_, (done, path) = export_stream(SceneStream(finished(compare(recipe))), {"size": 96}, tmp_path)
     assert done == 1.0 and Recipe.from_dict(read_recipe(path)) == recipe
+
+
+def test_where_a_label_is_asked_for_all_data_stand_behind_the_points():
+    short = dict(samples=8, steps=2)
+    asked = compared("guidance_scale:8", data="gaussians8", model="exact", label="2", guidance_scale=1.0, **short)
+    for panel in asked.scene(("x_a", "x_b")).panels:
+        assert len({tuple(np.sign(np.round(place, 1))) for place in panel.backdrop}) == 8  # all eight heaps
+    assert compared("eta:1", **short).scene(("x_a",)).panels[0].backdrop is None

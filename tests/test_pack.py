@@ -118,9 +118,10 @@ def test_a_part_of_a_scene_has_its_frames_numbers_and_cursor_and_whole_curves():
 
 
 def test_what_happened_in_a_chart_travels_with_it():
-    chart = Chart("c", (), marks=((3.0, "rate 0.01 → 0.001"),))
+    chart = Chart("c", (), marks=((3.0, "rate 0.01 → 0.001"),), guess="loss")
     header, _ = unpacked(pack(scene(charts=(chart,))))
     assert header["charts"][0]["marks"] == [{"x": 3.0, "label": "rate 0.01 → 0.001"}]
+    assert header["charts"][0]["guess"] == "loss"
 
 
 def test_charts_travel_with_bands_and_gaps():

@@ -711,6 +711,15 @@ def test_training_charts_hold_the_loss_against_the_floor_and_leave_out_what_nobo
     assert len(network.x) == 19 and network.x[3] == pytest.approx(0.225)
 
 
+def test_before_a_training_its_loss_has_one_value_and_an_axis_as_long_as_its_plan_to_draw_a_guess_on():
+    film = trained(points_data())
+    assert film.scene(()).charts[0].guess == "smoothed"
+    film.progress = Progress(torch.tensor([2.0]), *film.floor[:2], 0.0)
+    loss = film.scene(()).charts[0]
+    floor, _, smoothed = loss.series
+    assert (loss.guess, loss.ends, floor.x.tolist(), len(smoothed.x)) == ("smoothed", ("step 0", "200"), [0, 199], 1)
+
+
 @pytest.mark.parametrize("above, said", [
     ((), "at the floor"), (range(6), "still learning below t = 0.3, 2 × the floor"),
     (range(15, 20), "still learning above t = 0.75, 2 × the floor"),

@@ -22,6 +22,8 @@ PARTED = 0.05
 MOST_FRAMES = 301
 #: Two times that are nearer than this are one time, reached by two grids.
 SAME = 1e-9
+#: Points of the data that stand behind those of the walks, where these are asked for some of them alone.
+BEHIND = 400
 #: Why runs differ that take other steps, and such as differ in whether noise is added on the way.
 OTHER_STEPS = "A step goes straight on where its path bends: the longer the steps, the farther they leave it."
 OTHER_NOISE = ("Where fresh noise is added (SDE), a sample forgets its start, and with it what earlier steps got "
@@ -195,7 +197,9 @@ class CompareView(View):
 
     def _offer_points(self) -> None:
         state = dict(kind="points", range=(-STATE_VIEW, STATE_VIEW))
-        self._offer_states(lambda x: x, **state)
+        # Who is asked for some of the data goes there, or past it: seen where all of them stand.
+        asked = any(run.trace.about.get("label", "any") != "any" for run in self.runs)
+        self._offer_states(lambda x: x, **state, **({"backdrop": self._all_data()} if asked else {}))
         for run in self.others:
             self._offer_each("less", "{run} − A", "where each point of {run} is, seen from the same point of A",
                              self.less, [run], caption=scaled(self.scale, view=STATE_VIEW), **state)
@@ -210,6 +214,9 @@ class CompareView(View):
                          lambda run, a, b: self.state(run, a, b)[:, :PATHS], self.runs, kind="paths",
                          range=(-STATE_VIEW, STATE_VIEW),
                          caption=scaled(self.scale, f"{PATHS} at most"), holds="places")
+
+    def _all_data(self) -> np.ndarray:
+        return self.dataset.draw(BEHIND, torch.Generator().manual_seed(0))[0].numpy()
 
     def _shift(self, run: Run, first: int, end: int) -> Tensor:
         return displacement(*(self.state(r, first, end) for r in (self.runs[0], run)), STATE_VIEW)

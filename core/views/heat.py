@@ -78,7 +78,7 @@ class HeatView(View):
 
     def _back(self, first: int, end: int) -> Tensor:
         ways = self.walkers[:, :PATHS].clone()
-        ways[: self.half] = math.nan  # not drawn: on the way out there is no way back yet
+        ways[: self.half] = ways[self.half]  # on the way out each stands where its way back is to begin
         return ways[first:end]
 
     @property

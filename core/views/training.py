@@ -225,11 +225,12 @@ class TrainingView(View):
             return ()
         lowest, cursor = self.floor.loss, np.array(self.moments, float)
         x, raw = thin(losses / lowest, CURVE_POINTS)
+        end = len(losses) if len(losses) > 1 else self.config.steps  # untrained: as far as it is to go
         loss = Chart(f"{self._loss[0]} as a multiple of its floor, which no network can go below: good is 1",
-                     (Series("floor", x[[0, -1]], np.ones(2), style="dashed", palette="ink"),
+                     (Series("floor", np.array([0.0, max(x[-1], end - 1)]), np.ones(2), style="dashed", palette="ink"),
                       Series("raw", x, raw, style="faint"),
                       Series("smoothed", x, thin(smoothed / lowest, CURVE_POINTS)[1])),
-                     cursor, log=True, ends=("step 0", f"{len(losses):,}"),
+                     cursor, log=True, ends=("step 0", f"{end:,}"), guess="smoothed",
                      marks=tuple((float(turn.step), turn.words) for turn in self.turns))
         t, floor = self.floor.t.numpy(), self.floor.eps.numpy()
         bucket_t, bucket = self.progress.bucket_t.numpy(), self.progress.bucket_mse.numpy()

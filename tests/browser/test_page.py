@@ -308,9 +308,22 @@ def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, ur
     page = open_page(url, query="tab=train&train_steps=100000&data=gaussians8&steps=10")  # more than it will take
     wait(page, "train", "s.frames === 1 && s.total === 1")
     says(page, "#stage-train", "Not trained yet: this is what the network makes of noise.")
+    page.click("#stage-train .ns-guess button:has-text('draw your guess')")
+    page.wait_for_function("document.activeElement?.classList.contains('ns-drawn-on')")
+    box = page.locator("#stage-train .ns-drawn-on").bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 10, box["y"] + 90, steps=4)
+    page.mouse.up()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowUp")  # what a hand can draw, keys can change
+    page.click("#stage-train .ns-guess button:has-text('done')")
+    says(page, "#stage-train .ns-guess", "Drawn. Train, and see.")
     page.click("#train")
     wait(page, "train", "s.frames > 2")
     says(page, "#stage-train", "steps of training the same noise becomes this")
+    page.wait_for_function("/At step [\\d,]+ you drew [\\d.]+, it is [\\d.]+/.test("
+                           "document.querySelector('#stage-train .ns-guess').innerText)")
     page.click("#pause")
     page.wait_for_selector("#resume:visible")
     page.wait_for_function("document.querySelector('#training-status').innerText.includes('paused')")

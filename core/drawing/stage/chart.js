@@ -3,11 +3,13 @@
 
 import { fit, make } from './dom.js';
 import { short } from './format.js';
+import { askedOf, columnBeside, isOpen, raised, saidOf, stroked, withGuess } from './guess.js';
 import { lookNow, onTheme } from './look.js';
 import { plain } from './markup.js';
 import { LINE, decades, extent, finite, linear, span, spread } from './scale.js';
 import { explain } from './words.js';
 
+const NOTHING = []; // drawn
 const ROWS = 3; // of what marks say
 const FONT = '11px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace';
 
@@ -16,6 +18,9 @@ class ChartView {
   base = document.createElement('canvas'); // all but the cursor
   readout = make('span', 'ns-readout');
   chart = null;
+  known = null; // the chart without what was drawn on it
+  drawn = []; // what was guessed of it
+  drawing = false; // a hand draws
   cursor = null;
   frame = 0;
   pointer = null; // where it is over the plot
@@ -27,9 +32,10 @@ class ChartView {
   xs = [0, 1];
   ys = [0, 1];
 
-  // `host` is the card's body; `seek(frame)` makes the chart a second slider.
-  constructor(host, seek) {
+  // `host` is the card's body; `seek(frame)` makes the chart a second slider; `guessed(drawn)` hears what is drawn.
+  constructor(host, seek, guessed) {
     this.seek = seek;
+    this.guessed = guessed;
     host.append(this.canvas, this.readout);
     this.stop = onTheme(() => this.stale());
     this.sizes = new ResizeObserver(() => this.stale());
@@ -37,9 +43,12 @@ class ChartView {
     this.listen();
   }
 
-  update(chart, cursor) {
-    const same = this.chart === chart;
-    Object.assign(this, { chart, cursor: cursor && cursor.length ? cursor : null });
+  update(known, cursor, drawn = []) {
+    const same = this.known === known && this.drawn === drawn;
+    if (!isOpen(known)) this.drawing = false;
+    Object.assign(this, { known, drawn, cursor: cursor && cursor.length ? cursor : null });
+    if (!same) this.chart = withGuess(known, drawn);
+    this.canvas.classList.toggle('ns-drawn-on', this.drawing);
     this.canvas.classList.toggle('ns-seekable', Boolean(this.seek && this.cursor));
     if (!same) this.stale();
     this.name();
@@ -72,8 +81,16 @@ class ChartView {
       this.cursor.forEach((at, k) => { if (Math.abs(at - x) < near) [near, best] = [Math.abs(at - x), k]; });
       if (best !== null) this.seek(best);
     };
+    let last = null; // where the hand that draws was
+    const stroke = event => {
+      const to = { x: this.valueAt(event.offsetX), y: this.heightAt(event.offsetY) };
+      const drawn = stroked(this.drawn, last || to, to, this.xs);
+      last = to;
+      this.guessed(drawn);
+    };
     this.canvas.addEventListener('pointermove', event => {
       this.pointer = event.offsetX;
+      if (this.drawing && last) stroke(event);
       if (this.dragging) frameAt(event);
       this.soon();
     });
@@ -86,18 +103,35 @@ class ChartView {
     this.canvas.addEventListener('pointerdown', event => {
       this.pointer = event.offsetX;
       this.soon();
+      if (this.drawing && !event.button) {
+        this.canvas.setPointerCapture(event.pointerId);
+        return stroke(event);
+      }
       if (!this.seek || !this.cursor || event.button) return;
       this.dragging = true;
       this.canvas.setPointerCapture(event.pointerId);
       frameAt(event);
     });
-    const done = () => { this.dragging = false; };
+    const done = () => { this.dragging = false; last = null; };
     this.canvas.addEventListener('pointerup', done);
     this.canvas.addEventListener('pointercancel', done);
   }
 
+  // A curve is drawn by keys as well: from column to column, and up and down.
+  drawByKey(event) {
+    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key], up = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (!way && !up) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (way || !Number.isFinite(this.reading)) this.reading = columnBeside(this.reading, way || 0, this.xs);
+    if (up) this.guessed(raised(this.drawn, this.reading, up, this.xs, askedOf(this.known).y[0]));
+    this.name();
+    this.soon();
+  }
+
   // Where there is a playhead, keys move that; else they go from one value to the next.
   key(event) {
+    if (this.drawing) return this.drawByKey(event);
     const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!way || this.cursor || !this.chart) return;
     const xs = [...new Set(finite(this.chart.series.flatMap(series => [...series.x])))].sort((a, b) => a - b);
@@ -111,12 +145,18 @@ class ChartView {
   }
 
   /** What stands at the playhead, or where keys have gone. */
-  get stands() { return this.cursor ? this.cursor[this.frame] : this.reading; }
+  get stands() { return this.cursor && !this.drawing ? this.cursor[this.frame] : this.reading; }
 
   valueAt(pixel) {
     const { plot, xs } = this;
     const u = Math.min(1, Math.max(0, (pixel - plot.left) / (plot.right - plot.left)));
     return this.chart.flip ? xs[1] - u * (xs[1] - xs[0]) : xs[0] + u * (xs[1] - xs[0]);
+  }
+
+  /** What stands at a height of the plot, in pixels from its top. */
+  heightAt(pixel) {
+    const { plot, ys: [lo, hi] } = this, u = Math.min(1, Math.max(0, (plot.bottom - pixel) / (plot.bottom - plot.top)));
+    return this.chart.log ? lo * (hi / lo) ** u : lo + u * (hi - lo);
   }
 
   x(value) {
@@ -158,7 +198,8 @@ class ChartView {
     this.xs = [Math.min(...ends), Math.max(...ends)];
     if (this.xs[0] === this.xs[1]) this.xs = [this.xs[0] - 0.5, this.xs[1] + 0.5];
     const room = Math.max(3, Math.floor(height / (chart.log ? 30 : 45)));
-    this.ys = span(chart, room);
+    this.ys = span(this.drawing ? this.known : chart, room); // under a hand that draws the axis stays
+    if (isOpen(this.known)) this.ys = [0.8 * this.ys[0], 1.5 * this.ys[1]]; // room to draw in
     const ticks = (chart.log ? decades : linear)(this.ys[0], this.ys[1], room);
     const left = Math.max(30, ...ticks.map(t => context.measureText(t.name).width + 12));
     const names = chart.series.filter(s => s.label && s.y.length);
@@ -360,7 +401,7 @@ class ChartView {
   name() {
     const read = Number.isFinite(this.stands) ? this.read(this.stands) : '';
     const marks = (this.chart.marks || []).map(({ x, label }) => `. At ${short(x)}: ${plain(label)}`).join('');
-    const now = read && `. ${this.cursor ? 'At the playhead' : 'At'} ${read}`;
+    const now = read && `. ${this.cursor && !this.drawing ? 'At the playhead' : 'At'} ${read}`;
     this.canvas.setAttribute('aria-label', `chart: ${plain(this.chart.title)}${now}${marks}`);
   }
 
@@ -377,14 +418,34 @@ class ChartView {
   }
 }
 
-// A card: title and chart. Several stand in a grid.
-export const chartCard = seek => {
+// A card: title and chart. Several stand in a grid. `guesses`: what was drawn, by the curve that it was of.
+export const chartCard = (seek, guesses = new Map()) => {
   const title = make('h3', 'ns-card-title'), body = make('div', 'ns-card-body');
-  const card = make('section', 'ns-card ns-chart', {}, title, body);
-  const view = new ChartView(body, seek);
+  const draw = make('button', 'ns-pill', { type: 'button' }), said = make('span', '', { role: 'status' });
+  const tools = make('p', 'ns-guess', {}, draw, said);
+  const card = make('section', 'ns-card ns-chart', {}, title, body, tools);
+  let chart = null, cursor = null;
+  const show = () => {
+    const drawn = guesses.get(chart.guess) || NOTHING, open = isOpen(chart);
+    view.update(chart, cursor, drawn);
+    const says = saidOf(chart, drawn, view.drawing);
+    draw.textContent = view.drawing ? 'done' : drawn.length ? 'forget my guess' : 'draw your guess';
+    draw.hidden = !(open || drawn.length);
+    tools.hidden = draw.hidden && !says;
+    if (said.textContent !== says) said.textContent = says;
+  };
+  const view = new ChartView(body, seek, drawn => { guesses.set(chart.guess, drawn); show(); });
+  draw.onclick = () => {
+    const drawn = guesses.get(chart.guess);
+    if (!view.drawing && drawn && drawn.length) guesses.delete(chart.guess);
+    else view.drawing = !view.drawing;
+    view.stale();
+    show();
+    if (view.drawing) view.canvas.focus({ preventScroll: true });
+  };
   return {
     card, view,
-    update(chart, cursor) { explain(title, chart.title); view.update(chart, cursor); },
+    update(next, at) { [chart, cursor] = [next, at]; explain(title, chart.title); show(); },
     remove() { view.remove(); card.remove(); },
   };
 };

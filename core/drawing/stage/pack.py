@@ -192,6 +192,7 @@ def _chart(chart: Chart, arrays: _Arrays) -> dict:
         "log": chart.log,
         "ends": list(chart.ends),
         "flip": chart.flip,
+        "guess": chart.guess,
         "marks": [{"x": float(x), "label": label} for x, label in chart.marks],
     }
 

@@ -58,6 +58,7 @@ export class Stage {
   waiting = 0;
   timers = {};
   seen = true; // scrolled into sight
+  guesses = new Map(); // what was drawn on charts before it was known: it outlives the film that it was drawn on
 
   question = make('h2', 'ns-question');
   sentence = make('p', 'ns-sentence', { 'aria-live': 'off' });
@@ -334,7 +335,7 @@ export class Stage {
     while (this.cards.length > charts.length) this.cards.pop().remove();
     charts.forEach((chart, i) => {
       if (!this.cards[i]) {
-        this.cards[i] = chartCard(frame => this.transport.seek(frame));
+        this.cards[i] = chartCard(frame => this.transport.seek(frame), this.guesses);
         this.below.append(this.cards[i].card);
       }
       this.cards[i].update(chart, this.film.cursors[i]);
