@@ -20,8 +20,9 @@ from dashboard.stage import Stage, export_state, export_weight
 from dashboard.stage.stage import new_folder
 from dashboard.stage.stream import play
 
-#: Events of the page are no API; what makes sense without a page is in dashboard/api.py.
-QUIET = dict(show_progress="hidden", api_visibility="private", concurrency_limit=8)
+#: Events of the page are no API; what makes sense without a page is in dashboard/api.py. Nor does anything show their
+#: progress: Gradio's page would copy each component that ever was an output of one, at every word of every event.
+QUIET = dict(show_progress="hidden", show_progress_on=[], api_visibility="private", concurrency_limit=8)
 
 
 def new_stage(tab: str, question: str, empty: str, **options) -> Stage:
