@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -207,15 +207,15 @@ async def visit(url: str, visitors: int, every: float, seconds: float, warm: flo
 
 
 @contextmanager
-def server():
-    """A server of our own on a free port; its address."""
+def server() -> Iterator[tuple[str, int]]:
+    """A server of our own on a free port: its address and its process."""
     process = subprocess.Popen([sys.executable, "app.py"], stdout=subprocess.PIPE, text=True,
                                env=os.environ | {"OMP_NUM_THREADS": "1"})
     try:
         for line in process.stdout:
             found = re.search(r"http://\S+", line)
             if found:
-                yield found[0]
+                yield found[0], process.pid
                 break
         else:
             raise RuntimeError("the server did not start")
@@ -231,7 +231,7 @@ def measured(visitors: int, every: float, seconds: float, url: str | None = None
     """One run, against the server at `url` or one of its own."""
     if url:
         return asyncio.run(visit(url, visitors, every, seconds))
-    with server() as own:
+    with server() as (own, _):
         return asyncio.run(visit(own, visitors, every, seconds))
 
 

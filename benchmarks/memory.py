@@ -1,14 +1,17 @@
 """Memory stays flat: films of every kind in a row, as a page makes them, and what is left when visitors have gone.
 
     python -m benchmarks.memory --rounds 5
+    python -m benchmarks.memory --visitors 16
 
 Each round makes one film of every kind (KINDS), on one of four threads and for one of four visitors in turn, looks at
-every panel, and exports it. The process is one of its own, so that nothing else in it counts. Asks Linux (/proc).
+every panel, and exports it. The process is one of its own, so that nothing else in it counts. Visitors come to a server
+by HTTP (`benchmarks.load`), all train and ask for films, and all leave; and then as many again. Asks Linux (/proc).
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
 import os
@@ -16,12 +19,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
+from benchmarks.load import server, visit
 from benchmarks.measure import Row
 from core.recipe.recipe import Recipe
 from core.runs.brought import Brought
@@ -37,6 +42,7 @@ from dashboard.stage.stream import play
 
 GOAL = 300  #: MB that all films may add for good
 VISITORS = 4
+LEFT = 30.0  #: seconds after which the things of a visitor who left are gone, and what they took is given back
 
 
 def forward(recipe: Recipe, brought: Brought) -> Iterator[View]:
@@ -64,9 +70,9 @@ KINDS = {
 }  # fmt: skip
 
 
-def memory(of: str = "VmRSS") -> float:
-    """MB of this process, now or ("VmHWM") at most so far."""
-    return int(re.search(rf"{of}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
+def memory(of: str = "VmRSS", process: int | str = "self") -> float:
+    """MB of a process, now or ("VmHWM") at most so far."""
+    return int(re.search(rf"{of}:\s+(\d+)", Path(f"/proc/{process}/status").read_text())[1]) * 1024 / 1e6
 
 
 def film(visitors: Visitors, token: str, kind: str, form: str) -> None:
@@ -110,6 +116,22 @@ def films_in_a_row(rounds: int) -> dict[str, object]:
     return {"base": base, "curve": curve, "peak": peak, "held": held, "gone": gone, "released": memory()}
 
 
+def visitors_leave(visitors: int, waves: int = 2, seconds: float = 30.0) -> dict[str, object]:
+    """MB of a server before anybody came, and of every wave of visitors: at most while they were here, and LEFT later.
+
+    `told`: what each wave waited for, in words.
+    """
+    with server() as (url, process):
+        base, highest, left, told = memory(process=process), [], [], []
+        for _ in range(waves):
+            Path(f"/proc/{process}/clear_refs").write_text("5")  # the peak counts from now on
+            told.append(str(asyncio.run(visit(url, visitors, 10.0, seconds))))
+            highest.append(memory("VmHWM", process))
+            time.sleep(LEFT)
+            left.append(memory(process=process))
+    return {"base": base, "highest": highest, "left": left, "told": told}
+
+
 def run(quick: bool = False) -> list[Row]:
     rounds = 1 if quick else 5
     command = [sys.executable, "-m", "benchmarks.memory", "--rounds", str(rounds), "--json"]
@@ -132,8 +154,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="films of each kind (default %(default)s)")
+    parser.add_argument("--visitors", type=int, help="who come to a server and leave it, instead of films in a row")
     parser.add_argument("--json", action="store_true", help="print numbers for a program")
     given = parser.parse_args()
+    if given.visitors:
+        seen = visitors_leave(given.visitors)
+        print(*seen["told"], sep="\n")
+        waves = ", then ".join(f"{most:.0f} at most and {left:.0f} when they had left"
+                              for most, left in zip(seen["highest"], seen["left"]))
+        print(f"{seen['base']:.0f} MB before, {waves}")
+        return
     seen = films_in_a_row(given.rounds)
     if given.json:
         print(json.dumps(seen))

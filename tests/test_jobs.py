@@ -530,15 +530,13 @@ def test_shutdown_joins_the_threads_and_ends_every_job():
         finally:
             closed.append(True)
 
-    aside = threading.Event()
     pool = Pool(workers=2)
     jobs = [pool.submit(make) for _ in range(3)]
     jobs[0].pause()
-    pool.aside(aside.set)
     assert started.wait(600)
     pool.shutdown()
     pool.shutdown()
-    assert not any(thread.is_alive() for thread in pool._threads) and aside.is_set()
+    assert not any(thread.is_alive() for thread in pool._workers)
     assert all(job.over and job.state == STOPPED for job in jobs) and 1 <= len(closed) <= 3 and len(pool) == 0
     with pytest.raises(Full, match="shutting down"):
         pool.submit(make)

@@ -513,10 +513,3 @@ def fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
-
-
-def warm_up() -> None:
-    """Take two tiny steps, so that the first visitor's first step does not wait for what torch loads on first use."""
-    data = Dataset("warm-up", "", "points", torch.zeros(2, 2), bandwidth=1.0)
-    for _ in Trainer(data, TrainingConfig("mlp", width=8, depth=1, steps=2, batch=4)).run():
-        pass

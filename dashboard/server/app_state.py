@@ -15,7 +15,6 @@ from core.files import NotWritten
 from core.recipe.recipe import Recipe
 from core.recipe.values import Invalid
 from core.runs.resolve import CannotShow
-from core.training.trainer import warm_up
 from dashboard.server.door import Door, Limits
 from dashboard.server.foreground import Foreground
 from dashboard.server.jobs import Full, Pool
@@ -56,9 +55,8 @@ class AppState:
         self._pages: set[str] = set()  # those whose heartbeat is open
 
     def open(self) -> None:
-        """Start the reaper, and import in the background what the first training would otherwise wait for."""
+        """Start the reaper."""
         self.visitors.start()
-        self.pool.aside(warm_up)
 
     def close(self) -> None:
         """Stop everything; returns when all threads have ended."""

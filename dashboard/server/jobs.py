@@ -170,7 +170,6 @@ class Pool:
         self._jobs: set[Job] = set()
         self._closing = False
         self._workers = [threading.Thread(target=self._work, name=f"worker-{i}", daemon=True) for i in range(workers)]
-        self._threads = [*self._workers]
         for thread in self._workers:
             thread.start()
         # A thread inside torch's backward when the interpreter exits aborts the process: it has to be joined before.
@@ -224,12 +223,6 @@ class Pool:
                 for job in jobs if job.state in (WAITING, RUNNING)]
         return f"in {max(1, math.ceil(min(left) / 60))} minutes at the latest" if left else "or goes on and then ends"
 
-    def aside(self, function: Callable[[], Any]) -> None:
-        """Run a function once on a thread of its own, which `shutdown` joins: for what must not hold up a worker."""
-        thread = threading.Thread(target=function, name=f"aside-{function.__name__}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
     @property
     def lives(self) -> bool:
         """Whether all of its workers do."""
@@ -244,7 +237,7 @@ class Pool:
     def shutdown(self) -> None:
         """Stop all jobs and join all threads; takes as long as the steps under way. May be called again."""
         self.halt()
-        for thread in self._threads:
+        for thread in self._workers:
             thread.join()
         for job in list(self._jobs):
             job.stop("the server was shut down")
