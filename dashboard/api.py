@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from core.data.datasets import load, names
 from core.drawing.export import FORMATS, export
 from core.recipe.handed_back import recipe_from_json
 from core.recipe.models import MEMORY
-from core.recipe.recipe import Recipe
+from core.recipe.recipe import Recipe, as_refusal
 from core.recipe.values import shown
 from core.runs.examine import open_trace
 from core.runs.resolve import CannotShow
@@ -53,7 +52,7 @@ def recipe_of(query: Any) -> Recipe:
                          "JSON of a recipe")
     recipe, complaints = recipe_from_json(query) if query.lstrip().startswith("{") else Recipe.from_query(query)
     if complaints:
-        raise ValueError("; ".join(re.sub(r"; \S+ is used$", "", complaint) for complaint in complaints))
+        raise ValueError(as_refusal(complaints))
     return recipe
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from core.data.datasets import load, names
-from core.recipe.recipe import DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Recipe
+from core.recipe.recipe import DEFAULTS, HELP, MAX_COMPLAINTS, MAX_QUERY, SPECS, Recipe, as_refusal
 from core.recipe.values import Choice, Curve, Invalid, Keys, Label, Layer, Real, Times, Weights, Whole
 from core.recipe.variants import LETTERS, MOST_FIELDS, Variant, Variants
 from core.runs.brought import Brought, sample_count
@@ -357,3 +357,15 @@ def test_a_file_of_the_command_line_opens_as_the_recipe_it_was_made_by():
 def test_every_data_set_that_can_be_chosen_is_there_and_of_the_kind_that_the_recipe_says():
     for name in names():
         assert load(name).kind == Recipe(data=name).kind
+
+
+@pytest.mark.parametrize("link, says", [
+    ("train_steps=300000", "train_steps = 300000 in the link is out of 1…200000"),
+    ("steps=abc", "steps = abc in the link is no whole number; 1…1000 are allowed"),
+    ("T=20&steps=30", "steps = 30 in the link does not fit: it can be 1…20, the T of the schedule"),
+    ("colour=red", "colour in the link is no setting"),
+    ("seed=1&seed=2", "seed is in the link more than once"),
+    ("seed=1&" + "&" * MAX_QUERY, f"the link has {MAX_QUERY + 7} characters of settings"),
+])
+def test_a_door_that_takes_all_or_nothing_does_not_say_what_a_lenient_one_does_instead(link, says):
+    assert as_refusal(Recipe.from_query(link)[1]) == says

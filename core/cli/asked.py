@@ -20,7 +20,7 @@ from ..denoisers.exact import Exact
 from ..guidance.classifier import ExactClassifier, LogPosterior, reschedule_classifier
 from ..recipe.handed_back import HANDED_OUT, recipe_in
 from ..recipe.models import SHIPPED, SOLVED
-from ..recipe.recipe import OWN, SPECS, Recipe
+from ..recipe.recipe import OWN, SPECS, Recipe, as_refusal
 from ..runs.brought import Brought
 from ..schedules import Schedule, make_schedule
 
@@ -78,7 +78,7 @@ def linked(text: str) -> Recipe:
     else:
         recipe, complaints = Recipe.from_query(urlparse(text).query if "://" in text else text)
     if complaints:
-        raise ValueError("; ".join(complaints))
+        raise ValueError(as_refusal(complaints))
     return recipe
 
 

@@ -7,7 +7,8 @@ recipe that exists is valid. Two doors lead in: `with_` is strict (a control or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from dataclasses import field as dataclass_field
 from typing import Any
@@ -311,6 +312,12 @@ class Recipe:
             more = len(complaints) - MAX_COMPLAINTS + 1
             complaints[MAX_COMPLAINTS - 1 :] = [f"{more} more things in the link could not be used"]
         return cls(**values), complaints
+
+
+def as_refusal(complaints: Sequence[str]) -> str:
+    """What a door that takes all or nothing says of a link: its complaints, without what a lenient one does instead."""
+    return "; ".join(re.sub("; [^;]+ (?:is used|are read)$| and is passed over$", "", complaint)
+                     for complaint in complaints)
 
 
 FIELDS: dict[str, About] = {f.name: f.metadata["about"] for f in fields(Recipe)}
