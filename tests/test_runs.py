@@ -26,13 +26,15 @@ from core.probes.noise_error import eps_errors
 from core.recipe.recipe import Recipe
 from core.recipe.values import Invalid
 from core.runs import resolve as subject, trainings, walks as looks
+from core.runs.brought import Brought
 from core.runs.resolve import CannotShow, model_choices, resolve
 from core.runs.trainings import PREVIEWS, Training, config_of, floor_by_bucket, moments
 from core.runs.walks import denoise, forward_film, lens
 from core.schedules import make_schedule
 from core.trace import Trace
 from core.training.presets import TrainingConfig, make_denoiser, preset as training_recipe
-from core.training.trainer import BUCKETS, Trainer, TrainingDiverged
+from core.training.trainer import BUCKETS, Trainer, TrainingDiverged, draw_times
+from core.training.weightings import weight_of, x0_error_per_target_error
 from core.views import ForwardView
 from core.views.base import FIELD_CELLS, STATE_VIEW, field_points
 from core.views.training import LOOK_AT, verdict
@@ -579,6 +581,27 @@ def test_the_floor_of_the_loss_is_what_the_exact_denoiser_would_lose_in_the_trai
         errors = (output - batch.wanted).square().mean(1)
         lost.append(float((errors if batch.weight is None else batch.weight * errors).mean()))
     assert floor_by_bucket(dataset, config).loss == pytest.approx(np.mean(lost), rel=0.05)
+
+
+@pytest.mark.parametrize("prediction_type, weighting, turned", [
+    ("eps", "target", None), ("v", "min_snr", None), ("edm", "target", "min_snr"), ("eps", "x0", "eps")])
+def test_of_a_gaussian_the_floor_is_its_posterior_variance_weighted_as_the_loss_that_is_shown(
+        prediction_type, weighting, turned):
+    h = 0.5
+    data = Dataset("own", "Own", "points", torch.zeros(4, 2), bandwidth=h)
+    training = Training(SHORT.with_(data="own", schedule="linear", prediction_type=prediction_type,
+                                    weighting=weighting), Brought(data=data))
+    run_to(training, 3)
+    if turned:
+        training.turn(weighting=turned)
+        assert "weighting" in training.film.about["made"]
+    schedule = make_schedule("linear")
+    times = draw_times(200_000, training.config, schedule, data.std, torch.Generator().manual_seed(1))
+    alpha, sigma = schedule(times)
+    variance = h**2 * sigma**2 / (alpha**2 * h**2 + sigma**2)  # of x0, given x_t
+    missed = variance / x0_error_per_target_error(prediction_type, alpha, sigma, data.std) ** 2
+    weight = weight_of("target" if turned else weighting, prediction_type, alpha, sigma, data.std)
+    assert training.film.floor.loss == pytest.approx(float((weight * missed).mean()), rel=0.03)
 
 
 def test_no_training_gets_under_the_floor(training):

@@ -248,7 +248,7 @@ class Training:
         self.keep_at = set(moments_of(trainer, CLOCKS))
         config = replace(trainer.config, weighting="target") if _weighted_anew(trainer) else trainer.config
         self.film.turn(trainer.config, self.moments, trainer.turns, floor_by_bucket(self.dataset, config),
-                       self.recipe.to_dict())
+                       film_of(self.recipe, "train", self.dataset))
         if self.film.progress is not None:
             self.progress(self.film.progress.seconds)  # its losses go with that floor
 

@@ -112,11 +112,10 @@ class WatchedView(View):
         state = dict(kind="points", range=(-view, view), palette="ink", caption=f"±{view:.2g}{self._by}")
         self._state = dict(state, palette="accent")
         self.offer("x_t", "noisy points x_{t}", "the state, as the program had it", self.states, **state)
-        guess = view
         if self.walk.x0 is not None:
             self.offer("x0", "clean guess x̂_{0}", "the guess of the data that the output means",
-                       lambda a, b: self.said(self.walk.x0, a, b), kind="points", range=(-guess, guess),
-                       palette="accent")
+                       lambda a, b: self.said(self.walk.x0, a, b), kind="points", range=(-view, view),
+                       palette="accent", caption=f"±{view:.2g}")
         noise = dict(kind="points", range=(-NOISE_VIEW, NOISE_VIEW), palette="noise")
         if self.walk.eps is not None:
             self.offer("eps", "guessed noise ε̂", "the noise that the output means",
