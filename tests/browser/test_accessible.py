@@ -42,6 +42,8 @@ def test_axe_finds_nothing_serious_before_a_training_and_among_the_lessons(at):
     page.click("button[role=tab]:has-text('Train')")
     page.wait_for_selector("#stage-train .ns-panel")
     assert checked(page) == []
+    captions = "[...document.querySelectorAll('#stage-train .ns-panel-caption')]"  # whole, or not seen
+    assert page.evaluate(f"{captions}.every(caption => caption.scrollWidth <= caption.clientWidth + 1)")
     page.click("button[role=tab]:has-text('Learn')")
     page.wait_for_selector(".ns-lesson-card")
     assert checked(page) == []
@@ -52,7 +54,9 @@ def test_the_playhead_and_the_charts_say_in_words_what_they_show(at):
     expect(page.locator("#stage-denoise .ns-seek")).to_have_attribute(
         "aria-valuetext", re.compile(r"^step 2 / 5.*by variance\.$", re.S))
     chart = page.locator("#stage-denoise .ns-chart canvas").first
-    expect(chart).to_have_attribute("aria-label", re.compile("^chart: spread over what theory says.*this walk", re.S))
+    expect(chart).to_have_attribute("aria-label", re.compile(
+        "^chart: spread over what theory says.*From t=1 noise to t=0 data: this walk .*(in|out)side the band.*"
+        "At the playhead", re.S))
     before = chart.get_attribute("aria-label")
     page.focus("#stage-denoise .ns-seek")
     page.keyboard.press("ArrowRight")

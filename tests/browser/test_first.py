@@ -52,6 +52,18 @@ def test_the_greeting_says_what_this_is_and_its_ways_in_are_one_press_away(page)
     page.wait_for_function("location.search.includes('data=own')")
 
 
+def test_all_tabs_are_in_the_bar_wherever_it_stands_beside_the_brand(page):
+    wide = page.viewport_size
+    try:
+        for width in (761, 860, 901):
+            page.set_viewport_size({"width": width, "height": 850})
+            page.wait_for_function(
+                "[...document.querySelectorAll('#tabs [role=tab]')].filter(tab => tab.checkVisibility()).length === 7")
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+    finally:
+        page.set_viewport_size(wide)
+
+
 def test_at_200_percent_the_panels_begin_in_sight(page):
     wide = page.viewport_size
     page.set_viewport_size({"width": 640, "height": 425})

@@ -1,6 +1,7 @@
 // @ts-check
 // A small chart on canvas: few round ticks, faint grid, curves named at their ends, a cursor that is the playhead.
 
+import { courseOf } from './course.js';
 import { fit, make } from './dom.js';
 import { short } from './format.js';
 import { askedOf, columnBeside, isOpen, raised, saidOf, stroked, withGuess } from './guess.js';
@@ -18,6 +19,7 @@ class ChartView {
   base = document.createElement('canvas'); // all but the cursor
   readout = make('span', 'ns-readout');
   chart = null;
+  course = ''; // how its curves run
   known = null; // the chart without what was drawn on it
   drawn = []; // what was guessed of it
   drawing = false; // a hand draws
@@ -47,7 +49,11 @@ class ChartView {
     const same = this.known === known && this.drawn === drawn;
     if (!isOpen(known)) this.drawing = false;
     Object.assign(this, { known, drawn, cursor: cursor && cursor.length ? cursor : null });
-    if (!same) this.chart = withGuess(known, drawn);
+    if (!same) {
+      this.chart = withGuess(known, drawn);
+      const course = courseOf(this.chart);
+      this.course = course && `. ${course}`;
+    }
     this.canvas.classList.toggle('ns-drawn-on', this.drawing);
     this.canvas.classList.toggle('ns-seekable', Boolean(this.seek && this.cursor));
     if (!same) this.stale();
@@ -397,12 +403,12 @@ class ChartView {
     return near <= (this.xs[1] - this.xs[0]) / 20 + 1e-9 ? best : NaN;
   }
 
-  // For who does not see it: what it is, and its numbers at the playhead.
+  // For who does not see it: what it is, how its curves run, and its numbers at the playhead.
   name() {
     const read = Number.isFinite(this.stands) ? this.read(this.stands) : '';
     const marks = (this.chart.marks || []).map(({ x, label }) => `. At ${short(x)}: ${plain(label)}`).join('');
     const now = read && `. ${this.cursor && !this.drawing ? 'At the playhead' : 'At'} ${read}`;
-    this.canvas.setAttribute('aria-label', `chart: ${plain(this.chart.title)}${now}${marks}`);
+    this.canvas.setAttribute('aria-label', `chart: ${plain(this.chart.title)}${this.course}${now}${marks}`);
   }
 
   read(value) {

@@ -117,7 +117,7 @@ export class View {
   say() {
     const { panel } = this;
     rich(this.title, panel.title);
-    answers(this.title, panel.title, panel.note);
+    answers(this.title, panel.title, panel.caption ? `${panel.note} (${panel.caption})` : panel.note);
     const found = this.probe();
     this.canvas.setAttribute('aria-label', `${plain(panel.title)}: ${panel.note}${found ? `. ${found.text}` : ''}`);
     this.head.classList.toggle('ns-probed', Boolean(found));
