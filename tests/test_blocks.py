@@ -1,6 +1,7 @@
 """The page's blocks answer as Gradio's own do, without building anew what an answer leaves as it is."""
 
 import asyncio
+import json
 from contextlib import ExitStack
 from functools import cache
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from gradio.state_holder import SessionState
 
 from dashboard.server.blocks import FairQueue, Page
 from dashboard.server.door import Door, Limits
+from dashboard.stage import Stage
 
 
 @cache
@@ -49,6 +51,13 @@ def test_a_page_makes_no_application_before_it_is_launched(monkeypatch):
     page, _ = blocks(Page)
     page.queue(api_open=False)
     assert page.get_config_file()["dependencies"] and not page.config
+
+
+def test_a_page_is_told_data_alone():
+    with Page() as page:
+        gr.State()
+        Stage()
+    assert json.dumps(page.get_config_file()["components"]).count('"type": "html"') == 1
 
 
 def test_what_is_skipped_is_not_built_again(monkeypatch):

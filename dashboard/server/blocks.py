@@ -90,7 +90,14 @@ class Page(gr.Blocks):
             return super().queue(*args, **options)
 
     def get_config_file(self) -> dict[str, Any]:
-        return super().get_config_file() if self.exited else {}  # `launch` knows what else belongs in it
+        """As Gradio's, of data alone: it takes methods of components for their properties, and every page that is
+        opened is given a deep copy, of all that hangs on those."""
+        if not self.exited:
+            return {}  # `launch` knows what else belongs in it
+        config = super().get_config_file()
+        for component in config["components"]:
+            component["props"] = {name: value for name, value in component["props"].items() if not callable(value)}
+        return config
 
     async def process_api(self, *args, **kwargs) -> dict[str, Any]:
         try:

@@ -236,7 +236,8 @@ class Guard:
 
     def __init__(self, app: Callable, door: Door):
         self.app, self.door = app, door
-        self.squeezed = GZipMiddleware(app)  #: for the page itself, all of whose scripts and words stand in it
+        #: For the page itself, all of whose scripts and words stand in it; more would take longer than what it saves.
+        self.squeezed = GZipMiddleware(app, compresslevel=4)
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         if scope["type"] != "http":
