@@ -74,6 +74,7 @@ def main(argv: list[str] | None = None, program: str = "app.py") -> None:
     chosen = options(argv, program)
     import torch
 
+    from dashboard.server.heap import settle
     from dashboard.server.serve import serve
 
     torch.set_num_threads(chosen.threads)
@@ -81,6 +82,7 @@ def main(argv: list[str] | None = None, program: str = "app.py") -> None:
         with serve(port=chosen.port, host=chosen.host, share=chosen.share, inbrowser=chosen.open,
                    trace=chosen.trace) as url:
             print(f"Noisescope is at {url}  (Ctrl-C ends it)", flush=True)
+            settle()
             while url.lives():
                 time.sleep(0.5)
             sys.exit(f"{program}: a thread of the server has ended by itself; the log above says why. Start it again.")

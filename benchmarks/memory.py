@@ -35,7 +35,7 @@ from core.runs.trainings import Training
 from core.runs.walks import denoise, forward_film, lens
 from core.views import View
 from dashboard.server.exports import export_stream
-from dashboard.server.heap import release
+from dashboard.server.heap import release, settle
 from dashboard.server.visitors import Visitors
 from dashboard.stage.stage import new_folder
 from dashboard.stage.stream import play
@@ -101,6 +101,7 @@ def films_in_a_row(rounds: int) -> dict[str, object]:
     for token in tokens:
         visitors.open_page(token)
     visitors.start()  # whose reaper gives memory back, as in a server
+    settle()
     curve, base = [], memory()
     for number in range(rounds * len(KINDS)):
         kind = list(KINDS)[number % len(KINDS)]

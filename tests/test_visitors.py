@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from core.data.datasets import load
+from dashboard.server import heap
 from dashboard.server import visitors as registry
 from dashboard.server.heap import release
 from dashboard.server.jobs import RUNNING, STOPPED, Pool
@@ -381,7 +382,8 @@ def test_many_threads_at_once_neither_deadlock_nor_lose_count():
     assert len(visitors) == 0 and visitors.nbytes == 0
 
 
-def test_memory_is_given_back_once_after_somebody_has_gone(visitors, clock, monkeypatch):
+def test_memory_is_given_back_when_somebody_has_gone_and_once_more_when_all_of_theirs_has_ended(
+        visitors, clock, monkeypatch):
     given, again = [], threading.Event()
     monkeypatch.setattr(registry, "release", lambda: (given.append(len(visitors)), again.set()))
     tokens = [visitors.enter() for _ in range(3)]
@@ -389,13 +391,22 @@ def test_memory_is_given_back_once_after_somebody_has_gone(visitors, clock, monk
         visitors.open_page(token)
         visitors.leave(token)
     clock.now += 21
-    visitors.start(every=0.005)
+    visitors.start(every=0.005, tidy_every=10.0)
+
+    def look() -> list[int]:
+        """What was given back by the time that the reaper has looked once more, from beginning to end."""
+        looked = [threading.Event(), threading.Event()]
+        monkeypatch.setattr(visitors, "reap", lambda: looked[looked[0].is_set()].set() or [])
+        assert looked[1].wait(600)
+        return [*given]
+
     assert again.wait(600)
-    reaped = threading.Event()
-    monkeypatch.setattr(visitors, "reap", lambda: reaped.set() or [])
-    assert reaped.wait(600)
+    assert look() == [0], "once for all who had gone, and not again at once"
+    clock.now += 11
+    assert look() == [0, 0]
+    clock.now += 11
+    assert look() == [0, 0], "and not again while nobody goes"
     visitors.stop()
-    assert given == [0], "once for all who had gone, and not again while nobody goes"
 
 
 def test_what_a_film_worked_with_is_given_back_though_nobody_goes(visitors, monkeypatch):
@@ -406,6 +417,14 @@ def test_what_a_film_worked_with_is_given_back_though_nobody_goes(visitors, monk
     visitors.of(token).keep("denoise", View(1))
     assert given.wait(600)
     visitors.stop()
+
+
+def test_a_server_that_has_started_collects_before_it_says_that_what_is_there_stays(monkeypatch):
+    done = []
+    for name in ("collect", "freeze"):
+        monkeypatch.setattr(heap.gc, name, lambda name=name: done.append(name))
+    heap.settle()
+    assert done == ["collect", "freeze"]
 
 
 def test_free_memory_goes_back_where_the_c_library_can_be_asked():

@@ -314,18 +314,19 @@ class Visitors:
             elif not (keeper and keeper.drop_oldest()):
                 return False
 
-    def start(self, every: float = 2.0, tidy_every: float = 30.0) -> None:
+    def start(self, every: float = 2.0, tidy_every: float = 10.0) -> None:
         """Let a reaper thread look after those who left, every so many seconds, until `stop`.
 
-        It gives the memory that is free then back to the system; and while films are made, which leave much behind that
-        only the garbage collector sees, every tidy_every seconds.
+        It gives the memory that is free then back to the system, and once more tidy_every seconds later: a training
+        ends with its step under way, and an event of a page that closed ends when it is heard of next. While films are
+        made, which leave much behind that only the garbage collector sees, it does so every tidy_every seconds.
         """
         def look_after():
             tidied = self.clock()
             while not self._stopping.wait(every):
                 self.reap()
                 if self._let_go or self._made and self.clock() - tidied >= tidy_every:
-                    self._let_go = self._made = False
+                    self._made, self._let_go = self._let_go, False
                     release()
                     tidied = self.clock()
 
