@@ -33,9 +33,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What was loaded by now stays to the end, so no look for garbage need go over it."""
+    """What was loaded by now stays to the end, so no look for garbage need go over it; and looks are rarer, as what
+    tests leave behind is little."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(scope="module")

@@ -134,10 +134,10 @@ def test_the_same_seed_trains_the_same_weights_and_leaves_the_global_generator_a
 
 
 def test_training_lowers_the_loss_and_beats_the_mean_picture(few):
-    config = autoencoder_config("spatial", **SMALL | {"steps": 150, "width": 16})
+    config = autoencoder_config("spatial", **SMALL | {"steps": 100, "width": 16})
     autoencoder = make_autoencoder(few, config)
     losses = list(train_autoencoder(autoencoder, few.x0, config))
-    assert len(losses) == 150 and sum(losses[-20:]) < 0.6 * sum(losses[:20])
+    assert len(losses) == 100 and sum(losses[-20:]) < 0.6 * sum(losses[:20])
     quality = report(autoencoder, few)
     assert quality["error"] < quality["mean_error"]
 

@@ -85,10 +85,10 @@ def test_a_pair_held_out_of_training_is_on_the_card_and_can_be_asked_for(corners
 
 
 def test_a_classifier_is_trained_saved_and_guided_with():
-    words = ["--data", "gaussians8", "--steps", 300, "--set", "width=64"]
+    words = ["--data", "gaussians8", "--steps", 150, "--set", "width=64"]
     assert run("classifier", *words, "--save", "c.safetensors") == 0
     classifier, card = load_classifier("c.safetensors")
-    assert card["steps"] == 300 and card["command"].startswith("python -m core classifier --data gaussians8")
+    assert card["steps"] == 150 and card["command"].startswith("python -m core classifier --data gaussians8")
     assert card["quality"]["accuracy"][0] == 1
     x0 = drawn("x.npz", *EXACT, "--label", "90°", "--guidance-scale", "3", "--classifier", "c.safetensors")
     assert agreement(x0, torch.full((40,), 2), load("gaussians8")) > 0.7

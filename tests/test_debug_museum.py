@@ -8,11 +8,15 @@ import pytest
 
 from core.debug import Place
 from core.debug.cases import CASES, SOUND, museum
+from tests.sweep import few
 
-#: One case of each script and of most places; `python -m benchmarks.diagnosis` runs all, by two networks, three seeds.
-FEW = ("skipped-steps", "root-missing", "time-shifted", "loss-not-squared", "start-unscaled", "guidance-swapped",
-       "scheduler-betas", "clip-too-tight", "ema-asleep")
-FEW_SOUND = ("ddpm-x0", "ddim-eta", "flow-sigma-min", "edm", "guided-doubled")
+#: One case of each script; `python -m benchmarks.diagnosis` runs all, by two networks, three seeds.
+FEW = few(("skipped-steps", "root-missing", "time-shifted", "loss-not-squared", "start-unscaled", "guidance-swapped",
+           "scheduler-betas", "clip-too-tight", "ema-asleep"),
+          "skipped-steps", "loss-not-squared", "start-unscaled", "guidance-swapped", "scheduler-betas",
+          "clip-too-tight", "ema-asleep")
+FEW_SOUND = few(("ddpm-x0", "ddim-eta", "flow-sigma-min", "edm", "guided-doubled"),
+                "ddim-eta", "flow-sigma-min", "edm")
 
 
 def test_there_are_enough_cases_over_all_kinds_of_script():

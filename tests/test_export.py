@@ -204,7 +204,7 @@ def test_a_gif_loops_for_ever_or_plays_once(tmp_path, loop):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_expected_size_is_near_the_size(format):
-    film = film_scene(60)
+    film = film_scene(40)
     assert estimate(film, format, **SMALL) == pytest.approx(len(to_bytes(film, format, **SMALL)), rel=0.3)
 
 

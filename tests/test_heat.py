@@ -35,7 +35,7 @@ def cosine(room, x, k, l):
     return (k * phase[:, 0]).cos() * (l * phase[:, 1]).cos()
 
 
-def lattice(room, cells=200):
+def lattice(room, cells=100):
     """Points (cells², 2) and the area of each."""
     axis = (torch.arange(cells, dtype=torch.float64) + 0.5) * room.side / cells - room.wall
     return torch.cartesian_prod(axis, axis), (room.side / cells) ** 2
@@ -165,7 +165,7 @@ def test_walkers_who_know_the_slope_alone_find_back_as_a_crowd(room, generator):
     last = room.time_left(0.02)
     times = [float(t) for t in np.geomspace(room.start, last + room.start, 51) - room.start]
     times[0] = 0.0
-    begun = room.draw(5000, generator)
+    begun = room.draw(2500, generator)
     far = room.brownian(begun, last, generator)
     home = there_and_back(room, far, times[::-1])
     assert_stands_as(room, home, 0.0)

@@ -268,8 +268,15 @@ def test_a_job_that_ended_stays_as_it_ended(pool, clock):
     assert turns(pool) == 0 and job.state == FINISHED and job.error == ""
 
 
+@pytest.fixture(scope="module")
+def nothing_else_to_collect():
+    """What other tests left behind is looked through once, and never again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.mark.parametrize("end", ["stop", "stop while paused", "stop before the first turn", "finish", "fail"])
-def test_the_memory_of_a_job_that_ended_is_freed_though_its_handle_is_kept(pool, clock, end):
+def test_the_memory_of_a_job_that_ended_is_freed_though_its_handle_is_kept(pool, clock, nothing_else_to_collect, end):
     weight = Weight()
     freed, closed = weakref.ref(weight), []
 

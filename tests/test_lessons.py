@@ -193,7 +193,7 @@ def test_a_run_is_judged_when_it_is_over():
 
 
 @pytest.mark.parametrize("query", [
-    "tab=forward", "tab=forward&forward=heat&data=trex", "samples=20&steps=2",
+    "tab=forward", "tab=forward&forward=heat&data=gaussians8&samples=20", "samples=20&steps=2",
     "tab=compare&steps=2&samples=20&variants=steps:1,,eta:1", "tab=lens&lens_samples=20&model=exact&data=gaussians8",
 ])
 def test_what_is_promised_of_a_recipe_is_there_when_it_has_run(query):
@@ -265,4 +265,4 @@ def test_the_lesson_that_contributing_shows_is_one_and_true(tmp_path):
     guide = (LESSONS.parent / "CONTRIBUTING.md").read_text("utf-8")
     path = written(tmp_path, re.search(r"```markdown\n(.*?)```", guide, re.S)[1], "90-better-rule.md")
     assert [step.kind for step in load(path).steps] == ["guess", "run", "saw", "explain", "mend"]
-    assert [check(load(path), seed) for seed in range(3)] == [[], [], []]
+    assert not any(check(load(path), seed) for seed in SEEDS)

@@ -72,7 +72,7 @@ def test_its_order_of_convergence_is_four(schedule, gaussian, generator):
 
 def test_the_exact_denoisers_density_integrates_to_one(schedule):
     data = load("gaussians8")
-    x, area = lattice(1.3, 48)
+    x, area = lattice(1.3, 40)
     total = log_density(Exact(data.x0, schedule, data.bandwidth), schedule, x, steps=12).double().exp().sum() * area
     assert abs(total - 1) < 0.02
 

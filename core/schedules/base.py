@@ -35,6 +35,10 @@ class Schedule:
         """(alpha, sigma) at times t in [0, 1], each of t's shape and dtype."""
         raise NotImplementedError
 
+    def __deepcopy__(self, memo: dict) -> Schedule:
+        """Itself: nothing in it ever changes, and what it has seen is long to copy with every average of a network."""
+        return self
+
     def at(self, t: Tensor | float) -> tuple[float, float]:
         """(alpha, sigma) at one time, as Python floats in full precision: what a step's coefficients are made of."""
         t = float(t)
