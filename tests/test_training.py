@@ -120,7 +120,8 @@ def test_uniform_times_of_a_discrete_schedule_are_its_timesteps_all_alike():
     assert abs(counts / 5000 - 1).max() < 0.06
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+# The first of "reversed"'s steps is noisier than many of these levels.
+@pytest.mark.parametrize("schedule", [name for name in SCHEDULES if name != "reversed"])
 def test_log_normal_times_have_noise_levels_of_that_mean_and_spread(schedule):
     config, s = small(level_mean=-0.5, level_std=0.7), make_schedule(schedule)
     t = draw_times(20_000, config, s, 0.4, torch.Generator().manual_seed(0))
