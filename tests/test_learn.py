@@ -10,7 +10,7 @@ import torch
 
 from core.data.datasets import Dataset
 from core.lessons.evidence import NotYet
-from core.lessons.lesson import lessons
+from core.lessons.lesson import LESSONS, lessons
 from core.recipe.recipe import Recipe
 from core.runs.brought import Brought
 from core.runs.walks import denoise
@@ -69,6 +69,13 @@ def test_every_step_opens_unchanged_for_somebody_who_has_nothing_and_its_link_sa
                 assert without_hidden(recipe, visitor) == recipe, f"{lesson.path.name}, line {step.line}"
                 assert Recipe.from_query(link_of(recipe)) == (recipe, [])
                 assert opened(f"lesson={lesson.name}&step={number}&{link_of(recipe)}") == (recipe, [])
+
+
+def test_the_readme_says_of_every_lesson_once_what_is_seen_and_links_to_it():
+    rows = [line.split("|") for line in (LESSONS.parent / "README.md").read_text("utf-8").splitlines()
+            if line.startswith("|") and "?lesson=" in line]
+    assert [row[2].strip() for row in rows] == [f"`?lesson={name}`" for name in lessons()]
+    assert all(len(row) == 5 and len(row[3].split()) > 3 for row in rows)
 
 
 def asked_of(recipe: Recipe, **asked):
