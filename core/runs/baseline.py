@@ -8,6 +8,7 @@ import torch
 
 from ..baselines.gan import GAN, gan_config
 from ..recipe.recipe import Recipe
+from ..training.presets import TrainingConfig
 from ..views.baseline import BaselinePreview, BaselineView
 from ..views.training import Progress
 from .brought import Brought
@@ -31,13 +32,16 @@ class BaselineTraining(Training):
     can_be_saved = False
 
     def __init__(self, recipe: Recipe, brought: Brought | None = None, gan: str = "plain"):
-        super().__init__(recipe.with_(train_steps=recipe.train_steps or STEPS), brought)
+        super().__init__(recipe, brought)
         c = self.config
         self.gan_config = gan_config(gan, steps=c.steps, batch=c.batch, seed=c.seed)
         self.gan: GAN | None = None
         self.film = BaselineView(self.film)
         generator = torch.Generator().manual_seed(recipe.seed)
         self._latent = torch.randn(len(self._noise), self.gan_config.latent, generator=generator)
+
+    def _config_of(self, recipe: Recipe) -> TrainingConfig:
+        return super()._config_of(recipe.with_(train_steps=recipe.train_steps or STEPS))
 
     def _look(self, step: int) -> None:
         """The GAN's turn, until it too has taken so many steps; then the look at both."""
@@ -49,8 +53,6 @@ class BaselineTraining(Training):
 
     def turn(self, **fields) -> None:
         """As of any training; the GAN takes as many steps, of as many rows, as before. Its rates are its own."""
-        if "train_steps" in fields:
-            fields["train_steps"] = fields["train_steps"] or STEPS
         super().turn(**fields)
         self.gan_config = replace(self.gan_config, steps=self.config.steps, batch=self.config.batch)
         self.gan.turn(self.config.steps, self.config.batch)

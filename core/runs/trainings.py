@@ -170,7 +170,7 @@ class Training:
     def __init__(self, recipe: Recipe, brought: Brought | None = None):
         self.recipe, self.dataset, self.brought = recipe, dataset_of(recipe, brought), brought
         self.whole = dataset_of(recipe.with_(train_size=None), brought)
-        self.config = config_of(recipe, self.dataset)
+        self.config = self._config_of(recipe)
         self.moments = moments(self.config.steps, PREVIEWS)
         self.keep_at = set(moments(self.config.steps, CLOCKS))
         self.kept: dict[int, Denoiser] = {}
@@ -182,6 +182,9 @@ class Training:
         if self.dataset.decode is not None:
             offer_decoded(self.film)
         self._prepare_previews()
+
+    def _config_of(self, recipe: Recipe) -> TrainingConfig:
+        return config_of(recipe, self.dataset)
 
     def _prepare_previews(self) -> None:
         generator = torch.Generator().manual_seed(self.recipe.seed)
@@ -221,7 +224,7 @@ class Training:
         Between two steps of `run`, on its thread; or after its end, to `run` on. ValueError for what cannot be.
         """
         trainer, recipe = self._begin(), self.recipe.with_(**fields)
-        config = config_of(recipe, self.dataset)
+        config = self._config_of(recipe)
         trainer.turn(**{LIVE_FIELDS[name]: getattr(config, LIVE_FIELDS[name]) for name in fields})
         self.recipe, self.config = recipe, trainer.config
         self._plan()
@@ -239,7 +242,7 @@ class Training:
 
     def steps_of(self, recipe: Recipe) -> int:
         """The steps that it would take in all by what another recipe says of them."""
-        return config_of(self.recipe.with_(train_steps=recipe.train_steps), self.dataset).steps
+        return self._config_of(self.recipe.with_(train_steps=recipe.train_steps)).steps
 
     def _plan(self) -> None:
         """When to look, by the trainer's end as it is now."""

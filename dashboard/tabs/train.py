@@ -125,7 +125,7 @@ def untrained(app: AppState, recipe: Recipe, visitor: Visitor, session: str, tur
     """
     if visitor.job is None:
         def film(recipe: Recipe, visitor: Visitor) -> Iterator[TrainingView]:
-            yield from Training(recipe, visitor).untrained()
+            yield from training_of(recipe, visitor).untrained()
 
         yield from show(app, "train", film, recipe, visitor, session, turn)
 
