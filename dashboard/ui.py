@@ -91,10 +91,10 @@ def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
             "number": number}
 
 
-def page_head() -> str:
-    """`head` with the names of the tabs and a tooltip for every control."""
+def page_head(greeting: SceneStream) -> str:
+    """`head` with the names of the tabs, a tooltip for every control, and the film that `greet` has made."""
     tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
-    return head(TITLES, tips, learn.catalogue(lessons()))
+    return head(TITLES, tips, learn.catalogue(lessons()), [chunk["path"] for chunk in greeting.chunks])
 
 
 def build(app: AppState) -> gr.Blocks:

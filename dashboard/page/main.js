@@ -7,13 +7,13 @@ import { onSpace } from './frame.js';
 import { dress } from '../../core/drawing/stage/look.js';
 import { found } from '../../core/drawing/stage/terms.js';
 import { teach as teachWords } from '../../core/drawing/stage/words.js';
-import { stage } from '../stage/mount.js';
+import { fetchAhead, stage } from '../stage/mount.js';
 import { knots } from '../sidebar/knots.js';
 import { understood } from '../sidebar/own.js';
 import { pad } from '../sidebar/pad.js';
 import { picker } from '../sidebar/picker.js';
 import { variants } from '../sidebar/variants.js';
-import { again } from './address.js';
+import { again, linked } from './address.js';
 import { made, next, pageState } from './changes.js';
 import { greet } from './greeting.js';
 import { index, strip } from './lesson.js';
@@ -28,9 +28,11 @@ import { seen, stageOf, watchTabs } from './tabs.js';
  * @param {Record<string, string>} page.tips tooltips by id
  * @param {Record<string, string>} page.titles of tabs by name
  * @param {import('./lessons.js').Lesson[]} page.lessons
+ * @param {string[]} page.film files of the film that a page opens with, unless a link asks for another
  * @param {string} page.space "user/name" where it is a Space on Hugging Face, else ""
  */
-export function begin({ tables, tips, titles, lessons, space }) {
+export function begin({ tables, tips, titles, lessons, film, space }) {
+  if (!linked) fetchAhead(film);
   dress(tables);
   teach(lessons);
   teachWords(() => explaining(found));

@@ -62,8 +62,8 @@ def _launched(app: AppState, page: gr.Blocks, **where) -> Iterator[None]:
         page.queue(api_open=False)
         page._queue = FairQueue(page, app.door)
         page.launch(
-            **where, prevent_thread_lock=True, quiet=True, theme=theme(), css=css(), head=page_head(), ssr_mode=False,
-            show_error=True, max_file_size=MAX_UPLOAD,
+            **where, prevent_thread_lock=True, quiet=True, theme=theme(), css=css(),
+            head=page_head(app.greeting), ssr_mode=False, show_error=True, max_file_size=MAX_UPLOAD,
             app_kwargs={"middleware": [Middleware(Guard, door=app.door)]}, max_threads=THREADS,
             enable_monitoring=False, run_history=False, footer_links=["api", "settings"], state_session_capacity=200,
             _frontend=False)  # else it looks whether the page answers within 3 s, and gives up on a busy machine

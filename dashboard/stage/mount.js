@@ -21,7 +21,25 @@ function address(path) {
   return `${root}/gradio_api/file=${path.split('/').map(encodeURIComponent).join('/')}`;
 }
 
-async function bring(path) {
+/** @type {Map<string, Promise<ArrayBuffer>>} files that are on their way before anything has asked for them */
+const ahead = new Map();
+
+/** Fetch the film that the page opens with while the page is being put up. */
+export function fetchAhead(paths) {
+  for (const path of paths) {
+    const coming = load(path);
+    coming.catch(() => {}); // who asks for it hears of that
+    ahead.set(path, coming);
+  }
+}
+
+function bring(path) {
+  const coming = ahead.get(path) || load(path);
+  ahead.delete(path);
+  return coming;
+}
+
+async function load(path) {
   const answer = await fetch(address(path));
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
   if (!path.endsWith('.deflate')) return answer.arrayBuffer();
@@ -40,11 +58,11 @@ export function stage(element, options, { props, trigger, watch, events }) {
   element.noisescope = own.handle;
   // A page opens with a film for everyone; one that a link asks something else of waits for that.
   // What is to be guessed is not played yet.
-  const load = () => own.load(!props.value || props.value.greeting && linked ? null : holding(props.value));
+  const show = () => own.load(!props.value || props.value.greeting && linked ? null : holding(props.value));
   own.compare(recipe);
-  watch('value', load);
+  watch('value', show);
   watch('export_state', () => exporter.state(props.export_state));
   watch('status', () => own.tells(props.status || ''));
-  load();
+  show();
   own.tells(props.status || '');
 }

@@ -67,12 +67,21 @@ def test_nothing_can_be_turned_before_it_would_be_kept_and_the_page_says_so(open
     page.wait_for_function("location.search.includes('tab=forward')")
 
 
-def test_the_film_that_greets_can_be_asked_for_more_before_the_page_has_arrived(open_page, url):
-    page = open_page(url)
+#: When the page is put up.
+PUT_UP = ("new MutationObserver(() => { if (document.querySelector('#tabs')) window.up ??= performance.now(); })"
+          ".observe(document, { childList: true, subtree: true });")
+
+
+def test_the_film_that_greets_is_fetched_once_ahead_of_the_page_and_can_be_asked_for_more_at_once(open_page, url):
+    page = open_page(url, before=PUT_UP)
     page.click("#stage-denoise .ns-chip[data-key=eps]")
     page.wait_for_function(f"({STAGE.format('denoise')}).keys.includes('eps')")
     page.wait_for_selector("body.ns-ready")
     page.wait_for_function("location.search.includes('panels=') && location.search.includes('eps')")
+    files = page.evaluate("performance.getEntriesByType('resource').filter(file => file.name.endsWith('.deflate'))"
+                          ".map(file => [file.name, file.startTime < up])")
+    assert [ahead for _, ahead in files] == [True, False]  # the film, and what was asked for
+    assert files[0][0] != files[1][0]
     assert page.query_selector("[data-testid=toast-body]") is None
 
 
