@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ def offer_nearest(film: TraceView, dataset: Dataset | None = None) -> None:
     film.more_bytes.append(lambda: sum(part.nbytes for found in [*seen.values()] for part in found))
 
 
-@cache
+@lru_cache(maxsize=64)  # a visitor's own data have whatever name
 def memorization_cards(data: str) -> dict[int, dict]:
     """What the shipped models of a data set remember, by how many rows they were trained on, from few to many.
 
