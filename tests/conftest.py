@@ -15,6 +15,7 @@ from torch import nn
 
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
+from core.prediction import Prediction
 from core.runs import trainings
 from core.schedules import SCHEDULES, make_schedule
 from core.zoo import roles
@@ -104,3 +105,18 @@ def small_denoiser():
 def gaussian():
     """(schedule, c) → the exact denoiser of N(0, c²·I) in two dimensions."""
     return lambda schedule, c: Exact(torch.zeros(1, 2, dtype=torch.float64), schedule, bandwidth=c)
+
+
+@pytest.fixture
+def bell():
+    """(schedule, c) → the same in closed form, for those who ask it often: it takes a fifth of the time."""
+
+    def make(schedule, c):
+        def denoise(x_t, t):
+            alpha, sigma = schedule.at(t)
+            variance = alpha**2 * c**2 + sigma**2
+            return Prediction(alpha * c**2 / variance * x_t, sigma / variance * x_t, *x_t.new_tensor([alpha, sigma]))
+
+        return denoise
+
+    return make

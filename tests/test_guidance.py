@@ -128,6 +128,8 @@ def test_walking_on_another_schedule_asks_the_model_at_the_same_noise(schedule, 
         other = make_schedule(walked)
         asked = reschedule(Exact(points, schedule, 0.1), schedule, other)
         t = torch.tensor(t, dtype=torch.float64)
+        if other.log_snr(t) < schedule.log_snr(torch.ones_like(t)):
+            continue  # more noise than the model knows: see the next test
         p, truth = asked(x, t), Exact(points, other, 0.1)(x, t)
         torch.testing.assert_close(p.x0, truth.x0, rtol=1e-3, atol=1e-3)  # the inverse of the log-SNR is interpolated
         torch.testing.assert_close(p.eps, truth.eps, rtol=1e-3, atol=1e-3)

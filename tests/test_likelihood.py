@@ -37,13 +37,13 @@ def lattice(view, cells):
 
 
 @pytest.mark.parametrize("t, steps", [(None, 16), (0.2, 8), (0.9, 2)])
-def test_of_one_gaussian_it_is_the_closed_form(schedule, gaussian, t, steps, generator):
+def test_of_one_gaussian_it_is_the_closed_form(schedule, bell, t, steps, generator):
     c = 0.4
     alpha, sigma = schedule.at(t or 1 / schedule.T)
     variance = alpha**2 * c**2 + sigma**2
     x = 1.5 * math.sqrt(variance) * torch.randn(50, 2, generator=generator, dtype=torch.float64)
     wanted = -(x**2).sum(1) / (2 * variance) - math.log(2 * math.pi * variance)
-    assert_close(log_density(gaussian(schedule, c), schedule, x, t, steps), wanted, atol=1e-3, rtol=0)
+    assert_close(log_density(bell(schedule, c), schedule, x, t, steps), wanted, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("t, steps", [(0.05, 40), (0.6, 4)])
@@ -59,14 +59,14 @@ def test_of_a_mixture_it_is_the_exact_log_density(name, t, steps, generator):
     assert_close(got, exact.log_density(x, scalar(t)), atol=1e-3 + left, rtol=0)
 
 
-def test_its_order_of_convergence_is_four(schedule, gaussian, generator):
+def test_its_order_of_convergence_is_four(schedule, bell, generator):
     # The Gaussian's own ODE in closed form: z is stretched by the quotient of its standard deviations.
     c, t = 0.3, 0.02
     x = 0.3 * torch.randn(20, 2, generator=generator, dtype=torch.float64)
     (alpha, sigma), (alpha_1, sigma_1) = schedule.at(t), schedule.at(1.0)
     stretch = math.hypot(alpha_1 * c, sigma_1) / math.hypot(alpha * c, sigma)
     truth = -((stretch * x / sigma_1) ** 2).sum(1) / 2 - 2 * math.log(sigma_1 * math.sqrt(2 * math.pi) / stretch)
-    coarse, fine = ((log_density(gaussian(schedule, c), schedule, x, t, n) - truth).abs().mean() for n in (6, 12))
+    coarse, fine = ((log_density(bell(schedule, c), schedule, x, t, n) - truth).abs().mean() for n in (6, 12))
     assert 3.7 < math.log2(coarse / fine) < 4.5
 
 

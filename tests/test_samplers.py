@@ -167,30 +167,30 @@ def variances(schedule, update, denoise, steps: int, start: float) -> list[float
 
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("steps", [10, 100])
-def test_a_single_point_keeps_the_forward_process_variance_with_any_steps_and_any_eta(schedule, gaussian, eta, steps):
+def test_a_single_point_keeps_the_forward_process_variance_with_any_steps_and_any_eta(schedule, bell, eta, steps):
     # With x0 known for certain the posterior is exact: nothing is left to approximate.
-    got = variances(schedule, ddim(schedule, eta), gaussian(schedule, 0.0), steps, schedule.at(1.0)[1] ** 2)
+    got = variances(schedule, ddim(schedule, eta), bell(schedule, 0.0), steps, schedule.at(1.0)[1] ** 2)
     wanted = [schedule.at(s)[1] ** 2 for s in schedule.times(steps)[1:]]
     torch.testing.assert_close(torch.tensor(got), torch.tensor(wanted), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [*VP, "flow"])
-def test_ancestral_sampling_has_the_marginal_variance_at_every_time_up_to_its_step(name, gaussian):
+def test_ancestral_sampling_has_the_marginal_variance_at_every_time_up_to_its_step(name, bell):
     c, errors = 0.5, []
     for T in (125, 250):
         schedule = make_schedule(name, T)
         alpha, sigma = schedule.at(1.0)
-        got = variances(schedule, ddpm(schedule), gaussian(schedule, c), T, alpha**2 * c**2 + sigma**2)
+        got = variances(schedule, ddpm(schedule), bell(schedule, c), T, alpha**2 * c**2 + sigma**2)
         wanted = [a**2 * c**2 + b**2 for a, b in map(schedule.at, schedule.times(T)[1:])]
         errors.append(max(abs(g / w - 1) for g, w in zip(got, wanted)))
     assert errors[1] < 15 / T
     assert errors[1] < 0.65 * errors[0]  # the posterior's variance leaves out Var(x0 | x_t): an error of order 1/T
 
 
-def test_ancestral_samples_of_a_gaussian_have_its_spread(schedule, gaussian, generator):
+def test_ancestral_samples_of_a_gaussian_have_its_spread(schedule, bell, generator):
     c, n = 0.5, 4000
     x = schedule.at(1.0)[1] * torch.randn(n, 2, generator=generator, dtype=torch.float64)
-    *_, last = walk(gaussian(schedule, c), ddpm(schedule), x, schedule.times(100), generator)
+    *_, last = walk(bell(schedule, c), ddpm(schedule), x, schedule.times(100), generator)
     # Five standard errors of a standard deviation over 2n numbers, and 4% for 100 steps instead of infinitely many.
     assert float(last.x_s.std()) == pytest.approx(c, rel=0.04 + 5 / (4 * n) ** 0.5)
 

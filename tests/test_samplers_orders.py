@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from core.denoisers.exact import Exact
-from core.prediction import Prediction
 from core.reverse import walk
 from core.samplers import SAMPLERS, ddim, dpmpp_2m, heun, heun_edm, make_sampler
 from core.schedules import make_schedule
@@ -56,24 +55,12 @@ def kind(request):
     return make_schedule(request.param)
 
 
-def bell(schedule, c: float):
-    """The denoiser of N(0, c²·I), which `Exact` is too, as far as it is asked here, at several times the cost."""
-
-    def denoise(x_t, t):
-        alpha, sigma = schedule.at(t)
-        x0 = alpha * c**2 / (alpha**2 * c**2 + sigma**2) * x_t
-        eps = sigma / (alpha**2 * c**2 + sigma**2) * x_t
-        return Prediction(x0, eps, torch.tensor(alpha), torch.tensor(sigma))
-
-    return denoise
-
-
 def orders(errors: list[float]) -> list[float]:
     return [math.log2(a / b) for a, b in zip(errors, errors[1:])]
 
 
 @pytest.mark.parametrize("make", CLAIMS, ids=lambda make: make.__name__)
-def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, kind):
+def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, kind, bell):
     schedule, c, errors = kind, 0.5, []
     for steps in (64, 128):
         times = inner_times(schedule, steps)
@@ -105,7 +92,7 @@ def test_against_where_the_exact_denoisers_ode_leads_the_measured_order_is_the_c
 
 
 @pytest.mark.parametrize("make, lowest, highest", [(heun, 1.9, 2.1), (heun_edm, 1.85, 2.1), (dpmpp_2m, 1.6, 2.0)])
-def test_to_the_data_itself_a_second_order_rule_stays_of_second_order(make, lowest, highest, kind):
+def test_to_the_data_itself_a_second_order_rule_stays_of_second_order(make, lowest, highest, kind, bell):
     # The last step, to sigma = 0, is Euler's, and its error goes with sigma²: even strides of sigma shrink it in time.
     # A multistep rule in log-SNR meets strides of 1, 1/2, 1/3, … there: its error is log N/N², 1.78 from 64 to 128.
     schedule, errors = kind, []

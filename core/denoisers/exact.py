@@ -94,7 +94,11 @@ class Exact:
         cond, nulls = cond.reshape(len(cond), -1), self._nulls
         if cond.shape[1] != len(nulls):
             raise ValueError(f"labels for {cond.shape[1]} conditions; these data have {len(nulls)}")
-        kinds, kind = cond.unique(dim=0, return_inverse=True)
+        if cond.shape[1] == 1:  # many times as fast as rows of one number
+            kinds, kind = cond[:, 0].unique(return_inverse=True)
+            kinds = kinds[:, None]
+        else:
+            kinds, kind = cond.unique(dim=0, return_inverse=True)
         unasked = torch.zeros(len(kinds), len(self.points), dtype=torch.bool, device=cond.device)
         for wanted, called, null in zip(kinds.T, self._called.T, nulls):
             unasked |= (wanted[:, None] != called) & (wanted != null)[:, None]
