@@ -33,7 +33,7 @@ How to read it:
 - GIF: matplotlib's cost depends on what it draws; both ways are judged, and only the bare axes show the same picture.
 - Digits: what counts as legible is this benchmark's own measure.
 - Latent: both sides are ours, one recipe and networks of one width, in the latent of an autoencoder and in pixels.
-- Memory: of a process of its own (resident), in which films are made as by pages; data and models it loads stay.
+- Memory: of processes of their own (resident); films are made as by pages, or visitors come to a server by HTTP.
 - GANs: as many steps, rows and parameters as the fast recipe; a GAN's step updates two networks and takes longer.
   A mode is covered by a quarter of its fair share within 3 bandwidths; 99 % of the data are as good. A look: 50 steps.
 - Load: seconds of the clock, server and simulated visitors on the same two cores; `python -m benchmarks.load` alone.
