@@ -172,15 +172,13 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
                 if refused := getattr(error, "field", ""):
                     yield {told: {"refused": refused, "number": number}}
                 raise
-            news, turn = tell(recipe, visitor, number), None
+            turn = None
             if (tab in LOOKS or tab == "train" and visitor.job is None) and (
                     force or not _is_shown(app, visitor, session, tab, recipe)):
                 turn = app.turns.take(session, tab, recipe)
-            yield {**settings, current: tab, told: news}
+            yield {**settings, current: tab, told: tell(recipe, visitor, number)}
         if turn is not None:
             yield from shown(tab, recipe, visitor, session, turn)
-        if app.turns.newest(session, number):
-            yield {told: news}  # a page that has much to do at once can take in an earlier answer after this one
 
     def shown(tab: str, recipe: Recipe, visitor: Visitor, session: str, turn: int) -> Iterator[dict]:
         """The recipe on the stage of a tab."""

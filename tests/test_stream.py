@@ -440,17 +440,3 @@ def test_what_a_run_shows_is_known_until_it_ends_or_another_begins():
         turns.take("page", "denoise", moons)
         end()
         assert turns.under_way("page", "denoise") is None
-
-
-def test_a_change_is_the_newest_until_a_later_one_of_its_page_is_worked_on():
-    turns = RunTokens()
-    assert turns.newest("page", 0) and turns.newest("page", 1)
-    with turns.change("page", 1):
-        with turns.change("other", 5):
-            assert turns.newest("page", 1) and not turns.newest("page", 0)
-    assert turns.newest("page", 1)
-    with turns.change("page", 2):
-        assert not turns.newest("page", 1) and turns.newest("page", 2)
-    assert not turns.newest("page", 1) and turns.newest("page", 2)
-    turns.forget("page")
-    assert turns.newest("page", 1)

@@ -178,7 +178,8 @@ class RunTokens:
         arrival.
 
         Changes can overtake each other on their way. One waits here for those before it: until they have been worked
-        on, or, if they have not come yet, not for long: they may have been refused.
+        on, which ends when the page is told and takes as long as what is read then may take; or, if they have not come
+        yet, not for long: they may have been refused. So answers go out in the order of the changes.
         """
         working = self._working.setdefault(session, set())
         with self._moved:
@@ -195,11 +196,6 @@ class RunTokens:
                 if number:
                     self._changes[session] = max(self._changes.get(session, 0), number)
                 self._moved.notify_all()
-
-    def newest(self, session: str, number: int) -> bool:
-        """Whether no later change of this page has been worked on or is."""
-        with self._lock:
-            return number >= max(self._changes.get(session, 0), *self._working.get(session, ()), 0)
 
     def forget(self, session: str) -> None:
         """The page is gone: whatever runs for it ends."""
