@@ -20,6 +20,7 @@ def page(open_shared, url) -> Page:
     """The page with the list of lessons in front, which the tests of this file share."""
     page = open_shared(url, query="tab=learn")
     page.wait_for_selector("body.ns-ready")
+    page.evaluate("localStorage.removeItem('noisescope-lessons')")  # a test before may have been left in the middle
     if "tab=learn" not in page.url:
         page.click("button[role=tab]:has-text('Learn')")
     page.wait_for_selector(".ns-lesson-card")
