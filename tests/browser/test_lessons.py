@@ -12,6 +12,8 @@ from core.lessons.lesson import Lesson, lessons
 #: All of them take minutes: `make lessons`. One shows that the page does what a lesson needs.
 TAKEN = lessons() if os.environ.get("NOISESCOPE_LESSONS") == "all" else {"why-noise": lessons()["why-noise"]}
 STRIP = ".ns-lesson[data-step='{}']"
+#: How the controls of the recipe stand.
+SET = "[...document.querySelectorAll('#recipe input')].map(input => `${input.value} ${input.checked}`).join()"
 CARD = ".ns-lesson-card:has(b:text-is('{}'))"
 
 
@@ -86,8 +88,10 @@ def take(page: Page, lesson: Lesson, answers: dict[int, int]) -> dict[int, int]:
             expect(page.locator(".ns-lesson-state")).to_have_text("The page says when it is mended.")
             met = page.evaluate(f"JSON.parse(localStorage['noisescope-lessons'])['{lesson.name}'].met")
             assert not met  # by the film of the step before, which may meet the goal
+            before = page.evaluate(SET)
             page.click("[data-name='solve']")
-            if step.press or step.recipe.tab == "train":
+            if step.recipe.tab == "train":
+                page.wait_for_function(f"before => {SET} !== before", arg=before)  # else the recipe before is trained
                 page.click("#train")
             expect(page.locator(".ns-lesson-state")).to_have_text("✓ Mended.")
         if number + 1 < len(lesson.steps):
