@@ -45,7 +45,7 @@ def test_two_panels_a_difference_and_the_curve_of_their_distance(at):
     assert page.is_visible("#compare") and not page.is_visible("#denoise") and not page.is_visible("#train")
 
 
-def test_a_row_changed_by_hand_makes_another_film_and_a_link_that_restores_it(at, open_page, url):
+def test_a_row_changed_by_hand_makes_another_film_and_a_link_that_restores_it(at):
     page = at("tab=compare&steps=20&samples=50")
     first = whole(page)["film"]
     row(page, "C").select_option("steps")
@@ -54,13 +54,14 @@ def test_a_row_changed_by_hand_makes_another_film_and_a_link_that_restores_it(at
     page.fill("#field-variants [data-run=C] input", "5")
     page.press("#field-variants [data-run=C] input", "Enter")
     page.wait_for_function("location.search.includes('variants=sampler:ddpm,steps:5')")
-    other = open_page(url, query=page.url.partition("?")[2])
-    assert whole(other)["keys"] == ["x_a", "x_b", "x_c", "less_b"]
-    other.wait_for_function("""() => {
+    link = page.url.partition("?")[2]
+    at("tab=compare&steps=9&samples=20")
+    assert whole(at(link))["keys"] == ["x_a", "x_b", "x_c", "less_b"]
+    page.wait_for_function("""() => {
         const [what, how] = ['select', 'input'].map(at => document.querySelector(`#field-variants [data-run=C] ${at}`));
         return what?.value === 'steps' && how?.value === '5';
     }""")
-    titled(other, "A · DDIM", "B · DDPM", "C · 5 steps")
+    titled(page, "A · DDIM", "B · DDPM", "C · 5 steps")
 
 
 def test_what_no_run_can_change_is_said_and_the_film_stays(at):
@@ -72,8 +73,8 @@ def test_what_no_run_can_change_is_said_and_the_film_stays(at):
     assert "steps that is out of 1…1000" in said and whole(page)["film"] == before
 
 
-def test_branch_here_goes_on_from_the_playhead_beside_its_parent(open_page, url):
-    page = open_page(url, query="steps=20&eta=1&samples=200")
+def test_branch_here_goes_on_from_the_playhead_beside_its_parent(at):
+    page = at("steps=20&eta=1&samples=200")
     whole(page, "denoise")
     page.evaluate(f"(() => {{ const s = {STAGE.format('denoise')}; s.pause(); s.seek(8); }})()")
     page.click("#branch")
@@ -116,13 +117,17 @@ def test_a_comparison_exports_as_one_gif(at, tmp_path):
     assert read_recipe(path)["variants"] == ["steps:4"]
 
 
-def test_a_phone_never_scrolls_sideways_with_four_runs(open_page, url):
-    query = "tab=compare&steps=10&samples=100&variants=sampler:ddpm,steps:4+eta:1,drop_noise:on@4"
-    page = open_page(url, width=390, height=844, query=query)
-    whole(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    box = page.locator("#compare").bounding_box()
-    assert box and box["y"] + box["height"] <= 844
-    page.click(".ns-recipe-button")
-    row(page, "D").wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_a_phone_never_scrolls_sideways_with_four_runs(at):
+    page = at("tab=compare&steps=10&samples=100&variants=sampler:ddpm,steps:4+eta:1,drop_noise:on@4")
+    wide = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 844})
+    try:
+        page.wait_for_selector(".ns-recipe-button")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        box = page.locator("#compare").bounding_box()
+        assert box and box["y"] + box["height"] <= 844
+        page.click(".ns-recipe-button")
+        row(page, "D").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    finally:
+        page.set_viewport_size(wide)

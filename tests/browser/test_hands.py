@@ -42,36 +42,6 @@ def test_back_goes_to_the_recipe_before_and_forward_to_the_one_after(at):
     assert page.query_selector("[data-testid=toast-body]") is None
 
 
-def test_a_panel_that_a_link_asks_for_in_vain_is_named_and_leaves_the_address(open_page, url):
-    page = open_page(url, query="samples=50&steps=10&panels=x_t,magic")
-    assert "No panel magic here" in page.wait_for_selector("[data-testid=toast-body]").inner_text()
-    whole(page, "denoise")
-    page.wait_for_function("location.search.includes('panels=x_t') && !location.search.includes('magic')")
-
-
-def test_a_seventh_panel_is_refused_in_words(open_page, url):
-    page = open_page(url, query="samples=50&steps=10")
-    page.wait_for_selector("body.ns-ready")
-    whole(page, "denoise")
-    chips = page.locator("#stage-denoise .ns-chip")
-    for k in range(chips.count()):
-        if page.locator("#stage-denoise .ns-chip[aria-pressed=true]").count() == 6:
-            break
-        if chips.nth(k).get_attribute("aria-pressed") == "false":
-            chips.nth(k).click()
-            key = chips.nth(k).get_attribute("data-key")
-            page.wait_for_selector(f"#stage-denoise .ns-chip[data-key={key}][aria-pressed=true]")
-    page.click("#stage-denoise .ns-chip[aria-pressed=false] >> nth=0")
-    assert page.inner_text("#stage-denoise .ns-status") == "6 panels are the most: switch one off first."
-    said = page.evaluate("""() => [...document.querySelectorAll('#stage-denoise figcaption')].map(head => {
-        const [place, words] = [head, head.lastChild].map(node => node.getBoundingClientRect());
-        return words.top >= place.bottom ? 'none' : words.right <= place.right + 1 ? 'whole' : 'cut';
-    })""")
-    assert len(said) == 6 and "cut" not in said and "whole" in said
-    page.click("#stage-denoise .ns-chip[aria-pressed=true] >> nth=0")
-    assert page.inner_text("#stage-denoise .ns-status") == ""
-
-
 def test_a_message_stands_there_once_and_goes_when_it_is_true_no_longer(at):
     page = at("samples=50&steps=10")
     standing = "document.querySelectorAll('[data-testid=toast-body]:not([data-ns-gone])')"
@@ -132,6 +102,27 @@ def test_arrow_keys_move_the_playhead_after_a_click_in_the_sidebar(at):
     page.evaluate(f"{STAGE.format('denoise')}.seek(3)")
     page.keyboard.press("ArrowRight")
     page.wait_for_function(f"{STAGE.format('denoise')}.frame === 4")
+
+
+def test_a_seventh_panel_is_refused_in_words(at):
+    page = at("samples=50&steps=10")
+    chips = page.locator("#stage-denoise .ns-chip")
+    for k in range(chips.count()):
+        if page.locator("#stage-denoise .ns-chip[aria-pressed=true]").count() == 6:
+            break
+        if chips.nth(k).get_attribute("aria-pressed") == "false":
+            chips.nth(k).click()
+            key = chips.nth(k).get_attribute("data-key")
+            page.wait_for_selector(f"#stage-denoise .ns-chip[data-key={key}][aria-pressed=true]")
+    page.click("#stage-denoise .ns-chip[aria-pressed=false] >> nth=0")
+    assert page.inner_text("#stage-denoise .ns-status") == "6 panels are the most: switch one off first."
+    said = page.evaluate("""() => [...document.querySelectorAll('#stage-denoise figcaption')].map(head => {
+        const [place, words] = [head, head.lastChild].map(node => node.getBoundingClientRect());
+        return words.top >= place.bottom ? 'none' : words.right <= place.right + 1 ? 'whole' : 'cut';
+    })""")
+    assert len(said) == 6 and "cut" not in said and "whole" in said
+    page.click("#stage-denoise .ns-chip[aria-pressed=true] >> nth=0")
+    assert page.inner_text("#stage-denoise .ns-status") == ""
 
 
 def test_data_of_ones_own_have_a_picture_that_is_selected(open_page, url):

@@ -152,10 +152,12 @@ def test_a_link_opens_the_same_recipe_panels_and_playhead(open_page, url):
 
 
 def test_what_a_link_asks_for_in_vain_is_named_and_replaced(open_page, url):
-    page = open_page(url, query="steps=5000&sampler=magic&colour=red")
+    page = open_page(url, query="steps=5000&sampler=magic&colour=red&panels=x_t,hidden")
     said = toast(page, "steps = 5000")
     assert "magic" in said and "colour" in said
+    toast(page, "No panel hidden here")
     assert whole(page, "denoise")["total"] == 101
+    page.wait_for_function("location.search.includes('panels=x_t') && !location.search.includes('hidden')")
 
 
 def knot(page, i: int) -> tuple[float, float]:
