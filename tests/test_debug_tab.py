@@ -22,11 +22,16 @@ CASE = museum()["flow-backwards"]
 
 
 @pytest.fixture
-def app(monkeypatch):
-    monkeypatch.setattr(examine, "turns", partial(turns, steps=20, samples=16))  # a little of a script is a script
+def app():
     app = AppState()
     yield app
     app.close()
+
+
+@pytest.fixture
+def short_scripts(monkeypatch):
+    """A little of a script is a script, where nobody is to stop it on its way."""
+    monkeypatch.setattr(examine, "turns", partial(turns, steps=20, samples=16))
 
 
 def answers(app, recipe: Recipe, session: str = "page"):
@@ -35,7 +40,7 @@ def answers(app, recipe: Recipe, session: str = "page"):
     return debug.shown_by(app, "debug", debug, recipe, visitor, session, app.turns.take(session, "debug"))
 
 
-def test_a_script_runs_as_a_job_and_is_run_once_for_all(app):
+def test_a_script_runs_as_a_job_and_is_run_once_for_all(app, short_scripts):
     values = [*answers(app, Recipe(bug=CASE.name, seed=3))]
     said = [value.get("status", "") for value in values if "status" in value]
     assert any("the script" in words for words in said) and said[-1] == "" and not len(app.pool)
@@ -64,7 +69,7 @@ def test_stop_ends_the_script_and_the_film_before_it_stands_again(app):
     assert app.museum[CASE.name, 5] is None
 
 
-def test_a_script_that_ends_after_something_newer_has_begun_leaves_the_stage_to_it(app):
+def test_a_script_that_ends_after_something_newer_has_begun_leaves_the_stage_to_it(app, short_scripts):
     assert [*answers(app, Recipe(bug=CASE.name, seed=3))]
     late = answers(app, Recipe(bug=CASE.name, seed=3))
     newer = app.turns.take("page", "debug")

@@ -12,7 +12,7 @@ STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0
 def whole(page, tab: str = "compare", condition: str = "true") -> dict:
     """The stage when all its frames are there."""
     page.wait_for_function(f"(() => {{ const s = {STAGE.format(tab)}; "
-                           f"return s && s.total > 1 && s.frames === s.total && s.keys.length && ({condition}); }})()")
+                           f"return s && s.done && s.total > 1 && s.keys.length && ({condition}); }})()")
     return page.evaluate(f"(() => {{ const s = {STAGE.format(tab)}; return {{ total: s.total, keys: s.keys, "
                          "film: s.film.id, charts: s.film.charts.map(c => c.series.map(l => l.label)) }; })()")
 

@@ -7,7 +7,7 @@ STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0
 
 def whole(page, tab: str, condition: str = "true") -> str:
     page.wait_for_function(f"(() => {{ const s = {STAGE.format(tab)}; "
-                           f"return s && s.total > 1 && s.frames === s.total && ({condition}); }})()")
+                           f"return s && s.done && s.total > 1 && ({condition}); }})()")
     return page.evaluate(f"{STAGE.format(tab)}.film.id")
 
 

@@ -470,7 +470,10 @@ export class Stage {
       get chosen() { return stage.chosen || stage.keys; },
       get sample() { return stage.sample; },
       seek: frame => transport.seek(frame),
-      get done() { return Boolean(stage.film && stage.value.done !== false && stage.film.ready === stage.film.total); },
+      get done() {
+        const { film, value } = stage;
+        return Boolean(film && film.ready && value.done !== false && film.ready === film.total);
+      },
       pause: () => transport.pause(),
       play: () => {
         Object.assign(transport, { held: false });
