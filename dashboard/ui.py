@@ -15,6 +15,7 @@ from core.data.readers import kind_of
 from core.lessons.lesson import lessons
 from core.recipe.models import SOLVED, USUAL, WORDS, walked_as
 from core.recipe.recipe import DEFAULTS, HELP, OWN, Recipe
+from core.recipe.words import uses, words
 from core.runs.resolve import dataset_of, model_choices, usual_model
 from dashboard.api import expose
 from dashboard.greeting import greeting
@@ -29,7 +30,6 @@ from dashboard.sidebar.controls import BUTTONS, PRESET_SETS, Controls, build_con
 from dashboard.sidebar.examples import EXAMPLES
 from dashboard.sidebar.own import Own, Read, build_own, choices, read_drawing, read_file, understood
 from dashboard.sidebar.picker import items_with
-from core.recipe.words import uses, words
 from dashboard.stage import Stage
 from dashboard.stage.stream import SceneStream
 from dashboard.tabs import compare, debug, denoise, forward, learn, lens, train

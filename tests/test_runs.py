@@ -546,6 +546,7 @@ def test_pictures_can_be_trained_on(visitor):
     assert [panel.key for panel in scene.panels] == ["samples", "guess", "data"]
     assert scene.panels[0].data.shape == (4, 16, 8, 8, 1)
     assert training.nbytes > training.film.nbytes > 0
+    assert (training._seen_bytes, training.seen.nbytes) == (3 * 8 * 8 * 8, 3 * 8 * 8 * 8 + training.seen.data.nbytes)
 
 
 def test_the_floor_is_what_the_exact_denoiser_loses_at_the_times_of_the_training():

@@ -54,6 +54,11 @@ class Train:
     power: np.ndarray | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays in it."""
+        return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
+
 
 @dataclass
 class Term:
@@ -173,8 +178,8 @@ class Run:
         calls = [call for walk in self.walks for call in walk.calls]
         arrays = [self.data, self.swapped, *(walk.final for walk in self.walks)]
         arrays += [value for call in calls for value in (call.x, call.out)]
-        arrays += [value for train in self.trains for value in vars(train).values()]
-        return sum(value.nbytes for value in arrays if isinstance(value, np.ndarray))
+        return (sum(value.nbytes for value in arrays if isinstance(value, np.ndarray))
+                + sum(train.nbytes for train in self.trains))
 
     @property
     def seen(self) -> bool:

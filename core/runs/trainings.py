@@ -176,6 +176,7 @@ class Training:
         self.kept: dict[int, Denoiser] = {}
         self.trainer: Trainer | None = None
         self.seen, self._watch_at = Run(), 0
+        self._seen_bytes = 0  # of the training calls in it: to count them all anew, again and again, takes long
         floor = floor_by_bucket(self.dataset, self.config)
         about = film_of(recipe, "train", self.dataset)
         self.film = TrainingView(self.dataset, self.config, self.moments, floor, about=about)
@@ -313,6 +314,7 @@ class Training:
         if step.index >= self._watch_at:
             self._watch_at = step.index + max(1, step.index // WATCH_ONE_IN)
             see_training(self.seen, step)
+            self._seen_bytes += self.seen.trains[-1].nbytes
 
     def _look(self, step: int) -> None:
         if step in self.keep_at:
@@ -360,9 +362,10 @@ class Training:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the weights kept on the way, of the trainer and of the previews."""
+        """Bytes of the weights kept on the way, of the trainer, of the previews and of what is kept for the Doctor."""
         weights = sum(w.nbytes for network in [*self.kept.values()] for w in network.parameters())
-        return weights + (self.trainer.nbytes if self.trainer else 0) + self.film.nbytes + self.seen.nbytes
+        seen = self._seen_bytes + (0 if self.seen.data is None else self.seen.data.nbytes)
+        return weights + (self.trainer.nbytes if self.trainer else 0) + self.film.nbytes + seen
 
     def clocks(self, steps: int = 50) -> ClocksView:
         """The same noise denoised by the network as it was at the kept moments of its training."""

@@ -17,10 +17,10 @@ from core.lessons.judge import judge
 from core.lessons.lesson import Lesson, Step, lessons
 from core.lessons.written import making_slides
 from core.recipe.recipe import DEFAULTS, FIELDS, MAX_QUERY, OWN, Recipe
+from core.recipe.words import uses
 from dashboard.server.app_state import AppState, said_with, user_error
 from dashboard.server.foreground import Foreground
 from dashboard.server.visitors import Visitor
-from core.recipe.words import uses
 from dashboard.stage.stage import cached
 from dashboard.tabs.stages import QUIET
 
