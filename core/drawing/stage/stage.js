@@ -67,7 +67,7 @@ export class Stage {
   empty = make('div', 'ns-empty');
   vacancy = make('span'); // what stands where a film will
   made = make('p', 'ns-made');
-  of = make('p', 'ns-of', { 'aria-label': 'made from' });
+  origin = make('p', 'ns-origin', { 'aria-label': 'made from' });
   legend = make('p', 'ns-legend', { 'aria-label': 'colours' });
   note = make('span', 'ns-status', { role: 'status' });
   halt = make('button', 'ns-pill ns-stop', { type: 'button' }, 'stop');
@@ -135,7 +135,7 @@ export class Stage {
       make('header', 'ns-head', {}, this.question, this.sentence), this.chips,
       make('section', 'ns-card ns-screen', {},
         make('div', 'ns-view', {}, this.panels, this.empty, this.made), this.transport.node, this.note),
-      this.of, this.legend, this.doctor.node, this.below);
+      this.origin, this.legend, this.doctor.node, this.below);
     this.question.textContent = this.options.question;
     this.vacancy.textContent = this.options.empty;
     this.empty.append(this.vacancy);
@@ -391,7 +391,7 @@ export class Stage {
     });
     while (this.figures.children.length > film.figures.length) this.figures.lastChild.remove();
     rich(this.source, film.source);
-    this.of.textContent = film.made;
+    this.origin.textContent = film.made;
     this.colours(film.legend);
     const clock = film.text(film.clock, frame);
     rich(transport.clock, clock);
