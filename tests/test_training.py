@@ -12,6 +12,7 @@ from core.denoisers.exact import Exact
 from core.prediction import PREDICTION_TYPES, Prediction, target_of
 from core.schedules import SCHEDULES, make_schedule
 from core.training import trainer as trainer_module
+from core.training.adamw import AdamW
 from core.training.presets import PRESETS, TrainingConfig, make_denoiser, make_network, preset
 from core.training.trainer import BUCKETS, Trainer, TrainingDiverged, draw_times
 from core.training.turns import Turn, from_json, to_json
@@ -254,6 +255,21 @@ def test_training_is_a_hand_written_loop_with_plain_adamw_and_the_ema_formula():
     for raw, ema, w, a in zip(trainer.denoiser.parameters(), trainer.ema.parameters(), weights, average):
         assert_close(raw.detach(), w.detach(), rtol=1e-3, atol=1e-5)
         assert_close(ema, a, rtol=1e-3, atol=1e-5)
+
+
+def test_without_decay_the_optimizer_is_adam_as_torch_has_it(generator):
+    target, start = torch.randn(5, 3, generator=generator), torch.randn(5, 3, generator=generator)
+    ours, theirs = (start.clone().requires_grad_() for _ in range(2))
+    optimizer, adam = AdamW([ours], (0.5, 0.999), weight_decay=0.0), torch.optim.Adam([theirs], 0.1, (0.5, 0.999))
+    for lr in (0.1, 0.1, 0.03, 0.03):
+        for weight in (ours, theirs):
+            weight.grad = None
+            (weight - target).pow(4).sum().backward()
+        optimizer.step(lr)
+        adam.param_groups[0]["lr"] = lr
+        adam.step()
+        assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(ours, start, atol=0.1)
 
 
 #: Min-SNR as its paper writes it for each target (Hang et al. 2023), for alpha² + sigma² = 1.
