@@ -63,15 +63,15 @@ def _running(app: AppState, case: Case, seed: int, turn: int, visitor: Visitor, 
 
     job: Job = app.pool.submit(steps, None, None, app.door.limits.training_seconds, app.door.address_of(session))
     begun = stage_value([], done=False)
+    yield gr.update(value=begun, status="the script begins")
     try:
         while not job.wait(LOOK_EVERY):
             if not app.turns.holds(session, "debug", turn) or app.door.deserted(session):
                 if app.turns.stopped(session, "debug"):  # what was told last may overtake the answer to Stop
                     yield gr.update(value=standing(app, visitor, session, "debug"), status="")
                 return
-            at = job.last
-            said = f"the script {at.doing}" + f": call {at.calls:,}" * bool(at.calls) if at else "the script begins"
-            yield gr.update(value=begun, status=said)
+            if at := job.last:
+                yield gr.update(value=begun, status=f"the script {at.doing}" + f": call {at.calls:,}" * bool(at.calls))
     finally:
         if job.state not in ENDED:
             job.stop()
