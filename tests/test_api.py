@@ -6,6 +6,7 @@ import re
 import secrets
 import threading
 import time
+from contextlib import ExitStack
 from functools import cache
 
 import httpx
@@ -97,17 +98,18 @@ def until(true, what):
 
 
 def test_one_address_has_its_share_of_calls_and_the_page_is_open_all_the_while(url, caller):
-    sessions = [secrets.token_hex(8) for _ in range(3)]
-    for session in sessions:
-        assert caller.send("train", "train_steps=200000", session=session).status_code == 200
-    success, words = caller.ask("datasets")
-    assert not success and "3 requests from your address are under way or wait" in words and "try again" in words
-    page = Caller(url, heartbeat=True)
-    page.send("arrive", None)
-    ((success, output),) = page.answers()
-    assert success and isinstance(output["data"][0], str)
-    page.client.close()
-    # Nobody ever listened to those three: they are stopped, and there is room again.
+    with ExitStack() as listening:  # while somebody does, none of the three is stopped
+        for session in [secrets.token_hex(8) for _ in range(3)]:
+            assert caller.send("train", "train_steps=200000", session=session).status_code == 200
+            listening.enter_context(
+                caller.client.stream("GET", "gradio_api/queue/data", params={"session_hash": session}))
+        success, words = caller.ask("datasets")
+        assert not success and "3 requests from your address are under way or wait" in words and "try again" in words
+        page = Caller(url, heartbeat=True)
+        page.send("arrive", None)
+        ((success, output),) = page.answers()
+        assert success and isinstance(output["data"][0], str)
+        page.client.close()
     until(lambda: caller.ask("datasets")[0], "room, when calls that nobody listens to have been stopped")
 
 

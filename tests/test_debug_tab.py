@@ -34,6 +34,12 @@ def short_scripts(monkeypatch):
     monkeypatch.setattr(examine, "turns", partial(turns, steps=20, samples=16))
 
 
+@pytest.fixture
+def endless_scripts(monkeypatch):
+    """A script that is to be stopped on its way has no end of its own."""
+    monkeypatch.setattr(examine, "turns", partial(turns, steps=10**9, samples=16))
+
+
 def answers(app, recipe: Recipe, session: str = "page"):
     """The values that the tab's stage is given for a recipe."""
     visitor = app.visitor(app.arrive(None, session), session)
@@ -49,7 +55,7 @@ def test_a_script_runs_as_a_job_and_is_run_once_for_all(app, short_scripts):
     assert not any("status" in value for value in values) and values[-1]["findings"] and values[-1]["done"]
 
 
-def test_a_newer_run_on_the_stage_stops_the_script(app):
+def test_a_newer_run_on_the_stage_stops_the_script(app, endless_scripts):
     running = answers(app, Recipe(bug=CASE.name, seed=4))
     next(running)
     app.turns.take("page", "debug")
@@ -59,7 +65,7 @@ def test_a_newer_run_on_the_stage_stops_the_script(app):
         assert not thread.is_alive()
 
 
-def test_stop_ends_the_script_and_the_film_before_it_stands_again(app):
+def test_stop_ends_the_script_and_the_film_before_it_stands_again(app, endless_scripts):
     *_, before = answers(app, Recipe(steps=10, samples=20))
     running = answers(app, Recipe(bug=CASE.name, seed=5))
     assert next(running)["value"]["film"] != before["film"]
@@ -67,6 +73,30 @@ def test_stop_ends_the_script_and_the_film_before_it_stands_again(app):
     *_, last = running
     assert last["value"]["film"] == before["film"] and last["value"]["done"] and last["status"] == ""
     assert app.museum[CASE.name, 5] is None
+
+
+def ends(app) -> None:
+    """Until no script runs any more."""
+    for job in list(app.pool._jobs):
+        assert job.wait(600)
+
+
+def test_a_script_that_has_ended_when_stop_is_pressed_leaves_the_film_before_it_all_the_same(app, short_scripts):
+    *_, before = answers(app, Recipe(steps=10, samples=20))
+    running = answers(app, Recipe(bug=CASE.name, seed=5))
+    next(running)
+    ends(app)
+    app.turns.stop("page", "debug")
+    (last,) = running
+    assert last["value"]["film"] == before["film"] and last["value"]["done"] and last["status"] == ""
+
+
+def test_a_script_that_has_ended_when_something_newer_begins_says_nothing_more(app, short_scripts):
+    running = answers(app, Recipe(bug=CASE.name, seed=4))
+    next(running)
+    ends(app)
+    app.turns.take("page", "debug")
+    assert [*running] == []
 
 
 def test_a_script_that_ends_after_something_newer_has_begun_leaves_the_stage_to_it(app, short_scripts):

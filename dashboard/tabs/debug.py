@@ -44,7 +44,7 @@ def shown_by(app: AppState, tab: str, of: Any, recipe: Recipe, visitor: Visitor,
             if app.museum[each.name, recipe.seed] is None:
                 yield from _running(app, each, recipe.seed, turn, visitor, session)
             run = app.museum[each.name, recipe.seed]
-            if run is None:  # it was stopped, or something newer began
+            if run is None or not app.turns.holds(session, "debug", turn):  # it was stopped, or something newer began
                 return
             runs.append(run)
     except Exception as error:
@@ -65,12 +65,14 @@ def _running(app: AppState, case: Case, seed: int, turn: int, visitor: Visitor, 
     begun = stage_value([], done=False)
     yield gr.update(value=begun, status="the script begins")
     try:
-        while not job.wait(LOOK_EVERY):
+        over = False
+        while not over:
+            over = job.wait(LOOK_EVERY)  # it may be over before anybody could press Stop, which is pressed all the same
             if not app.turns.holds(session, "debug", turn) or app.door.deserted(session):
                 if app.turns.stopped(session, "debug"):  # what was told last may overtake the answer to Stop
                     yield gr.update(value=standing(app, visitor, session, "debug"), status="")
                 return
-            if at := job.last:
+            if not over and (at := job.last):
                 yield gr.update(value=begun, status=f"the script {at.doing}" + f": call {at.calls:,}" * bool(at.calls))
     finally:
         if job.state not in ENDED:
