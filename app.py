@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -71,6 +72,7 @@ def leave() -> None:
 def main(argv: list[str] | None = None, program: str = "app.py") -> None:
     """Serve the dashboard until it is asked to end: with 0 then, and with 1 and why if it ends by itself."""
     end_when_asked()
+    gc.disable()  # what starting makes is there to stay: to look through it time and again takes a tenth of the time
     chosen = options(argv, program)
     import torch
 

@@ -20,6 +20,7 @@ from core.runs.resolve import dataset_of, model_choices, usual_model
 from dashboard.api import expose
 from dashboard.greeting import greeting
 from dashboard.head import head
+from dashboard.ready.film import Greeting
 from dashboard.server.blocks import Page
 from dashboard.server.app_state import AppState, user_error
 from dashboard.server.visitors import Busy, Visitor
@@ -31,7 +32,6 @@ from dashboard.sidebar.examples import EXAMPLES
 from dashboard.sidebar.own import Own, Read, build_own, choices, read_drawing, read_file, understood
 from dashboard.sidebar.picker import items_with
 from dashboard.stage import Stage
-from dashboard.stage.stream import SceneStream
 from dashboard.tabs import compare, debug, denoise, forward, learn, lens, train
 from dashboard.tabs.stages import QUIET, recipe_from, wire_stage
 
@@ -91,15 +91,15 @@ def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
             "number": number}
 
 
-def page_head(greeting: SceneStream) -> str:
-    """`head` with the names of the tabs, a tooltip for every control, and the film that `greet` has made."""
+def page_head(greeting: Greeting) -> str:
+    """`head` with the names of the tabs, a tooltip for every control, and the film that greets."""
     tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
-    return head(TITLES, tips, learn.catalogue(lessons()), [chunk["path"] for chunk in greeting.chunks])
+    return head(TITLES, tips, learn.catalogue(lessons()), greeting.files)
 
 
 def build(app: AppState) -> gr.Blocks:
     """The dashboard as Gradio blocks, on what `lab` holds."""
-    app.greeting = greet()
+    app.greeting = Greeting()
     with Page(title="Noisescope", analytics_enabled=False, fill_width=True) as page:
         token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
         current, told = gr.State("denoise"), PageState(tell(Recipe(), None), padding=False, elem_id="told")
@@ -118,7 +118,7 @@ def build(app: AppState) -> gr.Blocks:
                             if name == "learn":
                                 learn.index()
                             elif name in LOOKS:
-                                first = {"value": {**app.greeting.value(done=True), "greeting": True}}
+                                first = {"value": {**app.greeting.value, "greeting": True}}
                                 stages[name] = LOOKS[name].stage(**first if name == "denoise" else {})
                             else:
                                 training = train.layout(controls)
@@ -126,14 +126,6 @@ def build(app: AppState) -> gr.Blocks:
         _wire(app, page, controls, token, current, told, tabs, tab_items, stages, training, own)
         learn.wire(app, strip, token)
     return page
-
-
-def greet() -> SceneStream:
-    """The film that every page opens with, made once: it stands on the stage before anything is asked of the server."""
-    *_, film = denoise.growing(Recipe(), None)
-    stream = SceneStream(film, squeezed=True)
-    stream.value(done=True)
-    return stream
 
 
 def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, told, tabs, tab_items,

@@ -16,7 +16,7 @@ from core.recipe.values import Choice, Curve, Invalid, Whole
 from core.training.presets import PRESETS, preset as training_recipe
 from dashboard.sidebar.choices import facts
 from dashboard.sidebar.controls import FOLDS, PRESET_SETS, build_controls
-from dashboard.sidebar.picker import thumbnail
+from dashboard.sidebar.picker import picture_of
 
 #: Fields of the recipe that are set elsewhere: by the tabs, the chips and the playhead, or by a link alone.
 ELSEWHERE = {"tab", "panels", "frame"}
@@ -160,7 +160,7 @@ def test_the_picker_has_a_picture_of_every_data_set(controls):
 
 def test_points_with_labels_have_a_colour_for_each_in_the_picker():
     def colours(name):
-        with Image.open(io.BytesIO(base64.b64decode(thumbnail(name).partition(",")[2]))) as image:
+        with Image.open(io.BytesIO(base64.b64decode(picture_of(load(name)).partition(",")[2]))) as image:
             pixels = np.asarray(image).reshape(-1, 4).astype(int)
         return pixels[pixels[:, 3] > 0][:, :3]
 

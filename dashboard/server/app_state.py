@@ -15,6 +15,7 @@ from core.files import NotWritten
 from core.recipe.recipe import Recipe
 from core.recipe.values import Invalid
 from core.runs.resolve import CannotShow
+from dashboard.ready.film import Greeting
 from dashboard.server.door import Door, Limits
 from dashboard.server.foreground import Foreground
 from dashboard.server.jobs import Full, Pool
@@ -44,7 +45,7 @@ class AppState:
         self.door = Door(limits, on_page=self.on_page)
         self.visitors = Visitors(limits.visitors, most_each=limits.address_visitors, knows=self.kept.knows)
         self.pool = Pool(most=limits.trainings, most_each=limits.address_trainings, yields_to=self.foreground)
-        self.greeting: SceneStream | None = None  #: what every page opens with; shared, so read only
+        self.greeting: Greeting | None = None  #: what every page opens with
         self._door = threading.Lock()
         self.answers, self.museum = Answers(), Museum()
         self.opened: Run | None = None  #: the trace that the server was started with: every visitor's to look at
@@ -121,7 +122,7 @@ class AppState:
         """
         name = f"{tab}/{session}"
         if tab == "denoise" and visitor.trace(name) is None and not self.turns.taken(session, tab):
-            visitor.keep(name, self.greeting.copy())
+            visitor.keep(name, self.greeting.stream(self.foreground.each))
         stream = visitor.trace(name)
         if stream is None:
             raise gr.Error("There is no film on this stage any more: make it again first.", print_exception=False)

@@ -34,8 +34,10 @@ def release() -> bool:
 def settle() -> None:
     """What there is by now stays as long as the process: the collector need not look through it again, time and again.
 
-    For a program that has started; what starting left behind is given back. Of some 400,000 objects 300,000 are
-    libraries and page, and a look through them holds up every thread for a tenth of a second.
+    For a program that has started, and may have kept the collector off till now; what starting left behind is given
+    back. Of some 400,000 objects 300,000 are libraries and page, and a look through them holds up every thread for a
+    tenth of a second.
     """
     release()
     gc.freeze()
+    gc.enable()

@@ -48,7 +48,7 @@ def serve(port: int | None = None, host: str | None = None, share: bool = False,
         app.opened = opened
         storage.sweep_too(app.kept.sweep)
         page = build(app)
-        storage.keep(chunk["path"] for chunk in app.greeting.chunks)
+        storage.keep(app.greeting.files)
         with _launched(app, page, server_name=host, server_port=port, share=share):
             url = page.local_url + ("?tab=debug&bug=trace" if opened is not None else "")
             if inbrowser:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
-from functools import cache
 
 import gradio as gr
 import numpy as np
 import torch
 from PIL import Image
 
-from core.data.datasets import Dataset, load, names
+from core.data.datasets import Dataset
 from core.drawing.palettes import hues
 from core.recipe.recipe import OWN
+from dashboard.ready import pictures
 
 SIDE = 48
 KINDS = {"points": "points in the plane", "images": "pictures"}
-
-
-@cache
-def thumbnail(name: str) -> str:
-    """A shipped data set as `picture_of` draws it."""
-    return picture_of(load(name))
 
 
 def picture_of(dataset: Dataset, side: int = SIDE, across: int = 1) -> str:
@@ -51,8 +45,7 @@ def picture_of(dataset: Dataset, side: int = SIDE, across: int = 1) -> str:
 def items_with(own: Dataset | None) -> list[dict]:
     """What can be picked: a visitor's own data first, if there are any."""
     mine = [{"name": OWN, "title": "your own data", "kind": "your own", "image": picture_of(own)}] if own else []
-    return mine + [{"name": name, "title": load(name).title, "kind": KINDS[load(name).kind], "image": thumbnail(name)}
-                   for name in names()]
+    return [*mine, *pictures()]
 
 
 class Picker(gr.HTML):

@@ -25,10 +25,14 @@ PATIENCE = 1.0
 
 
 class SceneStream:
-    """One film on one stage. `value` is what the stage is given; it grows with the film and with the panels wanted."""
+    """One film on one stage. `value` is what the stage is given; it grows with the film and with the panels wanted.
+
+    squeezed  its chunks are deflated: see `chunk`
+    sent      a value of the whole of this very film, with the panels that it shows of itself, that was given before
+    """
 
     def __init__(self, film: View, shown: Iterable[str] = (), frame: int | None = None, follow: bool = False,
-                 also: Iterable[str] = (), squeezed: bool = False):
+                 also: Iterable[str] = (), squeezed: bool = False, sent: dict | None = None):
         self.film, self.follow, self.squeezed = film, follow, squeezed
         self.name = secrets.token_hex(8)
         wanted = tuple(key for key in shown if key in film.offers)
@@ -42,6 +46,8 @@ class SceneStream:
         self.done = False  #: whether no more frames will come
         self.findings = None if film.findings is None else chunk(pack_findings(film.findings, film.finding_charts))
         self._lock = threading.RLock()  # a panel may be wanted while the film streams
+        if sent is not None:
+            self.name, self.chunks, self.sent, self.done = sent["film"], [*sent["chunks"]], film.frames, True
 
     def copy(self) -> SceneStream:
         """Another reel of the same film, which has sent the same: what is wanted of it is no matter of this one's."""
