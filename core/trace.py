@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from .buffers import Shelf
-from .doors.jsons import parse_json
+from .doors.jsons import entry, parse_json
 from .doors.tensors import check_numbers, read_tensors
 from .doors.words import one_line, some
 from .files import atomic_write
@@ -159,36 +160,45 @@ class Trace:
     @classmethod
     def load(cls, path: str | os.PathLike) -> Trace:
         """Read a file that `save` wrote. ValueError if it is no trace; nothing in it can run."""
+        name = Path(path).name
         try:
             header, tensors = read_tensors(path)
         except ValueError as error:
-            raise ValueError(f"{path} is no safetensors file ({error}); a trace is what Trace.save wrote") from error
+            raise ValueError(f"{name} is no safetensors file ({error}); a trace is what Trace.save wrote") from error
         if header.get("format") != FORMAT:
             found = one_line(repr(header.get("format")))
-            raise ValueError(f"{path} is no Noisescope trace: its format is {found}, wanted {FORMAT!r}")
-        keep = tuple(name for name in QUANTITIES if name in tensors)
-        times: dict[str, Tensor] = {name: tensors[name] for name in ("t", "s", "std") if name in tensors}
+            raise ValueError(f"{name} is no Noisescope trace: its format is {found}, wanted {FORMAT!r}")
+        keep = tuple(key for key in QUANTITIES if key in tensors)
+        times: dict[str, Tensor] = {key: tensors[key] for key in ("t", "s", "std") if key in tensors}
         lengths = [value.shape for value in times.values()]
-        used = {name: value for name, value in tensors.items() if name.startswith(COEFFICIENT)}
+        used = {key: value for key, value in tensors.items() if key.startswith(COEFFICIENT)}
         whole = keep and len(times) == 3 and "final" in tensors and len({*lengths}) == 1 and len(lengths[0]) == 1
-        if not whole or any(tensors[name].shape != (*lengths[0], *tensors["final"].shape) for name in keep) or any(
+        if not whole or any(tensors[key].shape != (*lengths[0], *tensors["final"].shape) for key in keep) or any(
                 value.shape != lengths[0] for value in used.values()):
-            held = some([f"{one_line(name)} {tuple(value.shape)}" for name, value in sorted(tensors.items())])
-            raise ValueError(f"{path} is not a whole trace; it holds {held or 'nothing'}")
+            held = some([f"{one_line(key)} {tuple(value.shape)}" for key, value in sorted(tensors.items())])
+            raise ValueError(f"{name} is not a whole trace; it holds {held or 'nothing'}")
         try:
             check_numbers(times | used)
-            check_numbers({name: tensors[name] for name in (*keep, "final")}, finite=False)  # a walk may explode
-            every, end = int(header["every"]), float(header["end"])
-            about = parse_json(header["about"], "what it is about")
+            check_numbers({key: tensors[key] for key in (*keep, "final")}, finite=False)  # a walk may explode
+            every, end = _number(header, "every", int), _number(header, "end", float)
+            about = parse_json(entry(header, "about", str), "what it is about")
             if every < 1 or not math.isfinite(end):
                 raise ValueError(f"every is {every} and end {end}; wanted are 1 or more, and a time")
             if not isinstance(about, dict):
                 raise ValueError(f"about is {one_line(header['about'])!r}, wanted a JSON object")
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"{path} is no Noisescope trace: in its header, {one_line(repr(error), 200)}") from error
+        except ValueError as error:
+            raise ValueError(f"{name} is no Noisescope trace: in its header, {one_line(str(error), 200)}") from error
         trace = cls(keep, every, None, about)
         trace._t, trace._s, trace._std = (tensors[name].tolist() for name in ("t", "s", "std"))
         trace._coefficients = {name.removeprefix(COEFFICIENT): value.tolist() for name, value in used.items()}
         trace._kept = {name: list(tensors[name]) for name in keep}
         trace.final, trace.end = tensors["final"], end
         return trace
+
+
+def _number(header: dict[str, str], name: str, kind: type) -> Any:
+    said = entry(header, name, str)
+    try:
+        return kind(said)
+    except ValueError:
+        raise ValueError(f"{name!r} is {one_line(said)!r}; it must be a number") from None

@@ -132,6 +132,7 @@ def test_a_file_that_is_no_card_is_refused(saved, text, says):
     ({"schedule": ["cosine"]}, r"'schedule' is \['cosine'\]; it must be a text"), ({"T": True}, "'T' is True"),
     ({"sigma_data": 0}, "sigma_data is 0; it must be a number above 0"),
     ({"sigma_data": float("nan")}, "'sigma_data' is nan; it must be a number"), ({"sigma_data": "1"}, "is '1'"),
+    ({"sigma_data": 1e30}, r"sigma_data is 1e\+30"), ({"sigma_data": 1e-30}, "sigma_data is 1e-30"),
     ({"sigma_data": -1.5}, "sigma_data is -1.5"), ({"prediction_type": None}, "'prediction_type' is None"),
     ({"labels": 3}, "'labels' is 3, and its network's is 0"), ({"labels": "many"}, "'labels' is 'many'"),
     ({"labels": False}, "'labels' is False"), ({"labels": [2, 2]}, r"'labels' is \[2, 2\]"),
@@ -168,6 +169,7 @@ def replaced(saved, **tensors) -> None:
 @pytest.mark.parametrize("weight, says", [
     (torch.full((2,), torch.nan), "'leave.bias' holds NaN or infinity"),
     (torch.full((2,), torch.inf), "'leave.bias' holds NaN or infinity"),
+    (torch.full((2,), 1e300, dtype=torch.float64), "'leave.bias' holds NaN or infinity in float32"),
     (torch.zeros(2, dtype=torch.int8), "'leave.bias' is int8; it must be one of float16, bfloat16, float32, float64"),
     (torch.zeros(2, dtype=torch.complex64), "'leave.bias' is complex64"),
     (torch.zeros(2, dtype=torch.bool), "'leave.bias' is bool"),
@@ -201,6 +203,12 @@ def test_a_card_is_looked_at_before_it_is_parsed(saved, text, says, monkeypatch)
 
 def test_brackets_within_texts_are_no_nesting():
     assert jsons.parse_json(json.dumps({"note": '[[[[{{"\\' * 1000}), "it")["note"].startswith("[[")
+
+
+@pytest.mark.parametrize("raw", [b'"' + b"\\" * 9, b'"' + b"\\" * 8, b'"\\' * 9, b'"a\\"b', b'"' * 9])
+def test_a_text_that_never_ends_is_looked_through_once(raw):
+    """Else a header of as many quotation marks as bytes takes hours: each of them begins a text anew."""
+    assert jsons._STRING.sub(b"", raw) == b""
 
 
 def test_an_unknown_pretrained_model_is_answered_with_those_there_are():

@@ -1,18 +1,21 @@
 """What was handed out can be handed back as it came, and what only looks like it is refused in words."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 from safetensors.torch import save_file
 
 from core.cli.parser import main
 from core.data.datasets import load, load_dataset
-from core.data.readers import read_data
+from core.data.readers import READABLE, read_data
 from core.drawing.export import FORMATS, export
-from core.recipe.handed_back import recipe_from_json, recipe_in, recipe_of
+from core.recipe.handed_back import HANDED_OUT, recipe_from_json, recipe_in, recipe_of
 from core.recipe.recipe import Recipe
 from core.runs.walks import denoise
 from core.trace import Trace
@@ -135,6 +138,29 @@ def test_a_picture_of_somebody_else_is_points_on_its_ink_and_no_film(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "a.gif")
     found = read_file(str(tmp_path / "a.gif"), 16)
     assert found.recipe is None and len(found.dataset) == 2000
+
+
+@pytest.mark.parametrize("suffix", dict.fromkeys((*READABLE, *HANDED_OUT)))
+def test_a_stranger_is_told_neither_where_a_file_lies_nor_what_went_wrong_inside(suffix, tmp_path):
+    path = tmp_path / f"mine{suffix}"
+    for held in (b"", b"{", b"[]", b"PK\3\4", b"PK\5\6" + b"\0" * 18, b"\x89PNG\r\n\x1a\n", b"GIF89a",
+                 b"\2" + b"\0" * 7 + b"{}", b"\0\xff" * 99):
+        path.write_bytes(held)
+        with pytest.raises(ValueError) as refused:
+            read_file(str(path), 16)
+        said = str(refused.value)
+        assert len(said) > 20 and str(tmp_path) not in said, said
+        assert not re.search(r"Error|Errno|0x|NoneType|attribute|subscript", said), said
+
+
+def test_a_picture_is_not_decoded_in_search_of_a_recipe(tmp_path, monkeypatch):
+    for suffix in ("png", "webp"):
+        Image.new("L", (32, 32)).save(tmp_path / f"a.{suffix}")
+    monkeypatch.setattr(PngImageFile, "load", lambda *_: pytest.fail("a picture of any size was decoded"))
+    monkeypatch.setattr(WebPImageFile, "load", lambda *_: pytest.fail("a picture of any size was decoded"))
+    for suffix in ("png", "webp"):
+        with pytest.raises(ValueError, match=f"'a.{suffix}' holds no recipe: there is none in it"):
+            recipe_in(tmp_path / f"a.{suffix}")
 
 
 @pytest.mark.parametrize("about, says", [

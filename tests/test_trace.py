@@ -196,6 +196,7 @@ WHOLE = {"x0": torch.zeros(3, 4, 2), "final": torch.zeros(4, 2)} | TIMES
     (WHOLE, header(about="[1]"), ("about",)),
     (WHOLE, {"format": FORMAT}, ("every",)),
     (WHOLE, header(every="0"), ("every is 0",)), (WHOLE, header(end="nan"), ("end nan",)),
+    (WHOLE, header(end="soon"), ("in its header, 'end' is 'soon'; it must be a number",)),
     (WHOLE, header(about="[" * 1000 + "]" * 1000), ("nested 1,000 deep",)),
     (WHOLE | {"t": torch.full((3,), torch.nan)}, header(), ("'t' holds NaN",)),
     (WHOLE | {"x0": torch.zeros(3, 4, 2, dtype=torch.int8)}, header(), ("'x0' is int8",)),

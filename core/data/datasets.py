@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from ..doors.jsons import parse_json
-from ..doors.words import one_line
+from ..doors.words import one_line, some
 from ..files import atomic_write
 from .latents import load_autoencoder
 from .shapes import SHAPES
@@ -419,12 +419,16 @@ def load_dataset(path: str | Path) -> Dataset:
 
     ValueError if it is no such file, or larger than MAX_BYTES unpacked.
     """
-    advice = "give a .npz file that `data --save` or `sample --out` wrote"
+    path, advice = Path(path), "give a .npz file that `data --save` or `sample --out` wrote"
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
+            held = archive.namelist()
         if size > MAX_BYTES:
             raise ValueError(f"it unpacks to {size:,} bytes; at most {MAX_BYTES:,} are allowed")
+        if not {"about.npy", "x0.npy"} <= {*held}:
+            names = some([one_line(name) for name in held], 5)
+            raise ValueError(f"it holds {names or 'nothing'}, and not about and x0")
         with np.load(path, allow_pickle=False) as arrays:
             about = parse_json(str(arrays["about"]), "what it is about")
             tensors: dict[str, Any] = {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != "about"}
@@ -436,7 +440,7 @@ def load_dataset(path: str | Path) -> Dataset:
         about |= {key: str(about[key]) for key in ("name", "title", "kind", "licence", "description")}
         return Dataset(**about, **tensors, extra=extra)
     except Exception as error:  # numpy, zipfile and json raise all sorts of things on foreign bytes
-        raise ValueError(f"cannot read the data set {str(path)!r}: {one_line(str(error), 200)}; {advice}") from error
+        raise ValueError(f"cannot read the data set {path.name!r}: {one_line(str(error), 200)}; {advice}") from error
 
 
 def _samples(about: dict, x0: Tensor) -> Dataset:

@@ -20,7 +20,7 @@ from ..drawing.gif import contents
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 MAX_PIXELS = 20_000_000  #: of one picture
 MAX_SIDE = 20_000  #: its longer side
-MAX_FRAMES, MAX_COMMENT = 5_000, 1_000_000  #: of an animated picture; bytes of a GIF's comments
+MAX_FRAMES, MAX_COMMENT = 5_000, 100_000  #: of an animated picture; bytes of a GIF's comments
 DEPTHS = (8, 10, 12, 14, 16)  #: bits a pixel that cameras and instruments have
 
 #: How a picture whose camera was turned is put upright, by Exif's orientation.

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ..doors.jsons import look
+from ..doors.words import one_line
 from ..files import atomic_write
 from .record import Arrival, Call, Run, Term, Train, Walk
 
@@ -133,7 +134,9 @@ def load(
     try:
         return _record(header["record"], tensors) if "record" in header else _arrays(tensors)
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError, json.JSONDecodeError) as error:
-        raise ValueError(f"{name} is damaged: what it says of itself does not fit ({error!r})") from error
+        lacks = isinstance(error, KeyError)
+        why = f"there is no {one_line(str(error.args[0]))!r} in it" if lacks else "it does not fit"
+        raise ValueError(f"{name} is damaged, in what it says of itself: {why}") from error
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 

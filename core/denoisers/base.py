@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -36,9 +34,9 @@ class Denoiser(nn.Module):
         if prediction_type not in PREDICTION_TYPES:
             raise ValueError(f"prediction type {prediction_type!r}; a network can put out "
                              f"{', '.join(PREDICTION_TYPES)}")
-        if isinstance(sigma_data, bool) or not isinstance(sigma_data, float | int) or not 0 < sigma_data < math.inf:
-            raise ValueError(f"sigma_data is {sigma_data!r}; it must be a number above 0: data of one value all "
-                             "over leave nothing to learn")
+        if isinstance(sigma_data, bool) or not isinstance(sigma_data, float | int) or not 1e-18 < sigma_data < 1e18:
+            raise ValueError(f"sigma_data is {sigma_data!r}; it must be a number above 0, with a square in "
+                             "float32: data of one value all over leave nothing to learn")
         self.network, self.schedule, self.prediction_type = network, schedule, prediction_type
         self.sigma_data, self.labels = sigma_data, tuple(labels) if isinstance(labels, list) else labels
 

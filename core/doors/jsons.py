@@ -20,7 +20,8 @@ from .words import one_line
 
 MAX_JSON, MAX_DEPTH = 2_000_000, 24  #: bytes and brackets within brackets of a card, a recipe or what a trace is about
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+#: A text, or the rest where one never ends: from every quotation mark on it matches, so none is looked through twice.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 #: What a type is called where one is missing.
 _CALLED = {dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number"}
 

@@ -49,8 +49,8 @@ def check_numbers(tensors: Mapping[str, Tensor], finite: bool = True) -> None:
         if tensor.dtype not in FLOATS:
             found, *kinds = (str(kind).removeprefix("torch.") for kind in (tensor.dtype, *FLOATS))
             raise ValueError(f"{one_line(name)!r} is {found}; it must be one of {', '.join(kinds)}")
-        if finite and not tensor.isfinite().all():
-            raise ValueError(f"{one_line(name)!r} holds NaN or infinity")
+        if finite and not tensor.float().isfinite().all():
+            raise ValueError(f"{one_line(name)!r} holds NaN or infinity in float32")
 
 
 def check_shapes(tensors: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> None:

@@ -199,7 +199,7 @@ def read_recipe(path: str | Path) -> dict:
         why = "it was made with something else"
     except Exception as error:  # decoders raise all sorts of things on broken bytes
         why = one_line(str(error), 100) if text else "there is none in it"
-    raise ValueError(f"{str(path)!r} holds no recipe: {why}. Films that {MADE_WITH} exported do")
+    raise ValueError(f"{path.name!r} holds no recipe: {why}. Films that {MADE_WITH} exported do")
 
 
 def _format(path: Path, format: str | None) -> str:
@@ -287,7 +287,9 @@ def _write_png(job: _Job, path: Path) -> None:
 
 def _image_comment(path: Path) -> str | bytes:
     with Image.open(path, formats=["PNG", "WEBP"]) as image:
-        return image.info.get("Comment") or image.getexif().get(_DESCRIPTION) or ""
+        if "exif" in image.info:  # a PNG without is decoded whole in search of it, however large it is
+            return image.getexif().get(_DESCRIPTION) or ""
+        return image.info.get("Comment") or ""
 
 
 def _mp4_comment(path: Path) -> str:
