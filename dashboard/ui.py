@@ -22,7 +22,7 @@ from dashboard.greeting import greeting
 from dashboard.head import head
 from dashboard.ready.film import Greeting
 from dashboard.server.blocks import Page
-from dashboard.server.app_state import AppState, user_error
+from dashboard.server.app_state import AppState, counted, user_error
 from dashboard.server.visitors import Busy, Visitor
 from dashboard.sidebar.choices import (
     WITH_CHOICES, best_model, choices_for, facts, moved_to, using, without_hidden, without_what_is_not_there,
@@ -242,9 +242,9 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
     told.restore(on_restore, [number, *inputs], [tabs, *controls.inputs, *outputs], js=NUMBERED,
                  trigger_mode="multiple", **QUIET)
 
-    compare.wire_branch(app, controls, token, tabs)  # the tab in front then shows itself
+    compare.wire_branch(app, controls, number, token, tabs)  # the tab in front then shows itself
 
-    again = train.wire(app, training, token)
+    again = train.wire(app, training, number, token)
     # A visitor has one training, whichever of their pages began it: a page that they come to shows it.
     for comes in (tab_items["train"].select, told.front):
         comes(again, token, training.outputs, **{**QUIET, "concurrency_limit": None})
@@ -265,7 +265,7 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
     sidebar = Sidebar(controls, [number, current, token], outputs, follow)
     _wire_data(sidebar, own)
     _wire_settings(sidebar)
-    debug.wire(app, controls, stages["debug"], sidebar, tabs, token)
+    debug.wire(app, controls, stages["debug"], sidebar, tabs, number, token)
 
     def on_open(tab: str, view: dict, token: str, request: gr.Request, *values) -> Iterator[dict]:
         view = dict(view)
@@ -279,12 +279,6 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
         yield from said_once(tab, request.session_hash, answers)
 
     _wire_arrival(app, page, controls, token, current, told, tabs, inputs, outputs, on_open, again, training, own)
-
-
-def counted(number: object) -> tuple[int, int]:
-    """(which change of its page, the last answer that the page had heard): what NUMBERED sends; it can be forged."""
-    whole = isinstance(number, list) and len(number) == 2 and all(type(n) is int and n >= 0 for n in number)
-    return tuple(number) if whole else (0, 0)
 
 
 def _is_shown(app: AppState, visitor: Visitor, session: str, tab: str, recipe: Recipe) -> bool:

@@ -235,6 +235,17 @@ def test_a_page_hears_answers_in_the_order_of_its_changes_and_nothing_at_the_end
     assert len(ends) == 3 * len(change["outputs"]) and all(end in (None, {"__type__": "update"}) for end in ends)
 
 
+def test_train_pressed_at_once_trains_what_the_page_has_just_gone_over_to(url):
+    page = Caller(url, heartbeat=True)
+    components = {part["id"]: part["props"] for part in page.client.get("config").json()["components"]}
+    number, *values = (components[key].get("value") for key in page.functions["on_restore"]["inputs"])
+    page.send("on_restore", [1, 0], *values, event_data={"query": "tab=train&data=gaussians8&train_steps=3"})
+    page.send("start", [1, 0], *values)  # the sidebar stands as before: the answer has not come yet
+    said = json.dumps([*page.heard()])
+    page.client.close()
+    assert "Eight Gaussians: step <b>3</b> of 3" in said and "T-Rex: step" not in said
+
+
 def test_what_is_no_function_and_what_is_no_json_are_refused(caller):
     assert caller.client.post("gradio_api/queue/join", json={"data": [], "fn_index": 10**9, "session_hash": "x"}
                               ).status_code == 400

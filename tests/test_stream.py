@@ -257,6 +257,7 @@ def test_an_export_has_the_whole_film_so_far():
 def test_playing_shows_the_first_frame_at_once_and_all_of_them_at_the_end(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(dashboard.stage.stream.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(dashboard.stage.stream, "LOOK_EVERY", 0.12)
 
     def growing():
         film = Growing()
@@ -400,6 +401,26 @@ def test_a_change_waits_for_the_one_before_it_that_has_begun_or_is_on_its_way(mo
         assert thread.is_alive()
     thread.join(60)
     assert order == [(1, True), (2, True)]
+
+
+def test_a_press_waits_for_the_change_before_it_and_is_none_itself(monkeypatch):
+    monkeypatch.setattr(dashboard.stage.stream, "PATIENCE", 60.0)
+    turns, order, begun = RunTokens(), [], threading.Event()
+
+    def press():
+        begun.set()
+        turns.after("page", 1)
+        order.append("pressed")
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    assert begun.wait(600)
+    with turns.change("page", 1):
+        order.append("changed")
+    thread.join(60)
+    assert order == ["changed", "pressed"] and is_fresh(turns, "page", 2)
+    monkeypatch.setattr(dashboard.stage.stream, "PATIENCE", 0.01)
+    turns.after("page", 9)  # none of them ever comes
 
 
 def test_one_that_failed_holds_nobody_up():

@@ -15,6 +15,9 @@ export const made = () => changes;
 /** The number of a change that happens now, and of the last one whose answer is here. */
 export const next = () => [++changes, answered];
 
+/** The same of what changes nothing: the number of the last change. */
+export const last = () => [changes, answered];
+
 /**
  * A value that was refused is marked in its box, until another stands there or all that stands there is taken.
  * @param {string | undefined} refused the field that was to blame; none where all was taken

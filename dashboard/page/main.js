@@ -14,7 +14,7 @@ import { pad } from '../sidebar/pad.js';
 import { picker } from '../sidebar/picker.js';
 import { variants } from '../sidebar/variants.js';
 import { again, linked } from './address.js';
-import { made, next, pageState } from './changes.js';
+import { last, made, next, pageState } from './changes.js';
 import { greet } from './greeting.js';
 import { index, strip } from './lesson.js';
 import { explaining, teach } from './lessons.js';
@@ -44,4 +44,4 @@ export function begin({ tables, tips, titles, lessons, film, space }) {
   watchMessages(made);
 }
 
-export { index, knots, next, onSpace, pad, pageState, picker, seen, stage, stageOf, strip, understood, variants };
+export { index, knots, last, next, onSpace, pad, pageState, picker, seen, stage, stageOf, strip, understood, variants };

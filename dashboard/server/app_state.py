@@ -5,8 +5,9 @@ from __future__ import annotations
 import dis
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -115,6 +116,16 @@ class AppState:
         except (Gone, Busy) as error:
             raise gr.Error(str(error), print_exception=False) from None
 
+    def meant(self, session: str, number: object, values: Mapping[str, Any]) -> list:
+        """What is meant to stand in the sidebar by who presses a button: also what answers set that are on their way.
+
+        values: the sidebar as the page sends it, by field; number: what `Noisescope.last()` gives. Blocks until the
+        changes of before have been worked on.
+        """
+        number, heard = counted(number)
+        self.turns.after(session, number)
+        return [*self.answers.merged(session, heard, values)[0].values()]
+
     def stream(self, visitor: Visitor, session: str, tab: str) -> SceneStream:
         """The film on a page's stage. gr.Error if there is none (any more).
 
@@ -127,6 +138,12 @@ class AppState:
         if stream is None:
             raise gr.Error("There is no film on this stage any more: make it again first.", print_exception=False)
         return stream
+
+
+def counted(number: object) -> tuple[int, int]:
+    """(which change of its page, the last answer that the page had heard): what a page sends; it can be forged."""
+    whole = isinstance(number, list) and len(number) == 2 and all(type(n) is int and n >= 0 for n in number)
+    return tuple(number) if whole else (0, 0)
 
 
 def user_error(error: Exception) -> gr.Error:

@@ -190,9 +190,7 @@ class RunTokens:
         working = self._working.setdefault(session, set())
         with self._moved:
             working.add(number)
-            while (before := any(other < number for other in working)) or self._changes.get(session, 0) < number - 1:
-                if not self._moved.wait(PATIENCE) and not before:
-                    break
+            self._wait(session, number - 1)
             fresh = number >= self._changes.get(session, 0)
         try:
             yield fresh
@@ -202,6 +200,17 @@ class RunTokens:
                 if number:
                     self._changes[session] = max(self._changes.get(session, 0), number)
                 self._moved.notify_all()
+
+    def after(self, session: str, number: int) -> None:
+        """Returns when the changes of a page up to this one have been worked on, as `change` waits for them."""
+        with self._moved:
+            self._wait(session, number)
+
+    def _wait(self, session: str, number: int) -> None:
+        while (begun := any(other <= number for other in self._working.get(session, ()))) \
+                or self._changes.get(session, 0) < number:
+            if not self._moved.wait(PATIENCE) and not begun:
+                return
 
     def forget(self, session: str) -> None:
         """The page is gone: whatever runs for it ends."""

@@ -12,11 +12,12 @@ from dashboard.server.app_state import AppState, user_error
 from dashboard.sidebar.choices import without_hidden
 from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage
-from dashboard.tabs.stages import QUIET, new_stage, recipe_from
+from dashboard.tabs.stages import QUIET, meant_by, new_stage
 
 growing = compare
-#: The playhead of the Denoise tab, put before the other inputs.
-PLAYHEAD = "(frame, ...rest) => [(Noisescope.stageOf('stage-denoise') || { frame: 0 }).frame, ...rest]"
+#: The playhead of the Denoise tab, and after which change it was pressed, put before the other inputs.
+PLAYHEAD = ("(frame, number, ...rest) => "
+            "[(Noisescope.stageOf('stage-denoise') || { frame: 0 }).frame, Noisescope.last(), ...rest]")
 
 
 def stage() -> Stage:
@@ -25,16 +26,17 @@ def stage() -> Stage:
                      shown=())
 
 
-def wire_branch(app: AppState, controls: Controls, token: gr.BrowserState, tabs: gr.Tabs) -> Any:
+def wire_branch(app: AppState, controls: Controls, number: gr.JSON, token: gr.BrowserState, tabs: gr.Tabs) -> Any:
     """Branch here: the sidebar goes back to the walk on the stage; what differed becomes run B from this step on."""
 
-    def on_branch(frame: float, token: str, request: gr.Request, *values) -> list:
+    def on_branch(frame: float, number: list, token: str, request: gr.Request, *values) -> list:
         try:
             visitor = app.visitor(token, request.session_hash)
             film = app.stream(visitor, request.session_hash, "denoise").film
             frame = max(0, min(int(frame or 0), len(film.trace) - 1))
             noisy = bool((film.trace.std[frame:] > 0).any())
-            walked, wanted = Recipe.from_dict(film.about), recipe_from(controls, values)
+            walked, wanted = Recipe.from_dict(film.about), meant_by(app, request.session_hash, controls,
+                                                                    number, values)
             wanted = without_hidden(wanted, visitor)
             recipe = branched(walked, wanted, frame * film.trace.every, noisy)
         except Exception as error:
@@ -42,5 +44,5 @@ def wire_branch(app: AppState, controls: Controls, token: gr.BrowserState, tabs:
         return [gr.update(selected="compare"), *controls.show(recipe)]
 
     playhead, outputs = gr.Number(visible=False), [tabs, *controls.inputs]
-    return controls.buttons["branch"].click(on_branch, [playhead, token, *controls.inputs], outputs, js=PLAYHEAD,
-                                            **QUIET)
+    inputs = [playhead, number, token, *controls.inputs]
+    return controls.buttons["branch"].click(on_branch, inputs, outputs, js=PLAYHEAD, **QUIET)

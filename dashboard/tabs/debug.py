@@ -17,7 +17,7 @@ from dashboard.server.jobs import ENDED, Job
 from dashboard.server.visitors import Visitor
 from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage, film as stage_value
-from dashboard.tabs.stages import QUIET, new_stage, recipe_from, show, standing
+from dashboard.tabs.stages import AFTER, QUIET, meant_by, new_stage, show, standing
 
 growing = examine
 #: Seconds between two looks at a script that runs.
@@ -82,7 +82,8 @@ def _running(app: AppState, case: Case, seed: int, turn: int, visitor: Visitor, 
     yield gr.update(status="")
 
 
-def wire(app: AppState, controls: Controls, stage: Stage, sidebar: Any, tabs: gr.Tabs, token: gr.BrowserState) -> None:
+def wire(app: AppState, controls: Controls, stage: Stage, sidebar: Any, tabs: gr.Tabs, number: gr.JSON,
+         token: gr.BrowserState) -> None:
     """Open a trace, a surprise, what the findings ask for, and Examine: the buttons that lead here."""
 
     def bring(recipe: Recipe, visitor: Visitor, path: str | None) -> tuple[Recipe, dict] | None:
@@ -111,17 +112,17 @@ def wire(app: AppState, controls: Controls, stage: Stage, sidebar: Any, tabs: gr
     sidebar.on(controls.buttons["surprise"].click, surprise, sets=sets)
     sidebar.on(stage.ask, asked, sets=sets)
     for name, bug in (("examine", "walk"), ("examine_training", "training")):
-        _wire_examine(app, controls, tabs, token, name, bug)
+        _wire_examine(app, controls, tabs, number, token, name, bug)
 
 
-def _wire_examine(app: AppState, controls: Controls, tabs: gr.Tabs, token: gr.BrowserState, name: str,
+def _wire_examine(app: AppState, controls: Controls, tabs: gr.Tabs, number: gr.JSON, token: gr.BrowserState, name: str,
                   bug: str) -> None:
     """The sidebar goes back to what is on the stage, and the Debug tab, once in front, examines just that."""
 
-    def act(token: str, request: gr.Request, *values) -> list:
+    def act(number: list, token: str, request: gr.Request, *values) -> list:
         try:
             visitor = app.visitor(token, request.session_hash)
-            recipe = recipe_from(controls, values)
+            recipe = meant_by(app, request.session_hash, controls, number, values)
             if bug == "walk":
                 recipe = Recipe.from_dict(app.stream(visitor, request.session_hash, "denoise").film.about)
             recipe = recipe.with_(bug=bug, against="nothing")
@@ -129,7 +130,7 @@ def _wire_examine(app: AppState, controls: Controls, tabs: gr.Tabs, token: gr.Br
             raise user_error(error) from None
         return [gr.update(selected="debug"), *controls.show(recipe)]
 
-    controls.buttons[name].click(act, [token, *controls.inputs], [tabs, *controls.inputs], **QUIET)
+    controls.buttons[name].click(act, [number, token, *controls.inputs], [tabs, *controls.inputs], js=AFTER, **QUIET)
 
 
 def _sets(controls: Controls, recipe: Recipe) -> dict:

@@ -24,6 +24,9 @@ from dashboard.stage.stream import play
 #: progress: Gradio's page would copy each component that ever was an output of one, at every word of every event.
 QUIET = dict(show_progress="hidden", show_progress_on=[], api_visibility="private", concurrency_limit=8)
 
+#: What reads the sidebar and changes nothing of it says first after which change it was pressed: see `meant_by`.
+AFTER = "(_, ...rest) => [Noisescope.last(), ...rest]"
+
 
 def new_stage(tab: str, question: str, empty: str, **options) -> Stage:
     """A stage whose id is that of its tab."""
@@ -100,6 +103,14 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
     stage.stop(halt, token, stage, **QUIET)
     for event, what in ((stage.seek, "frame"), (stage.shown, "panels")):
         event(None, None, None, js=f"() => Noisescope.seen('stage-{tab}', '{what}')", api_visibility="private")
+
+
+def meant_by(app: AppState, session: str, controls: Controls, number: list, values) -> Recipe:
+    """The recipe that stands in the sidebar for who presses a button: a press can overtake what was set before it.
+
+    Blocks until that has been worked on. gr.Error as `recipe_from`.
+    """
+    return recipe_from(controls, app.meant(session, number, dict(zip(controls.fields, values))))
 
 
 def recipe_from(controls: Controls, values) -> Recipe:

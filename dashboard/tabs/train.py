@@ -23,7 +23,7 @@ from dashboard.sidebar.choices import choices_for, using
 from dashboard.sidebar.controls import Controls
 from dashboard.stage import Stage
 from dashboard.stage.stream import SceneStream
-from dashboard.tabs.stages import QUIET, new_stage, recipe_from, show, wire_stage
+from dashboard.tabs.stages import AFTER, QUIET, meant_by, new_stage, show, wire_stage
 
 #: Model, sampler and steps stay as they stand.
 KEPT = [gr.skip()] * 3
@@ -60,13 +60,14 @@ def layout(controls: Controls) -> TrainTab:
     return TrainTab(stage, clocks, controls)
 
 
-def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET) -> Any:
+def wire(app: AppState, tab: TrainTab, number: gr.JSON, token: gr.BrowserState, api: dict = QUIET) -> Any:
     """Start, pause, resume, stop, reset; returns the function by which a page finds the visitor's training: after a
     reload, or when another page of theirs has begun one."""
     buttons = tab.controls.buttons
 
-    async def start(token: str, request: gr.Request, *values) -> AsyncIterator[list]:
-        visitor, recipe = app.visitor(token, request.session_hash), recipe_from(tab.controls, values)
+    async def start(number: list, token: str, request: gr.Request, *values) -> AsyncIterator[list]:
+        visitor = app.visitor(token, request.session_hash)
+        recipe = await asyncio.to_thread(meant_by, app, request.session_hash, tab.controls, number, values)
         try:
             training = await asyncio.to_thread(app.foreground.run, training_of, recipe, visitor)
             submit(app, visitor, training, request.session_hash)
@@ -89,23 +90,23 @@ def wire(app: AppState, tab: TrainTab, token: gr.BrowserState, api: dict = QUIET
                 getattr(job, name)()
         return act
 
-    def reset(token: str, request: gr.Request, *values) -> Iterator[list]:
+    def reset(number: list, token: str, request: gr.Request, *values) -> Iterator[list]:
         visitor = app.visitor(token, request.session_hash)
+        recipe = meant_by(app, request.session_hash, tab.controls, number, values)
         turn = app.turns.take(request.session_hash, "train")
         with visitor.lock:
             visitor.take_job(None)
             app.kept.forget(visitor.token)
             visitor.denoiser = visitor.card = None
-        recipe = recipe_from(tab.controls, values)
         yield [None, None, "", choices_for(recipe, visitor)[0], *KEPT[1:], *buttons_for(None)]
         for value in untrained(app, recipe, visitor, request.session_hash, turn):
             yield [value, *[gr.skip()] * (len(tab.outputs) - 1)]
 
-    inputs = [token, *tab.controls.inputs]
-    buttons["train"].click(start, inputs, tab.outputs, **{**api, "concurrency_limit": None})
+    inputs = [number, token, *tab.controls.inputs]
+    buttons["train"].click(start, inputs, tab.outputs, js=AFTER, **{**api, "concurrency_limit": None})
     for name in ("pause", "resume", "stop"):
         buttons[name].click(steer(name), token, None, **api)
-    buttons["reset"].click(reset, inputs, tab.outputs, **api)
+    buttons["reset"].click(reset, inputs, tab.outputs, js=AFTER, **api)
     wire_stage(app, "train", tab.stage, token)
     wire_stage(app, "clocks", tab.clocks, token)
     return again
