@@ -46,6 +46,8 @@ NUMBERED = "(_, ...rest) => [Noisescope.next(), ...rest]"
 #: before has a token by then. What arrives opens the tab in front by itself.
 UNLESS_READY = ("(_, token, ...rest) => document.body.classList.contains('ns-ready') "
                 "? [Noisescope.next(), token, ...rest] : [[0, 0], null, ...rest]")
+#: Said where a first film will stand, until it does.
+COMING = "computing the first frame …"
 BRAND = """<header class="ns-brand"><a href="./" class="ns-name">noise<b>scope</b></a><span class="ns-tools">
 <span class="ns-opening" role="status">opening …</span>
 <a href="?tab=learn" data-ns="go" class="ns-learn-link">Learn</a>
@@ -173,14 +175,23 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
             yield from shown(tab, recipe, visitor, session, turn)
 
     def shown(tab: str, recipe: Recipe, visitor: Visitor, session: str, turn: int) -> Iterator[dict]:
-        """The recipe on the stage of a tab."""
+        """The recipe on the stage of a tab. One that is empty says until the first frame that it is on its way."""
+        stage, waits = stages.get(tab, training.stage), visitor.trace(f"{tab}/{session}") is None
+        values = (debug.shown_by(app, tab, LOOKS[tab], recipe, visitor, session, turn) if tab in LOOKS
+                  else train.untrained(app, recipe, visitor, session, turn))
         try:
-            if tab in LOOKS:
-                for value in debug.shown_by(app, tab, LOOKS[tab], recipe, visitor, session, turn):
-                    yield {stages[tab]: value}
-            else:
-                for value in train.untrained(app, recipe, visitor, session, turn):
-                    yield {training.stage: value}
+            if waits:
+                yield {stage: gr.update(status=COMING)}
+            for value in values:
+                told_itself = "status" in value
+                yield {stage: gr.update(value=value, status="") if waits and not told_itself else value}
+                waits = waits and told_itself
+            if waits:  # something newer has begun there
+                yield {stage: gr.update(status="")}
+        except gr.Error:
+            if waits:
+                yield {stage: gr.update(status="")}
+            raise
         finally:
             app.turns.ended(session, tab, turn)
 

@@ -14,6 +14,7 @@ import pytest
 
 from core.files import NotWritten
 from dashboard.server.door import Limits
+from dashboard.ui import COMING
 from tests.test_debug_showing import told
 
 #: Words of an error's insides, which no visitor is ever to read.
@@ -220,8 +221,9 @@ def test_a_page_hears_answers_in_the_order_of_its_changes_and_nothing_at_the_end
 
     for number in (1, 2, 3):
         turned(number, seed=number, steps=10, samples=20)
-    first, last, ends = {}, None, []
+    first, last, ends, every = {}, None, [], ""
     for message in page.heard():
+        every += json.dumps(message, ensure_ascii=False)
         if message["msg"] == "process_generating":
             said = message["output"]["data"][told]
             first.setdefault(message["event_id"], said)
@@ -232,6 +234,7 @@ def test_a_page_hears_answers_in_the_order_of_its_changes_and_nothing_at_the_end
             ends += message["output"]["data"]
     page.client.close()
     assert [said["number"] for said in first.values()] == [1, 2, 3] and last == [*first][-1]
+    assert -1 < every.find(COMING) < every.find('"chunks"')  # a stage that is empty yet says that it will not be
     assert len(ends) == 3 * len(change["outputs"]) and all(end in (None, {"__type__": "update"}) for end in ends)
 
 

@@ -21,6 +21,14 @@ export function label() {
   }
 }
 
+/** Something of the sidebar in the middle of it; the page stays where it stands, unless the sidebar scrolls with it. */
+export function reveal(node) {
+  const bar = document.getElementById('recipe');
+  if (bar.scrollHeight <= bar.clientHeight) return node.scrollIntoView({ block: 'center' });
+  const [around, inside] = [bar, node].map(one => one.getBoundingClientRect());
+  bar.scrollTop += inside.top - around.top - Math.max(0, (around.height - inside.height) / 2);
+}
+
 export function toggle(name) {
   if (!open.delete(name)) open.add(name);
   localStorage.setItem(KEPT, [...open].join(' '));

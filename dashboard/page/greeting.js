@@ -3,6 +3,7 @@
 // remembers.
 
 import { go, linked } from './address.js';
+import { reveal } from './folds.js';
 import { stageOf } from './tabs.js';
 
 const KEPT = 'noisescope-greeted';
@@ -30,7 +31,7 @@ export function openPad() {
     const pad = /** @type {HTMLElement | null} */ (document.querySelector('#own-pad .ns-pad'));
     if (!pad || !pad.offsetParent) return;
     found.disconnect();
-    pad.scrollIntoView({ block: 'center' });
+    reveal(pad);
     pad.focus({ preventScroll: true });
   };
   found.observe(document.body, { childList: true, subtree: true, attributes: true });

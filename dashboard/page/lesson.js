@@ -7,6 +7,7 @@ import { rich } from '../../core/drawing/stage/markup.js';
 import { explain } from '../../core/drawing/stage/words.js';
 import { address, go, onPlace, write } from './address.js';
 import { asking, curves, figure, isRight, spot, unspot } from './answers.js';
+import { reveal } from './folds.js';
 import { openPad } from './greeting.js';
 import { all, drawnOf, forget, frameOf, hold, keep, kept, lessonOf, marked } from './lessons.js';
 import { stageOf } from './tabs.js';
@@ -191,7 +192,7 @@ function unmark() {
 function find(field) {
   document.body.classList.add('ns-open');
   const node = document.getElementById(`field-${field}`);
-  node?.scrollIntoView({ block: 'center' });
+  if (node) reveal(node);
   /** @type {HTMLElement | null | undefined} */
   const input = node?.querySelector('input, button');
   input?.focus({ preventScroll: true });

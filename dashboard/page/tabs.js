@@ -31,11 +31,11 @@ export function stageOf(id) {
   return nodes.map(node => node.noisescope).find(Boolean);
 }
 
-/** A film is there: panels that the address asks of it and it does not have are not asked for any more. */
+/** A film is there: panels that the address asks of it and it does not have give way to those that took their place. */
 export function known(stage, keys) {
   const asked = address.panels.split(',');
   if (!address.panels || stage !== stageOf(`stage-${address.tab}`) || asked.every(key => keys.includes(key))) return;
-  write({ panels: asked.filter(key => keys.includes(key)).join(',') });
+  write({ panels: stage.chosen.join(',') });
 }
 
 /** A stage's playhead, or its chips, have come to rest. */

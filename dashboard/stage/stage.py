@@ -72,6 +72,7 @@ def film(
     available: Sequence[dict] = (),
     frame: int | None = None,
     shown: Sequence[str] | None = None,
+    usual: Sequence[str] = (),
     follow: bool = False,
     made: Mapping[str, str] | None = None,
     findings: dict | None = None,
@@ -80,12 +81,13 @@ def film(
 
     `total` is the number of frames expected, `available` the panels that can be wanted but have not been sent, as
     {"key", "title", "note"}. `frame` and `shown` put playhead and chips where a link says; without them they stay where
-    the visitor has left them. `follow` keeps the playhead on the newest frame until a hand takes it. `made` says what
+    the visitor has left them, and where panels that were on are none of this film's, its `usual` ones take their place.
+    `follow` keeps the playhead on the newest frame until a hand takes it. `made` says what
     the film was made from, in words by the recipe's field. `findings` is the file (`chunk(pack_findings(…))`) of what
     is said beside it.
     """
     value = {"film": name or secrets.token_hex(8), "chunks": list(chunks), "done": done, "total": total}
-    value |= {"available": list(available), "follow": follow, "made": dict(made or {})}
+    value |= {"available": list(available), "usual": list(usual), "follow": follow, "made": dict(made or {})}
     if frame is not None:
         value["frame"] = frame
     if shown is not None:

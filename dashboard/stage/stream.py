@@ -71,8 +71,8 @@ class SceneStream:
                 self.chunks.append(self._pack(tuple(self.keys), self.sent, end))
                 self.sent, self.latest = end, []
             return stage_value(self.chunks + self.latest, name=self.name, done=self.done, total=self.film.total,
-                               available=offers, frame=self.frame, shown=self.shown, follow=self.follow,
-                               made=words(self.film.about), findings=self.findings)
+                               available=offers, frame=self.frame, shown=self.shown, usual=self.film.default,
+                               follow=self.follow, made=words(self.film.about), findings=self.findings)
 
     def refreshed(self, done: bool) -> dict:
         """The same, with the charts as they are now even if no frame has come: the last frame is sent again."""

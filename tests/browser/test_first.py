@@ -76,6 +76,19 @@ def test_at_200_percent_the_panels_begin_in_sight(page):
         page.set_viewport_size(wide)
 
 
+def test_a_low_window_shows_the_pad_and_keeps_the_bar(page):
+    wide = page.viewport_size
+    page.set_viewport_size({"width": 1280, "height": 480})
+    try:
+        page.evaluate("scrollTo(0, 0)")
+        page.click(".ns-way:has-text('Draw')")
+        page.wait_for_function("document.activeElement?.classList.contains('ns-pad')")
+        box = page.locator("#own-pad .ns-pad").bounding_box()
+        assert page.evaluate("scrollY") == 0 and 53 <= box["y"] and box["y"] + box["height"] <= 480
+    finally:
+        page.set_viewport_size(wide)
+
+
 def test_a_symbol_answers_a_pointer_the_focus_and_a_tap_and_the_glossary_is_a_link_away(page):
     said = page.locator(".ns-answer-box")
     page.hover("#stage-denoise .ns-panel[data-key=x0] .ns-panel-title")

@@ -125,6 +125,14 @@ def test_a_seventh_panel_is_refused_in_words(at):
     assert page.inner_text("#stage-denoise .ns-status") == ""
 
 
+def test_pictures_have_panels_of_their_own_for_those_that_only_points_have(at):
+    page = at("samples=50&steps=10&panels=x_t,field,paths")
+    first = whole(page, "denoise", "s.keys.join() === 'x_t,field,paths'")
+    page.click(".ns-pick[title='Digits 8×8']")
+    whole(page, "denoise", f"s.film.id !== '{first}' && s.keys.join() === 'x_t,x0,eps'")
+    page.wait_for_function("!/field|paths/.test(location.search)")
+
+
 def test_data_of_ones_own_have_a_picture_that_is_selected(open_page, url):
     page = open_page(url, query="samples=50&steps=10")
     page.wait_for_selector("body.ns-ready")

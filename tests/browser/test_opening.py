@@ -51,6 +51,7 @@ def test_nothing_can_be_turned_before_it_would_be_kept_and_the_page_says_so(open
     page = open_page(url, before=HELD, query="seed=3")
     page.wait_for_selector("#field-steps input")
     assert page.inner_text(".ns-opening") == "opening …"
+    assert not page.is_visible("#stage-denoise .ns-empty span")  # what to press is no word of now
     for inside in ("#field-steps input", "#field-variants select", "button[role=tab]:has-text('Forward')"):
         page.locator(inside).first.evaluate("node => node.focus()")
         assert page.evaluate("document.activeElement === document.body"), inside

@@ -212,6 +212,7 @@ export class Stage {
     this.still = this.options.autoplay && matchMedia('(prefers-reduced-motion: reduce)').matches;
     const same = film.shape === this.last;
     this.shape = film.shape;
+    this.replace(value.usual || []);
     this.begun(this);
     for (const node of [this.sentence, this.figures]) {
       lengths.delete(node);
@@ -225,6 +226,15 @@ export class Stage {
       if (this.options.autoplay && !this.still && !value.follow) transport.play();
     }
     this.wake();
+  }
+
+  // For panels that are none of this film's there stand as many of its usual ones: seldom is one alone what was meant.
+  replace(usual) {
+    const chosen = this.chosen || [], on = chosen.filter(key => this.order.includes(key));
+    const more = usual.filter(key => this.order.includes(key) && !on.includes(key));
+    if (on.length === chosen.length || !more.length) return;
+    this.chosen = [...on, ...more.slice(0, chosen.length - on.length)];
+    this.arrange();
   }
 
   get keys() {
