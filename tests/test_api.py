@@ -252,6 +252,8 @@ def test_train_pressed_at_once_trains_what_the_page_has_just_gone_over_to(url):
 def test_what_is_no_function_and_what_is_no_json_are_refused(caller):
     assert caller.client.post("gradio_api/queue/join", json={"data": [], "fn_index": 10**9, "session_hash": "x"}
                               ).status_code == 400
+    reply = caller.send("js_fn", *[None] * len(caller.functions["js_fn"]["inputs"]))  # one of the page's scripts alone
+    assert reply.status_code == 400 and "there is no function" in reply.text
     assert caller.client.post("gradio_api/queue/join", content=b"{", headers={"content-type": "application/json"}
                               ).status_code == 422
     deep = b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}"

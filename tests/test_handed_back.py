@@ -144,7 +144,7 @@ def test_a_picture_of_somebody_else_is_points_on_its_ink_and_no_film(tmp_path):
 def test_a_stranger_is_told_neither_where_a_file_lies_nor_what_went_wrong_inside(suffix, tmp_path):
     path = tmp_path / f"mine{suffix}"
     for held in (b"", b"{", b"[]", b"PK\3\4", b"PK\5\6" + b"\0" * 18, b"\x89PNG\r\n\x1a\n", b"GIF89a",
-                 b"\2" + b"\0" * 7 + b"{}", b"\0\xff" * 99):
+                 b"\2" + b"\0" * 7 + b"{}", b"\3" + b"\0" * 7 + b'{"a', b"\0\xff" * 99):
         path.write_bytes(held)
         with pytest.raises(ValueError) as refused:
             read_file(str(path), 16)

@@ -369,6 +369,9 @@ def test_too_many_pixels_are_refused_before_the_first_is_decoded(tmp_path, monke
     thin = zipped(tmp_path, {f"{k}.bmp": header for k in range(4)})
     with pytest.raises(ValueError, match="20000000 × 1 pixels; at most 20,000,000 are allowed, and 20,000 a side"):
         images_from_zip(thin)
+    (tmp_path / "vast.bmp").write_bytes(header[:18] + struct.pack("<ii", 30_000, 30_000) + header[26:])
+    with pytest.raises(ValueError, match="'vast.bmp': a picture of far more than 20,000,000 pixels, which are the"):
+        points_from_picture(tmp_path / "vast.bmp")
 
 
 def test_every_frame_is_counted_before_the_first_is_decoded(tmp_path, monkeypatch):

@@ -39,6 +39,8 @@ def open_picture(source: Path | io.BytesIO) -> tuple[Image.Image, int]:
         picture = Image.open(source, formats=FORMATS)
     except UnidentifiedImageError:
         raise ValueError(f"no {listed(FORMATS)} picture") from None
+    except Image.DecompressionBombError:  # Pillow's own bound, far beyond ours
+        raise ValueError(f"a picture of far more than {MAX_PIXELS:,} pixels, which are the most") from None
     if picture.width * picture.height > MAX_PIXELS or max(picture.size) > MAX_SIDE:
         raise ValueError(f"{picture.width} × {picture.height} pixels; at most {MAX_PIXELS:,} are allowed, and "
                          f"{MAX_SIDE:,} a side")

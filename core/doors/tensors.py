@@ -40,7 +40,8 @@ def _read(path: Path, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]
                 raise ValueError(f"it names {len(names):,} tensors; at most {MAX_TENSORS:,} are allowed")
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names if tensors}
     except SafetensorError as error:
-        raise ValueError(one_line(str(error), 100)) from error
+        why = str(error).removeprefix("Error while deserializing header: ")
+        raise ValueError(one_line(why, 100)) from error
 
 
 def check_numbers(tensors: Mapping[str, Tensor], finite: bool = True) -> None:

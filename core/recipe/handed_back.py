@@ -80,7 +80,10 @@ def recipe_of(about: Any) -> tuple[Recipe, list[str]]:
 
 
 def _about_of_trace(path: Path) -> Any:
-    about = read_metadata(path).get("about")
+    try:
+        about = read_metadata(path).get("about")
+    except ValueError as error:
+        raise ValueError(f"{path.name!r} holds no recipe: it is no whole trace ({error})") from error
     if about is None:
         raise ValueError(f"{path.name} holds no recipe: it is no trace but weights. {USE_MODEL}")
     return parse_json(about, "what the trace is about")

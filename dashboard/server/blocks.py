@@ -172,7 +172,7 @@ class FairQueue(Queue):
 
     async def push(self, body, request, username):
         fn = self.blocks.fns.get(body.fn_index)
-        if fn is None:
+        if fn is None or fn.fn is None:  # some are the page's own, in its scripts alone
             return False, f"there is no function {str(body.fn_index)[:20]}; /config lists them", "error"
         address = self.door.address(request.client, request.headers)
         if body.session_hash:
