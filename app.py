@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import os
 import signal
@@ -45,7 +46,9 @@ def options(argv: list[str] | None = None, program: str = "app.py") -> argparse.
 def end_when_asked(numbers: Iterable[str] = ("SIGINT", "SIGTERM", "SIGHUP")) -> None:
     """Whoever asks the process to end, by Ctrl-C, `docker stop` or a closed terminal, has it end in order, with 0.
 
-    What takes too long for that, as one long step of a training, is left where it stands: only the files still go.
+    What takes too long for that, as one long step of a training, is left where it stands: only the files still go. So
+    is what still computes when all else has ended: the interpreter would take such a thread out of the midst of a
+    library's code, which aborts the process.
     """
     known = [getattr(signal, name) for name in numbers if hasattr(signal, name)]
 
@@ -55,6 +58,7 @@ def end_when_asked(numbers: Iterable[str] = ("SIGINT", "SIGTERM", "SIGHUP")) -> 
         late = threading.Timer(PATIENCE, leave)
         late.daemon = True
         late.start()
+        atexit.register(leave)  # the last to be registered is the first to be called
         raise SystemExit(0)
 
     for number in known:
@@ -66,6 +70,8 @@ def leave() -> None:
     from dashboard.server.storage import abandon
 
     abandon()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
     os._exit(0)
 
 

@@ -18,8 +18,9 @@ from dashboard.server.storage import LOCK, PREFIX, Storage
 ROOT = Path(__file__).parents[1]
 #: A process that is up as the app is, without what takes long to start.
 LIGHT = """
-import sys, time
+import atexit, os, sys, time
 import app
+atexit.register(os.abort)  # as the end of the interpreter does to a process with a thread in a library's code
 from dashboard.server.jobs import Pool
 from dashboard.server.storage import Storage
 app.PATIENCE = 0.2
