@@ -73,6 +73,9 @@ def test_components_and_variances_are_those_of_the_data():
     code = (x0.flatten(1) - mean) @ basis[:3].T
     torch.testing.assert_close(code @ basis[:3], x0.flatten(1) - mean)
     assert [components_of(x0, share) for share in (0.5, 0.7, 0.92, 0.95)] == [1, 2, 2, 3]
+    assert principal(x0)[2] is basis, "worked out once"
+    x0.mul_(2)
+    torch.testing.assert_close(principal(x0)[1], 4 * variances)
 
 
 def test_of_large_pictures_so_many_are_asked_as_can_be(monkeypatch):
