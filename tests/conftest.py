@@ -18,6 +18,7 @@ from core.denoisers.exact import Exact
 from core.prediction import Prediction
 from core.runs import trainings
 from core.schedules import SCHEDULES, make_schedule
+from core.training import trainer
 from core.zoo import roles
 
 # No test keeps anything in the folder of whoever runs it.
@@ -25,6 +26,9 @@ os.environ["NOISESCOPE_KEEP"] = ""
 
 # Tests are small: threads would only wait for each other. `make sweep` takes more, as a machine might.
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
+
+# So are their trainings, most of which take fewer steps than the 2,000 that are drawn at once.
+trainer.BULK = 2**13
 
 
 def pytest_collection_modifyitems(items):

@@ -326,8 +326,8 @@ def test_the_floor_of_a_training_that_learns_labels_is_that_of_who_is_told_them(
 
 
 def test_latents_are_seen_decoded_in_every_tab():
-    recipe = Recipe(data="latent_digits", model="exact", steps=2, samples=20, lens_samples=20, train_steps=4,
-                    variants=("steps:1",))
+    recipe = Recipe(data="latent_digits", model="exact", train_size=50, steps=2, samples=20, lens_samples=20,
+                    train_steps=4, variants=("steps:1",))
     films = [finished(denoise(recipe)), forward_film(recipe), finished(lens(recipe)), finished(compare(recipe)),
              training_of(recipe, None).film]
     for film in films:
@@ -343,7 +343,7 @@ def test_a_gan_learns_beside_a_model_of_points_and_of_them_alone():
 
 
 def test_the_playhead_can_run_over_the_number_of_training_pictures_from_copies_to_new_ones():
-    films = list(denoise(Recipe(data="digits8", model="memorization", samples=16, steps=20)))
+    films = list(denoise(Recipe(data="digits8", model="memorization", samples=16, steps=8)))
     assert len(films) == films[-1].frames == films[-1].total == 6
     scene = films[-1].scene()
     rows, copies = scene.numbers["rows"], scene.numbers["copies"]

@@ -206,7 +206,7 @@ def test_a_script_that_nobody_wants_any_more_ends_where_it_stands():
 
 
 def test_either_half_of_a_script_is_held_against_its_oracle():
-    *_, last = turns(museum()["flow-backwards"], seed=1, samples=64)
+    *_, last = turns(museum()["flow-backwards"], seed=1, steps=60, samples=64)
     halves = show(last.run).findings["halves"]
     assert [row["far"] for row in halves["rows"]] == [True, True, False] and "in the sampler" in halves["says"]
 

@@ -201,7 +201,7 @@ def test_two_conditions_are_learned_and_tell_the_four_points_apart():
 
 
 def test_every_bulk_is_drawn_afresh():
-    trainer = Trainer(points(), small(batch=4096))
+    trainer = Trainer(points(), small(batch=512))
     length = trainer._batches.length
     first = trainer._batches.at(0).noised.eps
     assert length > 1 and not torch.equal(first, trainer._batches.at(length).noised.eps)
@@ -388,7 +388,7 @@ def test_a_unet_learns_pictures_with_labels_in_bfloat16_where_there_is_any():
 
 
 def test_going_on_in_another_trainer_gives_the_unbroken_runs_losses_and_weights_to_the_last_bit():
-    config = small(labels=True, batch=2000, steps=40, weighting="min_snr")  # 32 steps in a bulk
+    config = small(labels=True, batch=128, steps=40, weighting="min_snr")  # 32 steps in a bulk
     unbroken = Trainer(labelled(), config)
     losses = [step.loss for step in unbroken.run()]
     for pause in (0, 31, 32, 33, 40):
@@ -419,10 +419,10 @@ def alike(one, other):
 
 @pytest.mark.parametrize("changes", [{"lr": 3e-3}, {"weighting": "x0"}, {"steps": 60, "lr": 0.02}])
 def test_what_is_turned_is_in_the_very_next_step_as_in_a_training_begun_so_that_takes_over_its_weights(changes):
-    turned = taken(Trainer(points(), small(batch=2000)), 33)  # 32 steps and more in a bulk
-    by_hand = Trainer(points(), small(batch=2000, **changes))
+    turned = taken(Trainer(points(), small(batch=128)), 33)  # 32 steps and more in a bulk
+    by_hand = Trainer(points(), small(batch=128, **changes))
     by_hand.load_state_dict(turned.state_dict())
-    one_more = Trainer(points(), small(batch=2000))
+    one_more = Trainer(points(), small(batch=128))
     one_more.load_state_dict(turned.state_dict())
     turned.turn(**changes)
     assert taken(turned, 34).lr_at(33) == by_hand.lr_at(33) and turned.config == by_hand.config
@@ -442,11 +442,11 @@ def test_a_turned_batch_is_of_fresh_rows_from_the_very_next_step():
 
 def test_a_training_that_is_turned_and_one_resumed_anywhere_and_turned_alike_end_equal():
     turns = {5: {"lr": 3e-3}, 9: {"batch": 50, "weighting": "min_snr"}, 12: {"steps": 50}, 30: {"batch": 1000}}
-    unbroken = Trainer(points(), small(batch=2000))
+    unbroken = Trainer(points(), small(batch=128))
     for step, changes in turns.items():
         taken(unbroken, step).turn(**changes)
     taken(unbroken)
-    broken = Trainer(points(), small(batch=2000))
+    broken = Trainer(points(), small(batch=128))
     for stop in (4, 5, 7, 9, 10, 12, 29, 30, 31, 50):
         taken(broken, stop)
         again = Trainer(points(), broken.config)
