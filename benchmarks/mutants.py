@@ -41,7 +41,7 @@ TESTS = {
     "core/prediction.py": ("prediction",),
     "core/reverse.py": ("reverse", "samplers"),
     "core/edits.py": ("edits",),
-    "core/denoisers/base.py": ("mlp", "samplers_equations"),
+    "core/denoisers/base.py": ("mlp", "samplers_equations", "unet"),
     "core/denoisers/exact.py": ("prediction", "exact", "guidance_labels"),
     "core/denoisers/linear.py": ("linear",),
     "core/denoisers/wrappers.py": ("guidance", "guidance_labels"),

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -33,6 +34,15 @@ def test_nearest_distances_are_those_of_a_loop_for_any_rank():
     a, b = normal(600, 0).float().reshape(300, 1, 2, 2), normal(40, 1).float().reshape(20, 1, 2, 2)
     expected = torch.tensor([min(float((x - y).square().sum().sqrt()) for y in b) for x in a])
     assert_close(nearest_distances(a, b), expected)
+
+
+def test_an_outlier_is_farther_than_four_and_a_half_bandwidths_from_every_row():
+    rows = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+    data = Dataset("two", "Two", "points", rows, bandwidth=0.02, licence="", description="")
+    away = torch.tensor([[0.0, 4.4], [0.0, 4.6], [4.6, 0.0], [-4.4, 0.0]]) * data.bandwidth
+    figures = sample_quality(SimpleNamespace(labels=0), data, n=8, draw=lambda *_, **__: torch.cat([rows[:1] + away,
+                                                                                                  rows[1:] + away]))
+    assert figures["outlier_rate"] == 0.5 and figures["nearest"] > 0 and figures["samples"] == 8
 
 
 def test_samples_of_the_exact_denoiser_are_as_good_as_data():

@@ -2,10 +2,25 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
+from core.denoisers.base import Denoiser
 from core.denoisers.embeddings import LabelEmbedding, null_labels, sinusoidal
 from core.denoisers.mlp import MLP
+from core.schedules import make_schedule
+
+
+class Spy(nn.Module):
+    """A network that keeps the noise levels which it is told."""
+
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def forward(self, x, t, level, cond=None):
+        self.seen.append(level)
+        return x
 
 
 def inputs(n=5, seed=0):
@@ -54,6 +69,12 @@ def test_no_label_is_the_null_label():
 def test_a_label_outside_is_named(wrong):
     with pytest.raises(ValueError, match=f"{wrong}.*knows 0 to 2"):
         LabelEmbedding(3, 8)(torch.tensor([0, wrong]))
+
+
+def test_the_noise_level_is_a_quarter_of_the_logarithm_and_three_at_most_where_that_is_infinite():
+    seen = []
+    Denoiser(Spy(seen), make_schedule("flow"), "velocity")(torch.zeros(4, 2), torch.tensor([0.0, 1e-7, 0.25, 1.0]))
+    assert_close(seen[0], torch.tensor([-3.0, -3.0, math.log(1 / 3) / 4, 3.0]))
 
 
 def test_the_sinusoidal_embedding_tells_neighbouring_timesteps_apart_and_has_constant_norm():

@@ -334,6 +334,13 @@ def test_a_training_is_weighted_by_its_target_unless_told_otherwise():
     assert weight_of("target", "v", torch.ones(3), torch.ones(3)).tolist() == [1.0] * 3
 
 
+def test_every_weight_is_finite_at_the_ends_of_time_too():
+    for weighting in WEIGHTINGS:
+        for target in PREDICTION_TYPES:
+            weight = weight_of(weighting, target, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))
+            assert weight.isfinite().all(), (weighting, target)
+
+
 def test_a_training_can_begin_from_the_weights_of_another_of_its_kind():
     first, second = Trainer(points(), small()), Trainer(points(), small(seed=5))
     for _ in first.run():
