@@ -93,15 +93,18 @@ def tell(recipe: Recipe, visitor: Visitor | None, number: int = 0) -> dict:
             "number": number}
 
 
-def page_head(greeting: Greeting) -> str:
-    """`head` with the names of the tabs, a tooltip for every control, and the film that greets."""
+def first(film: dict, stage: Stage) -> str:
+    """What a page is given in its first bytes: `head`, with the names of the tabs, a tooltip for every control and the
+    film that greets, and what is seen of the page until Gradio has put it up."""
     tips = {**{f"field-{name}": text for name, text in HELP.items()}, **BUTTONS}
-    return head(TITLES, tips, learn.catalogue(lessons()), greeting.files)
+    return (f'<div id="ns-early">{BRAND}<div>{greeting()}<div id="{stage.elem_id}"><div class="ns-root"></div>'
+            "</div></div></div>\n" + head(TITLES, tips, learn.catalogue(lessons()), film, stage.options))
 
 
 def build(app: AppState) -> gr.Blocks:
     """The dashboard as Gradio blocks, on what `lab` holds."""
     app.greeting = Greeting()
+    film = {**app.greeting.value, "greeting": True}
     with Page(title="Noisescope", analytics_enabled=False, fill_width=True) as page:
         token = gr.BrowserState(None, storage_key="noisescope-visitor", secret="noisescope")
         current, told = gr.State("denoise"), PageState(tell(Recipe(), None), padding=False, elem_id="told")
@@ -120,13 +123,14 @@ def build(app: AppState) -> gr.Blocks:
                             if name == "learn":
                                 learn.index()
                             elif name in LOOKS:
-                                first = {"value": {**app.greeting.value, "greeting": True}}
-                                stages[name] = LOOKS[name].stage(**first if name == "denoise" else {})
+                                opens_with = {"value": film} if name == "denoise" else {}
+                                stages[name] = LOOKS[name].stage(**opens_with)
                             else:
                                 training = train.layout(controls)
         expose(app)
         _wire(app, page, controls, token, current, told, tabs, tab_items, stages, training, own)
         learn.wire(app, strip, token)
+    page.first = first(film, stages["denoise"])
     return page
 
 

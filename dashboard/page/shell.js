@@ -44,6 +44,13 @@ function tell(node, text) {
   }
 }
 
+/** Light or dark, as the address asks or the system: as Gradio will find it too. */
+export function themed() {
+  const asked = new URLSearchParams(location.search).get('__theme');
+  const dark = asked === 'dark' || asked !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches;
+  document.body.classList.toggle('dark', dark);
+}
+
 function theme() {
   const dark = document.body.classList.toggle('dark');
   const url = new URL(location.href);

@@ -38,5 +38,5 @@ class Greeting:
         with self._lock:
             if self._stream is None:
                 *_, film = each(walked())
-                self._stream = SceneStream(film, sent=self.value)
+                self._stream = SceneStream(film, squeezed=True, sent=self.value)
             return self._stream.copy()

@@ -76,6 +76,8 @@ class Page(gr.Blocks):
     stream. With eight visitors who watch a training that was most of what the server did, and all others waited for it.
     """
 
+    first = ""  #: HTML that stands in its first bytes, see `Early`
+
     def __init__(self, **options):
         with without_app():
             super().__init__(**options)

@@ -25,6 +25,8 @@ from typing import Any
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 
+from dashboard.server.early import Early
+
 #: Streams of Gradio's server by what they say: a page is open, somebody listens for the answers to a session's events.
 HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([\w-]{1,64})/?$")
 LISTENING = re.compile(r"/gradio_api/call/(?:v2/)?[\w-]+/([\w-]{1,64})/?$")
@@ -232,12 +234,15 @@ def _is_private(address: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware in front of Gradio's server: counts streams, and refuses streams and bodies beyond bounds."""
+    """ASGI middleware in front of Gradio's server: counts streams, and refuses streams and bodies beyond bounds.
 
-    def __init__(self, app: Callable, door: Door):
-        self.app, self.door = app, door
+    first: HTML that every page has in its first bytes, see `Early`.
+    """
+
+    def __init__(self, app: Callable, door: Door, first: str = ""):
+        self.app, self.door = Early(app, first), door
         #: For the page itself, all of whose scripts and words stand in it; more would take longer than what it saves.
-        self.squeezed = GZipMiddleware(app, compresslevel=4)
+        self.squeezed = GZipMiddleware(self.app, compresslevel=4)
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         if scope["type"] != "http":

@@ -11,13 +11,14 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from core.debug.record import Run
+from dashboard.head import DRESSED
 from dashboard.server.app_state import AppState
 from dashboard.server.blocks import FairQueue
 from dashboard.server.door import Guard, Limits
 from dashboard.server.kept import KeptTrainings
 from dashboard.server.storage import Storage
 from dashboard.theme import css, theme
-from dashboard.ui import build, page_head
+from dashboard.ui import build
 
 #: Largest file a visitor can send.
 MAX_UPLOAD = "60mb"
@@ -63,8 +64,8 @@ def _launched(app: AppState, page: gr.Blocks, **where) -> Iterator[None]:
         page._queue = FairQueue(page, app.door)
         page.launch(
             **where, prevent_thread_lock=True, quiet=True, theme=theme(), css=css(),
-            head=page_head(app.greeting), ssr_mode=False, show_error=True, max_file_size=MAX_UPLOAD,
-            app_kwargs={"middleware": [Middleware(Guard, door=app.door)]}, max_threads=THREADS,
+            head=DRESSED, ssr_mode=False, show_error=True, max_file_size=MAX_UPLOAD,
+            app_kwargs={"middleware": [Middleware(Guard, door=app.door, first=page.first)]}, max_threads=THREADS,
             enable_monitoring=False, run_history=False, footer_links=["api", "settings"], state_session_capacity=200,
             _frontend=False)  # else it looks whether the page answers within 3 s, and gives up on a busy machine
         app.open()

@@ -21,48 +21,85 @@ function address(path) {
   return `${root}/gradio_api/file=${path.split('/').map(encodeURIComponent).join('/')}`;
 }
 
-/** @type {Map<string, Promise<ArrayBuffer>>} files that are on their way before anything has asked for them */
-const ahead = new Map();
-
-/** Fetch the film that the page opens with while the page is being put up. */
-export function fetchAhead(paths) {
-  for (const path of paths) {
-    const coming = load(path);
-    coming.catch(() => {}); // who asks for it hears of that
-    ahead.set(path, coming);
-  }
-}
-
-function bring(path) {
-  const coming = ahead.get(path) || load(path);
-  ahead.delete(path);
-  return coming;
-}
-
-async function load(path) {
+async function bring(path) {
   const answer = await fetch(address(path));
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
   if (!path.endsWith('.deflate')) return answer.arrayBuffer();
   return new Response(answer.body.pipeThrough(new DecompressionStream('deflate'))).arrayBuffer();
 }
 
+// A stage, and the line to the server behind it: what a person does is kept until there is one. `painted()`: a film's
+// first frame stands on it.
+function made(root, options, painted = () => {}) {
+  const waits = [];
+  const its = {
+    exporter: null, handle: null,
+    tell(event, data) { waits.push([event, data]); },
+    listens(tell) {
+      its.tell = tell;
+      for (const [event, data] of waits.splice(0)) tell(event, data);
+    },
+  };
+  const tell = (event, data) => its.tell(event, data);
+  const own = new Stage(root, options, {
+    bring, tell, asked: true,
+    exporter: player => (its.exporter = new Exporter(options.formats, player, wish => tell('export', wish))),
+    begun: player => {
+      known(its.handle, player.order);
+      requestAnimationFrame(() => requestAnimationFrame(painted)); // in the first its texts are written
+    },
+  });
+  its.handle = own.handle;
+  return Object.assign(its, { stage: own });
+}
+
+/** @type {ReturnType<typeof made> | null} the stage that plays until Gradio has put up its own */
+let early = null;
+
+/** Play the film that the page opens with before Gradio has come: on a stage that stands where its own will stand. */
+export function playEarly(film, options) {
+  const root = /** @type {any} */ (document.querySelector('#ns-early .ns-root'));
+  document.documentElement.classList.add('ns-early');
+  early = made(root, options, () => root.classList.add('ns-begun'));
+  root.noisescope = early.handle;
+  early.stage.load(film);
+}
+
+// The stage that has played till now goes on where Gradio has put up its own, with all that a person has done to it.
+function adopted(element) {
+  const its = early, place = document.getElementById('ns-early');
+  if (!its || !element.closest(`#${place.querySelector('.ns-root').parentElement.id}`)) return null;
+  early = null;
+  element.querySelector('.ns-root').replaceChildren(its.stage.node);
+  place.remove();
+  document.documentElement.classList.remove('ns-early');
+  return its;
+}
+
 /** `events`: those that the server listens to. */
 export function stage(element, options, { props, trigger, watch, events }) {
-  const tell = (event, data) => { if (events.includes(event)) trigger(event, data); };
-  let exporter = null;
-  const own = new Stage(element.querySelector('.ns-root'), options, {
-    bring, tell, asked: true,
-    exporter: its => (exporter = new Exporter(options.formats, its, wish => tell('export', wish))),
-    begun: its => known(element.noisescope, its.order),
-  });
-  element.noisescope = own.handle;
+  const its = adopted(element) || made(element.querySelector('.ns-root'), options), own = its.stage;
+  element.noisescope = its.handle;
   // A page opens with a film for everyone; one that a link asks something else of waits for that.
   // What is to be guessed is not played yet.
   const show = () => own.load(!props.value || props.value.greeting && linked ? null : holding(props.value));
   own.compare(recipe);
   watch('value', show);
-  watch('export_state', () => exporter.state(props.export_state));
+  watch('export_state', () => its.exporter.state(props.export_state));
   watch('status', () => own.tells(props.status || ''));
   show();
   own.tells(props.status || '');
+  whenReady(() => its.listens((event, data) => { if (events.includes(event)) trigger(event, data); }));
+}
+
+// The visitor has arrived. What is told before may change the address that they are arriving with.
+function whenReady(then) {
+  const ready = () => document.body.classList.contains('ns-ready');
+  if (ready() || !document.getElementById('told')) return then();
+  const seen = new MutationObserver(() => {
+    if (!ready()) return;
+    seen.disconnect();
+    then();
+  });
+  seen.observe(document.body, { attributeFilter: ['class'] });
 }

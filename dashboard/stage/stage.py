@@ -140,12 +140,13 @@ class Stage(gr.HTML):
         status: str = "",
         **kwargs,
     ) -> None:
-        given = in_script(question=question, shown=list(shown), empty=empty, autoplay=autoplay, uses=list(uses),
-                          renew=renew, live=dict(live or {}), formats=list(formats))
+        #: What the player is told, and `Noisescope.stage` in the page.
+        self.options = dict(question=question, shown=list(shown), empty=empty, autoplay=autoplay, uses=list(uses),
+                            renew=renew, live=dict(live or {}), formats=list(formats))
         # An event exists for Gradio if its name stands quoted in the script.
         script = f"""
             const events = ['want', 'shown', 'seek', 'export', 'stop', 'ask'];
-            Noisescope.stage(element, {given}, {{ props, trigger, watch, events }});
+            Noisescope.stage(element, {in_script(**self.options)}, {{ props, trigger, watch, events }});
         """
         super().__init__(value, html_template=TEMPLATE, js_on_load=script, apply_default_css=False, elem_id=elem_id,
                          export_state=export_state, status=status, **kwargs)

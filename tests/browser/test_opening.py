@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.browser.test_page import SHIFTS
+
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
 
 #: The server ends the stream of answers; this page, busy with other things, hears of it when `late.go` is called.
@@ -76,7 +80,7 @@ PUT_UP = ("new MutationObserver(() => { if (document.querySelector('#tabs')) win
 def test_the_film_that_greets_is_fetched_once_ahead_of_the_page_and_can_be_asked_for_more_at_once(open_page, url):
     page = open_page(url, before=PUT_UP)
     page.click("#stage-denoise .ns-chip[data-key=eps]")
-    page.wait_for_function(f"({STAGE.format('denoise')}).keys.includes('eps')")
+    page.wait_for_function(f"({STAGE.format('denoise')}).film.panels.has('eps')")
     page.wait_for_selector("body.ns-ready")
     page.wait_for_function("location.search.includes('panels=') && location.search.includes('eps')")
     files = page.evaluate("performance.getEntriesByType('resource').filter(file => file.name.endsWith('.deflate'))"
@@ -84,6 +88,37 @@ def test_the_film_that_greets_is_fetched_once_ahead_of_the_page_and_can_be_asked
     assert [ahead for _, ahead in files] == [True, False]  # the film, and what was asked for
     assert files[0][0] != files[1][0]
     assert page.query_selector("[data-testid=toast-body]") is None
+
+
+#: Where what greets stands, and how large it is.
+PLACES = """['.ns-brand .ns-name', '.ns-greeting', '.ns-stage', '.ns-stage canvas', '.ns-transport'].map(which => {
+    const { x, y, width, height } = document.querySelector(which).getBoundingClientRect();
+    return [x, y, width, height].map(Math.round);
+})"""
+BEGUN = "document.querySelector('#ns-early .ns-begun')"
+
+
+@pytest.mark.parametrize("width, theme", [(1280, "light"), (390, "dark")])
+def test_the_film_that_greets_stands_there_before_gradio_and_goes_on_in_its_place(new_page, url, width, theme):
+    """Gradio's scripts are withheld: the film is there all the same, and answered is what was asked when they come."""
+    page, held = new_page(SHIFTS, viewport={"width": width, "height": 850}, color_scheme=theme), []
+    page.route("**/assets/*.js", lambda route: route.continue_() if held is None else held.append(route))
+    page.goto(url, wait_until="commit")
+    page.wait_for_function(f"{BEGUN} && ({STAGE.format('denoise')}).painted > 1")
+    assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
+    before, film = page.evaluate(PLACES), page.evaluate(f"({STAGE.format('denoise')}).film.id")
+    page.click("#ns-early .ns-chip[data-key=eps]")
+    assert page.query_selector("#tabs") is None and held
+    held, waits = None, held
+    for route in waits:
+        route.continue_()
+    page.wait_for_selector("body.ns-ready")
+    page.wait_for_selector("#ns-early", state="detached")
+    page.wait_for_function(f"({STAGE.format('denoise')}).film.panels.has('eps')")
+    page.click("#stage-denoise .ns-chip[data-key=eps]")
+    assert page.evaluate(f"({STAGE.format('denoise')}).film.id") == film
+    page.wait_for_function(f"places => JSON.stringify({PLACES}) === JSON.stringify(places)", arg=before)
+    assert page.evaluate("shifts") < 0.05
 
 
 def test_a_change_while_the_stream_of_answers_ends_is_answered(open_page, url):
