@@ -262,7 +262,7 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
     again = train.wire(app, training, number, token)
     # A visitor has one training, whichever of their pages began it: a page that they come to shows it.
     for comes in (tab_items["train"].select, told.front):
-        comes(again, token, training.outputs, **{**QUIET, "concurrency_limit": None})
+        comes(again, token, training.outputs, **{**QUIET, **train.FOLLOWS})
 
     def on_go_on(number: int, token: str, request: gr.Request, *values) -> Iterator[dict]:
         def plan(visitor: Visitor, sidebar: Sequence) -> tuple[Recipe, dict]:
@@ -276,7 +276,7 @@ def _wire(app: AppState, page: gr.Blocks, controls: Controls, token, current, to
 
     going = controls.buttons["go_on"].click(on_go_on, [number, *inputs], [controls.fields["train_steps"], *outputs],
                                             js=NUMBERED, trigger_mode="multiple", **QUIET)
-    going.success(again, token, training.outputs, **{**QUIET, "concurrency_limit": None})
+    going.success(again, token, training.outputs, **{**QUIET, **train.FOLLOWS})
     sidebar = Sidebar(controls, [number, current, token], outputs, follow)
     _wire_data(sidebar, own)
     _wire_settings(sidebar)

@@ -161,6 +161,7 @@ def test_arrows_point_to_the_middle_in_much_noise_and_to_the_nearest_row_in_litt
     assert measured("towards_middle", walk, 0.99) == pytest.approx(1, abs=1e-3)
     assert measured("towards_nearest", walk, 0.02) == pytest.approx(1, abs=0.02)
     assert measured("towards_middle", walk, 0.02) < 0.7
+    assert measured("arrows_right", walk, 0.3) == pytest.approx(1)  # the exact denoiser's own
 
 
 def test_a_learned_field_agrees_with_itself_and_not_with_its_opposite():

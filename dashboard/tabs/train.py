@@ -30,6 +30,8 @@ KEPT = [gr.skip()] * 3
 #: The buttons of a training, as answers set them.
 BUTTONS = ("train", "pause", "resume", "stop", "go_on", "reset", "examine_training")
 TOLD = 3  #: of what was turned, so many lines stand above the buttons
+#: What follows a training goes on for a while after its end, and must not keep the next one out.
+FOLLOWS = dict(concurrency_limit=None, trigger_mode="multiple")
 WAIT = 1.0  #: seconds that a turned setting is waited for; a step that takes longer is followed by it all the same
 
 
@@ -70,6 +72,7 @@ def wire(app: AppState, tab: TrainTab, number: gr.JSON, token: gr.BrowserState, 
         recipe = await asyncio.to_thread(meant_by, app, request.session_hash, tab.controls, number, values)
         try:
             training = await asyncio.to_thread(app.foreground.run, training_of, recipe, visitor)
+            app.turns.take(request.session_hash, "train")  # whoever follows what it replaces has nothing more to say
             submit(app, visitor, training, request.session_hash)
         except Exception as error:
             raise user_error(error) from None
@@ -103,7 +106,7 @@ def wire(app: AppState, tab: TrainTab, number: gr.JSON, token: gr.BrowserState, 
             yield [value, *[gr.skip()] * (len(tab.outputs) - 1)]
 
     inputs = [number, token, *tab.controls.inputs]
-    buttons["train"].click(start, inputs, tab.outputs, js=AFTER, **{**api, "concurrency_limit": None})
+    buttons["train"].click(start, inputs, tab.outputs, js=AFTER, **{**api, **FOLLOWS})
     for name in ("pause", "resume", "stop"):
         buttons[name].click(steer(name), token, None, **api)
     buttons["reset"].click(reset, inputs, tab.outputs, js=AFTER, **api)
@@ -243,6 +246,8 @@ async def follow(app: AppState, visitor: Visitor, session: str) -> AsyncIterator
     yield [done, gr.skip(), status_of(job, training, visitor.not_saved), *settings, *buttons_for(job)]
     if training.kept:
         clocks = SceneStream(await asyncio.to_thread(app.foreground.run, training.clocks))
+        if not app.turns.holds(session, "train", turn):
+            return
         visitor.keep(f"clocks/{session}", clocks)
         yield [gr.skip(), await asyncio.to_thread(clocks.value, True), gr.skip(), *KEPT, *[gr.skip()] * len(BUTTONS)]
 

@@ -47,6 +47,15 @@ def towards_nearest(of: Walk, t: float) -> float:
 
 
 @measure
+def arrows_right(of: Walk, t: float) -> float:
+    """The cosine at time t between the arrows −ε̂ and the true ones, mean over the plane where data are: weighted by the
+    density p_t."""
+    places, arrows, _ = _arrows(of, t)
+    exact, time = of.resolved.exact, torch.tensor(float(t), dtype=torch.float64)
+    return _cosine(arrows, -exact(places, time).eps, exact.log_density(places, time).exp())
+
+
+@measure
 def field_cosine(of: TrainingView) -> float:
     """The cosine at t = 0.4 between the arrows that were learned and the true ones, mean over the plane where data are:
     weighted by the density p_t."""
