@@ -1,6 +1,7 @@
 """The door: what each client may have, who is believed, and what is told to those who ask for more."""
 
 import asyncio
+import errno
 
 import pytest
 
@@ -218,6 +219,18 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_or_where_it_goes_
     status, text = request(guard, "/gradio_api/queue/join", "POST", headers=headers, body=pieces)
     assert status == 413 and "more than 1 MB" in text
     assert request(guard, "/gradio_api/upload", "POST", headers=headers, body=pieces) == (200, "fine")
+
+
+def test_an_upload_to_a_full_disk_is_told_so_and_another_error_is_left_as_it_is():
+    async def full(scope, receive, send):
+        raise OSError(number, "/where/the/server/keeps/it")
+
+    number = errno.ENOSPC
+    status, text = request(Guard(full, Door()), "/gradio_api/upload", "POST")
+    assert status == 507 and "the disk is full, so nothing was written; try again" in text and "/where" not in text
+    number = errno.EBADF
+    with pytest.raises(OSError):
+        request(Guard(full, Door()), "/gradio_api/upload", "POST")
 
 
 def test_streams_end_in_order_with_the_server():

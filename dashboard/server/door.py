@@ -25,6 +25,7 @@ from typing import Any
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 
+from core.files import not_written
 from dashboard.server.early import Early
 
 #: Streams of Gradio's server by what they say: a page is open, somebody listens for the answers to a session's events.
@@ -321,6 +322,11 @@ class Guard:
         except TooLarge:
             if not begun:
                 await _refuse(413, why, scope, receive, send)
+        except OSError as error:  # an upload is written as it comes in
+            full = not_written(error, scope["path"])
+            if full is None or begun:
+                raise
+            await _refuse(507, f"{full.why}; try again in a while", scope, receive, send)
 
 
 class TooLarge(Exception):
