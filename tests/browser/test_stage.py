@@ -105,6 +105,7 @@ def url(heard, pace):
 
     def run():
         value = film(total=FRAMES, done=False, available=more, name=f"run-{time.time()}")
+        yield value  # it is begun, and has no frame yet
         for n in range(1, len(parts) + 1):
             pace.parts.acquire()
             yield {**value, "chunks": parts[:n], "done": n == len(parts)}
@@ -316,14 +317,19 @@ def test_frames_that_stream_in_are_appended_and_wanted_panels_are_fetched(stage,
     assert off(shown, table("signed"), (PICTURES.panel("eps").data[13].ravel() + 1.5) / 3) <= 1
 
 
-def test_the_playhead_survives_a_new_film_of_the_same_shape(stage):
+def test_the_playhead_survives_a_new_film_of_the_same_shape_and_its_words_do_not(stage, pace):
     page, js = stage("streams", "Streams", fresh=True)
     page.click("#go")
     page.wait_for_function(f"{STAGE.format('streams')}.frames === {FRAMES}")
     js("stage.seek(11)")
     first = js("stage.film.id")
-    page.click("#go")
-    page.wait_for_function(f"{STAGE.format('streams')}.film.id !== '{first}'")
+    said = page.locator("#streams .ns-sentence")
+    assert said.is_visible() and said.inner_text()
+    with pace.held():
+        page.click("#go")
+        page.wait_for_function(f"{STAGE.format('streams')}.film.id !== '{first}'")
+        page.wait_for_selector("#streams .ns-nothing")
+        assert not said.is_visible() and not page.is_visible("#streams .ns-clock")
     page.wait_for_function(f"{STAGE.format('streams')}.film.ready === {FRAMES}")
     assert js("stage.frame") == 11 and not js("stage.playing")
 
