@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import re
 import threading
@@ -104,6 +105,7 @@ def most_and_now() -> tuple[int, int]:
 
 def measure(told) -> None:
     """Memory of a walk of the exact denoiser, then of many rows asked at once: what was lent has gone back by then."""
+    gc.disable()  # else what others left would be given back on the way
     schedule, generator = make_schedule("cosine"), torch.Generator().manual_seed(0)
     denoiser = Exact.of(load("moons"), schedule)
 
@@ -113,7 +115,6 @@ def measure(told) -> None:
         return Trace.record(walk(denoiser, ddim(schedule), x, times, generator))
 
     film(2)  # what is made at first use
-    ctypes.CDLL(None).malloc_trim(0)  # no room that was left in the heap hides what is taken
     _, base = most_and_now()
     trace = film(30)
     peak, size = most_and_now()[0], trace.nbytes
@@ -129,12 +130,17 @@ def measure(told) -> None:
 
 @pytest.fixture(scope="module")
 def measured() -> tuple[int, ...]:
-    """Of a copy of this process: the most that it ever had begins anew there, and nothing need be loaded."""
+    """Of a copy of this process: the most that it ever had begins anew there, and nothing need be loaded.
+
+    What lies free in the heap goes back before the copy is made: it would hide what is taken, or be most of the most.
+    """
     if not Path("/proc/self/status").exists():
         pytest.skip("asks Linux how much memory a process has")
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     child = context.Process(target=measure, args=(there,))
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     child.start()
     there.close()
     found = here.recv()
