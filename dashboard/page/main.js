@@ -2,6 +2,7 @@
 // What Gradio's side of the page may call: all that is exported here is `Noisescope.…` in the scripts of components and
 // events. What comes first must be there before Gradio starts.
 
+import './clones.js';
 import './line.js';
 import { onSpace } from './frame.js';
 import { dress } from '../../core/drawing/stage/look.js';

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from core.drawing.stage import link
 from tests.browser.test_page import SHIFTS
 
+CLONES = Path(__file__).parents[2] / "dashboard" / "page" / "clones.js"
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
 
 #: The server ends the stream of answers; this page, busy with other things, hears of it when `late.go` is called.
@@ -200,3 +204,33 @@ def test_what_is_turned_while_an_answer_is_on_its_way_stays_and_so_does_the_answ
     page.wait_for_function("['sampler', 'seed'].map(name => document.querySelector(`#field-${name} input`).value)"
                            ".join() === 'consistency,7'")
     assert page.query_selector("[data-testid=toast-body]") is None
+
+
+#: Of what type is each thing that a browser is asked to copy.
+COPIED = """
+    const copy = window.structuredClone.bind(window);
+    window.copied = [];
+    window.structuredClone = (...told) => { copied.push(typeof told[0]); return copy(...told); };
+"""
+
+
+def test_what_is_its_own_copy_is_not_copied_and_all_else_is_as_ever(new_page):
+    page = new_page()
+    page.evaluate(COPIED)
+    page.add_script_tag(content=link(CLONES, "Clones"))
+    assert page.evaluate("""() => {
+        const values = [undefined, null, true, -0, NaN, 7n, 'ε'], before = copied.length;
+        return values.every(value => Object.is(structuredClone(value), value)) && copied.length === before;
+    }""")
+    assert page.evaluate("""() => {
+        const told = { list: [1, { deep: new Date(0) }] }, made = structuredClone(told);
+        told.list[1].deep.setTime(5);
+        return made !== told && made.list.length === 2 && made.list[1].deep.getTime() === 0;
+    }""")
+    assert page.evaluate("""() => {
+        const given = new ArrayBuffer(8), taken = structuredClone(given, { transfer: [given] });
+        return [given.byteLength, taken.byteLength];
+    }""") == [0, 8]
+    refused = "told => { try { structuredClone(...eval(told)); } catch (error) { return error.name; } }"
+    assert page.evaluate(refused, "[() => 1]") == page.evaluate(refused, "[Symbol()]") == "DataCloneError"
+    assert page.evaluate(refused, "[]") == page.evaluate(refused, "[1, { transfer: [1] }]") == "TypeError"
