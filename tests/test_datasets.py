@@ -236,10 +236,11 @@ def test_a_saved_set_comes_back_whole(name, tmp_path):
 
 
 def test_a_file_that_is_no_saved_set_is_refused_without_running_it(tmp_path, monkeypatch):
-    np.savez(tmp_path / "pickled.npz", about=np.array([print], dtype=object))
-    np.savez(tmp_path / "other.npz", x0=np.zeros((3, 2), np.float32))
+    x0 = np.zeros((3, 2), np.float32)
+    np.savez(tmp_path / "pickled.npz", about=np.array([print], dtype=object), x0=x0)
+    np.savez(tmp_path / "other.npz", x0=x0)
     (tmp_path / "text.npz").write_text("x,y")
-    for file, message in {"pickled": "allow_pickle=False", "other": "about", "text": "zip", "none": "No such"}.items():
+    for file, message in {"pickled": "allow_pickle=False", "other": "not about and x0", "text": "zip", "none": "No such"}.items():
         with pytest.raises(ValueError, match=f"cannot read the data set .*{message}.*give a .npz file that `data"):
             load_dataset(tmp_path / f"{file}.npz")
     monkeypatch.setattr(datasets, "MAX_BYTES", 1000)

@@ -78,10 +78,10 @@ def test_branch_here_goes_on_from_the_playhead_beside_its_parent(at):
     whole(page, "denoise")
     page.evaluate(f"(() => {{ const s = {STAGE.format('denoise')}; s.pause(); s.seek(8); }})()")
     page.click("#branch")
+    page.wait_for_function("document.querySelectorAll('#stage-compare .ns-panel-title')[1]?.innerText"
+                           " === 'B · no noise from step 8'")  # of its first frame; a film may have stood there before
     now = whole(page)
     assert now["keys"][:2] == ["x_a", "x_b"] and "B" in now["charts"][0]
-    page.wait_for_function("document.querySelectorAll('#stage-compare .ns-panel-title')[1]?.innerText"
-                           " === 'B · no noise from step 8'")
     for part in ("variants=drop_noise:on@8", "tab=compare"):
         page.wait_for_function(f"location.search.includes('{part}')")
     away = page.evaluate(f"[...{STAGE.format('compare')}.film.numbers.away_b]")
