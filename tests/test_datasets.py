@@ -240,7 +240,8 @@ def test_a_file_that_is_no_saved_set_is_refused_without_running_it(tmp_path, mon
     np.savez(tmp_path / "pickled.npz", about=np.array([print], dtype=object), x0=x0)
     np.savez(tmp_path / "other.npz", x0=x0)
     (tmp_path / "text.npz").write_text("x,y")
-    for file, message in {"pickled": "allow_pickle=False", "other": "not about and x0", "text": "zip", "none": "No such"}.items():
+    messages = {"pickled": "allow_pickle=False", "other": "not about and x0", "text": "zip", "none": "No such"}
+    for file, message in messages.items():
         with pytest.raises(ValueError, match=f"cannot read the data set .*{message}.*give a .npz file that `data"):
             load_dataset(tmp_path / f"{file}.npz")
     monkeypatch.setattr(datasets, "MAX_BYTES", 1000)
