@@ -4,6 +4,7 @@
 
 import { go, linked } from './address.js';
 import { reveal } from './folds.js';
+import { whenReady } from './ready.js';
 import { stageOf } from './tabs.js';
 
 const KEPT = 'noisescope-greeted';
@@ -21,9 +22,13 @@ function watch() {
   document.getElementById('stage-denoise')?.scrollIntoView({ block: 'nearest' });
 }
 
-/** The pad to draw on, in sight, wherever the sidebar stands. */
+/** The pad to draw on, in sight, wherever the sidebar stands, as soon as there is one. */
 export function openPad() {
   document.body.classList.add('ns-open');
+  whenReady(unfold);
+}
+
+function unfold() {
   const fold = /** @type {HTMLElement | null} */ (document.querySelector('#recipe .ns-own > button'));
   if (fold && !fold.classList.contains('open')) fold.click();
   const found = new MutationObserver(() => show());

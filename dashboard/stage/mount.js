@@ -4,6 +4,7 @@
 import { Stage, compareAll } from '../../core/drawing/stage/stage.js';
 import { linked } from '../page/address.js';
 import { holding } from '../page/lessons.js';
+import { whenReady } from '../page/ready.js';
 import { known } from '../page/tabs.js';
 import { Exporter } from './exporter.js';
 
@@ -89,17 +90,7 @@ export function stage(element, options, { props, trigger, watch, events }) {
   watch('status', () => own.tells(props.status || ''));
   show();
   own.tells(props.status || '');
-  whenReady(() => its.listens((event, data) => { if (events.includes(event)) trigger(event, data); }));
-}
-
-// The visitor has arrived. What is told before may change the address that they are arriving with.
-function whenReady(then) {
-  const ready = () => document.body.classList.contains('ns-ready');
-  if (ready() || !document.getElementById('told')) return then();
-  const seen = new MutationObserver(() => {
-    if (!ready()) return;
-    seen.disconnect();
-    then();
-  });
-  seen.observe(document.body, { attributeFilter: ['class'] });
+  const listen = () => its.listens((event, data) => { if (events.includes(event)) trigger(event, data); });
+  if (document.getElementById('told')) whenReady(listen);
+  else listen(); // a page that nobody arrives at
 }

@@ -99,30 +99,51 @@ PLACES = """['.ns-brand .ns-name', '.ns-greeting', '.ns-stage', '.ns-stage canva
     const { x, y, width, height } = document.querySelector(which).getBoundingClientRect();
     return [x, y, width, height].map(Math.round);
 })"""
-BEGUN = "document.querySelector('#ns-early .ns-begun')"
+INK = "getComputedStyle(document.querySelector('.ns-ways b')).color"
+
+
+def withheld(page, url):
+    """The page before Gradio's scripts have come, and a function that lets them."""
+    held, gone = [], False
+    page.route("**/assets/*.js", lambda route: route.continue_() if gone else held.append(route))
+
+    def let_go():
+        nonlocal gone
+        gone = True
+        for route in held:
+            route.continue_()
+
+    page.goto(url, wait_until="commit")
+    page.wait_for_selector("#ns-early .ns-begun")
+    assert page.query_selector("#tabs") is None
+    return page, let_go
 
 
 @pytest.mark.parametrize("width, theme", [(1280, "light"), (390, "dark")])
 def test_the_film_that_greets_stands_there_before_gradio_and_goes_on_in_its_place(new_page, url, width, theme):
     """Gradio's scripts are withheld: the film is there all the same, and answered is what was asked when they come."""
-    page, held = new_page(SHIFTS, viewport={"width": width, "height": 850}, color_scheme=theme), []
-    page.route("**/assets/*.js", lambda route: route.continue_() if held is None else held.append(route))
-    page.goto(url, wait_until="commit")
-    page.wait_for_function(f"{BEGUN} && ({STAGE.format('denoise')}).painted > 1")
+    page, let_go = withheld(new_page(SHIFTS, viewport={"width": width, "height": 850}, color_scheme=theme), url)
+    page.wait_for_function(f"({STAGE.format('denoise')}).painted > 1")
     assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
-    before, film = page.evaluate(PLACES), page.evaluate(f"({STAGE.format('denoise')}).film.id")
+    assert page.evaluate("(bar => bar.scrollWidth <= bar.clientWidth)(document.querySelector('.ns-brand'))")
+    before, film = page.evaluate(f"[{PLACES}, {INK}]"), page.evaluate(f"({STAGE.format('denoise')}).film.id")
     page.click("#ns-early .ns-chip[data-key=eps]")
-    assert page.query_selector("#tabs") is None and held
-    held, waits = None, held
-    for route in waits:
-        route.continue_()
+    let_go()
     page.wait_for_selector("body.ns-ready")
     page.wait_for_selector("#ns-early", state="detached")
     page.wait_for_function(f"({STAGE.format('denoise')}).film.panels.has('eps')")
     page.click("#stage-denoise .ns-chip[data-key=eps]")
     assert page.evaluate(f"({STAGE.format('denoise')}).film.id") == film
-    page.wait_for_function(f"places => JSON.stringify({PLACES}) === JSON.stringify(places)", arg=before)
+    page.wait_for_function(f"before => JSON.stringify([{PLACES}, {INK}]) === JSON.stringify(before)", arg=before)
     assert page.evaluate("shifts") < 0.05
+
+
+def test_draw_pressed_before_gradio_has_come_opens_the_pad_when_it_has(new_page, url):
+    page, let_go = withheld(new_page(reduced_motion="reduce"), url)
+    page.click("#ns-early [data-ns=draw]")
+    let_go()
+    page.wait_for_selector("body.ns-ready")
+    page.wait_for_selector("#own-pad .ns-pad:focus")
 
 
 def test_a_change_while_the_stream_of_answers_ends_is_answered(open_page, url):
