@@ -55,6 +55,14 @@ def test_a_script_runs_as_a_job_and_is_run_once_for_all(app, short_scripts):
     assert not any("status" in value for value in values) and values[-1]["findings"] and values[-1]["done"]
 
 
+def test_a_page_that_goes_at_the_first_word_leaves_no_script_running(app, endless_scripts):
+    running = answers(app, Recipe(bug=CASE.name, seed=6))
+    next(running)
+    (job,) = app.pool._jobs
+    running.close()
+    assert job.wait(60) and app.museum[CASE.name, 6] is None
+
+
 def test_a_newer_run_on_the_stage_stops_the_script(app, endless_scripts):
     running = answers(app, Recipe(bug=CASE.name, seed=4))
     next(running)

@@ -63,8 +63,8 @@ def _running(app: AppState, case: Case, seed: int, turn: int, visitor: Visitor, 
 
     job: Job = app.pool.submit(steps, None, None, app.door.limits.training_seconds, app.door.address_of(session))
     begun = stage_value([], done=False)
-    yield gr.update(value=begun, status="the script begins")
     try:
+        yield gr.update(value=begun, status="the script begins")
         over = False
         while not over:
             over = job.wait(LOOK_EVERY)  # it may be over before anybody could press Stop, which is pressed all the same
