@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 from contextlib import contextmanager
+from functools import partialmethod
 from urllib.parse import parse_qsl
 
 import pytest
@@ -20,6 +21,7 @@ FLAGS = (
 #: How many times slower than this machine the pages are made: NOISESCOPE_THROTTLE=6 is about a slow phone.
 THROTTLE = float(os.environ.get("NOISESCOPE_THROTTLE", "1"))
 PATIENCE = 60_000 * max(1, THROTTLE)  #: milliseconds, of what never comes
+LOOK = 100  #: milliseconds from one look whether something has happened to the next: one at every frame paints each
 
 
 def pytest_collection_modifyitems(items):
@@ -62,15 +64,17 @@ def browser():
     Its headless shell is taken where it is: it has no window, which costs a page a third of its processor time.
     """
     try:
-        from playwright.sync_api import expect, sync_playwright
+        from playwright.sync_api import Frame, Page, expect, sync_playwright
     except ImportError:
         _unavailable("Playwright is not installed (pip install -r requirements-dev.txt)")
     names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         _unavailable(f"none of {', '.join(names)} is on the PATH")
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
         expect.set_options(timeout=PATIENCE)
+        for kind in (Page, Frame):
+            patch.setattr(kind, "wait_for_function", partialmethod(kind.wait_for_function, polling=LOOK))
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
         yield browser
         browser.close()
@@ -85,39 +89,63 @@ def url():
         yield address
 
 
+@pytest.fixture(scope="session")
+def context_of_tests(browser):
+    """Where the pages of single tests take turns: their scripts are fetched and compiled once for all."""
+    return browser.new_context()
+
+
+@pytest.fixture(scope="session")
+def context_of_files(browser):
+    """Where the pages that the tests of a file share take turns."""
+    return browser.new_context()
+
+
 @contextmanager
-def pages(browser):
-    """A function that makes pages, each in a context of its own with these options, until the block ends. No script of
-    theirs may have failed by then."""
+def pages(browser, context):
+    """A function that makes pages, each a visitor of its own, until the block ends. No script of theirs may have failed
+    by then.
+
+    They take turns in this context, which nothing is kept in from one to the next. A page beside another, or with
+    options that hold for a whole context, has a context of its own.
+    """
     contexts, errors = [], []
 
-    def made(before: str = "", **options):
-        context = browser.new_context(**options)
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        if before:
-            context.add_init_script(before)
-        page = context.new_page()
-        if THROTTLE > 1:
-            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
+    def made(before: str = "", viewport: dict[str, int] | None = None, reduced_motion: str | None = None,
+             color_scheme: str | None = None, **options):
+        own = bool(options or context.pages)
+        if own:
+            contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page() if own else context.new_page()
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        if viewport:
+            page.set_viewport_size(viewport)
+        page.emulate_media(reduced_motion=reduced_motion, color_scheme=color_scheme)
+        if before:
+            page.add_init_script(before)
+        session = page.context.new_cdp_session(page)
+        if not own:
+            session.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "cookies,local_storage"})
+        if THROTTLE > 1:
+            session.send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
         return page
 
     yield made
-    for context in contexts:
-        context.close()
+    for closing in (*contexts, *context.pages):
+        closing.close()
     assert not errors, f"the page's scripts failed: {errors}"
 
 
 @pytest.fixture
-def new_page(browser):
-    """(before, **context options) → a page with nothing on it. Errors of its scripts fail the test."""
-    with pages(browser) as made:
+def new_page(browser, context_of_tests):
+    """(before, **options) → a page with nothing on it. Errors of its scripts fail the test."""
+    with pages(browser, context_of_tests) as made:
         yield made
 
 
 @contextmanager
-def opening(browser):
+def opening(browser, context):
     """A function that opens pages, as `open_page` says, until the block ends."""
     def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
                before: str = "", **options):
@@ -127,27 +155,27 @@ def opening(browser):
         page.goto(f"{url}?{query}", wait_until="domcontentloaded")
         return page
 
-    with pages(browser) as made:
+    with pages(browser, context) as made:
         yield opened
 
 
 @pytest.fixture
-def open_page(browser):
-    """(url, width, height, theme, query, before, **context options) → a page in a context of its own.
+def open_page(browser, context_of_tests):
+    """(url, width, height, theme, query, before, **options) → the page, as a visitor of its own sees it.
 
     `before` is a script that runs ahead of the page's own. No film plays by itself, unless `reduced_motion` is
     "no-preference". Errors of the page's scripts fail the test. The environment
     variable NOISESCOPE_THROTTLE slows the page down by that factor.
     """
-    with opening(browser) as opened:
+    with opening(browser, context_of_tests) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def open_shared(browser):
+def open_shared(browser, context_of_files):
     """As `open_page`, but all tests of a file that ask for the same have the same page: opening one takes seconds."""
     pages = {}
-    with opening(browser) as opened:
+    with opening(browser, context_of_files) as opened:
         def shared(url: str, **options):
             key = (url, *sorted(options.items()))
             if key not in pages:
