@@ -131,20 +131,3 @@ def test_pictures_have_panels_of_their_own_for_those_that_only_points_have(at):
     page.click(".ns-pick[title='Digits 8×8']")
     whole(page, "denoise", f"s.film.id !== '{first}' && s.keys.join() === 'x_t,x0,eps'")
     page.wait_for_function("!/field|paths/.test(location.search)")
-
-
-def test_data_of_ones_own_have_a_picture_that_is_selected(open_page, url):
-    page = open_page(url, query="samples=50&steps=10")
-    page.wait_for_selector("body.ns-ready")
-    page.click(".ns-own button")
-    with page.expect_file_chooser() as chooser:
-        page.click("#own-file")
-    rows = "\n".join(f"{i % 7},{i % 5}" for i in range(40))
-    chooser.value.set_files({"name": "p.csv", "mimeType": "text/csv", "buffer": f"x,y\n{rows}".encode()})
-    page.wait_for_selector(".ns-pick[title='your own data'][aria-checked=true] img")
-    page.click(".ns-pick[title='Moons']")
-    page.wait_for_function("location.search.includes('data=moons')")
-    page.click(".ns-pick[title='your own data']")
-    page.wait_for_function("location.search.includes('data=own')")
-    page.reload(wait_until="domcontentloaded")
-    page.wait_for_selector(".ns-pick[title='your own data'][aria-checked=true]")

@@ -161,33 +161,6 @@ def test_a_change_while_the_stream_of_answers_ends_is_answered(open_page, url):
     page.wait_for_function("location.search.includes('seed=7')")
 
 
-def test_what_another_recipe_made_is_never_shown_as_if_it_were_of_this_one(open_page, url):
-    """Another data set leaves a training as it is, under its own name; so does a link opened beside it."""
-    page = open_page(url, query="tab=train&train_steps=60&steps=10&samples=50")
-    made = "#stage-train .ns-made"
-    page.wait_for_selector("body.ns-ready")
-    page.click("#train")
-    page.wait_for_function(f"({STAGE.format('clocks')} || {{}}).frames === 51")
-    assert "T-Rex" in page.inner_text("#training-status") and not page.is_visible(made)
-    page.click(".ns-pick[title='Moons']")
-    page.wait_for_selector(f"{made}:text-is('Made with T-Rex. The recipe now says Moons. Press Train for that.')")
-    page.wait_for_selector("#stage-clocks .ns-made")
-    page.click(".ns-pick[title='T-Rex']")
-    page.wait_for_selector(made, state="hidden")
-    page.fill("#field-train_steps input", "50")
-    page.press("#field-train_steps input", "Enter")
-    page.wait_for_selector(f"{made}:text-is('Made with steps 60. The recipe now says steps 50. Press Train for that.')")
-    page.wait_for_function("location.search.includes('train_steps=50')")
-    beside = page.context.new_page()
-    beside.goto(f"{url}?tab=train&train_steps=60&data=digits8&__theme=light", wait_until="domcontentloaded")
-    beside.wait_for_selector(made)
-    assert "Made with T-Rex" in beside.inner_text(made) and "digits" in beside.inner_text(made).lower()
-    assert "T-Rex" in beside.inner_text("#training-status")
-    beside.click("button[role=tab]:has-text('Denoise')")
-    beside.wait_for_function(f"({STAGE.format('denoise')}.film || {{}}).total > 1")
-    beside.wait_for_selector("#stage-denoise .ns-made", state="hidden")
-
-
 #: Answers reach the page when `answers.go` is called.
 WITHHELD = """
     const ask = window.fetch.bind(window);

@@ -106,26 +106,36 @@ def asks(page, words: str) -> None:
     page.wait_for_function("words => location.search.includes(words)", arg=words)
 
 
-def test_the_page_greets_with_a_pretrained_trace_that_already_plays_and_stands_still_around_it(open_page, url):
-    page = open_page(url, before=SHIFTS, reduced_motion="no-preference")
+def test_the_page_greets_with_a_trace_that_plays_and_stands_still_and_who_comes_back_can_start_all_on_a_phone(
+        open_page, url):
+    page = open_page(url, before=SHIFTS + TOASTS, reduced_motion="no-preference")
     wait(page, "denoise", "s.playing && s.frame > 2")
     page.wait_for_selector("body.ns-ready")
     assert page.evaluate("shifts") < 0.05
     assert stage(page, "denoise")["keys"] == ["x_t", "x0", "field", "paths"]
-    assert page.query_selector("[data-testid=toast-body]") is None
     says(page, "#stage-denoise .ns-sentence", "1,000 points")
+    assert page.evaluate("toasts") == []
 
-
-def test_who_comes_back_is_greeted_without_an_error(open_page, url):
-    page = open_page(url, query="tab=compare&variants=steps:20&steps=30", before=TOASTS)
-    whole(page, "compare")
-    page.reload(wait_until="domcontentloaded")
+    page.emulate_media(reduced_motion="reduce")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{url}?tab=compare&variants=steps:20&steps=10&samples=50", wait_until="domcontentloaded")
     page.wait_for_selector("body.ns-ready")
     whole(page, "compare")
+    assert page.get_attribute("button[role=tab]:has-text('Compare')", "aria-selected") == "true"
+    starts = {"Forward": "#dissolve", "Noise lens": "#look", "Train": "#train", "Denoise": "#denoise"}
+    for title, button in starts.items():
+        go(page, title)
+        page.wait_for_selector(f"{button}:visible")
+        page.wait_for_function(f"""(() => {{
+            const {{ top, bottom, height }} = document.querySelector('{button}').getBoundingClientRect();
+            return height && 0 <= top && bottom <= 844;
+        }})()""")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, title
+    page.click(".ns-recipe-button")
+    page.wait_for_selector("#field-seed")
     number(page, "seed", 5)  # once this is answered, so is all from before
     asks(page, "seed=5")
     assert page.evaluate("toasts") == []
-    assert page.get_attribute("button[role=tab]:has-text('Compare')", "aria-selected") == "true"
 
 
 def test_a_change_of_the_recipe_makes_another_film_and_another_address(at):
@@ -138,26 +148,25 @@ def test_a_change_of_the_recipe_makes_another_film_and_another_address(at):
     assert stage(page, "denoise")["total"] == 21
 
 
-def test_a_link_opens_the_same_recipe_panels_and_playhead(open_page, url):
-    page = open_page(url, query="data=soccer_ball&model=exact&sampler=heun&steps=30&seed=5&panels=x_t,eps&frame=17")
+def test_a_link_opens_the_same_recipe_panels_and_playhead_and_what_it_asks_for_in_vain_is_named_and_replaced(
+        open_page, url):
+    page = open_page(url, query="data=soccer_ball&model=exact&schedule=drawn:0,8;0.5,0;1,-9&sampler=heun&samples=50"
+                                "&seed=5&panels=x_t,eps,hidden&frame=17&steps=5000&thresholding=magic&colour=red")
+    said = toast(page, "steps = 5000")
+    assert "magic" in said and "colour" in said
+    toast(page, "No panel hidden here")
     now = whole(page, "denoise")
-    assert (now["total"], now["keys"], now["frame"], now["playing"]) == (31, ["x_t", "eps"], 17, False)
+    assert (now["total"], now["keys"], now["frame"], now["playing"]) == (101, ["x_t", "eps"], 17, False)
+    asks(page, "panels=x_t,eps")
+    page.wait_for_function("!/hidden|5000|magic|red/.test(location.search)")
     holds(page, "seed", "5")
     holds(page, "sampler", "Heun")
+    assert page.input_value("#field-schedule select") == "drawn" and page.locator(".ns-knot").count() == 3
     page.wait_for_function("""() => {
         const [picker, chosen] = ['.ns-picker', '.ns-pick[aria-checked=true][title="Soccer ball"]'].map(
             at => document.querySelector(at)?.getBoundingClientRect());
         return chosen && picker.top <= chosen.top && chosen.bottom <= picker.bottom;
     }""")
-
-
-def test_what_a_link_asks_for_in_vain_is_named_and_replaced(open_page, url):
-    page = open_page(url, query="steps=5000&sampler=magic&colour=red&panels=x_t,hidden")
-    said = toast(page, "steps = 5000")
-    assert "magic" in said and "colour" in said
-    toast(page, "No panel hidden here")
-    assert whole(page, "denoise")["total"] == 101
-    page.wait_for_function("location.search.includes('panels=x_t') && !location.search.includes('hidden')")
 
 
 def knot(page, i: int) -> tuple[float, float]:
@@ -189,8 +198,8 @@ def films_log_snr(page, t: float) -> float:
     }})()""")
 
 
-def test_a_schedule_is_drawn_by_dragging_knots_and_its_link_brings_it_back(open_page, url):
-    page = open_page(url, query="tab=forward")
+def test_a_schedule_is_drawn_by_dragging_knots_and_its_link_brings_it_back(at):
+    page = at("tab=forward&samples=50")
     first = whole(page, "forward")["film"]
     assert not page.is_visible(".ns-knots-plot")
     page.select_option("#field-schedule select", "drawn")
@@ -206,16 +215,18 @@ def test_a_schedule_is_drawn_by_dragging_knots_and_its_link_brings_it_back(open_
     drag(page, 2, 0, -45)  # up to where signal is left at the end
     wait(page, "forward", OTHER.format(third))
     says(page, "#stage-forward .ns-figures", "! terminal SNR is")
-    kept = drawn(page)
-    page.reload(wait_until="domcontentloaded")
-    whole(page, "forward")
+    kept, link = drawn(page), page.evaluate("location.search.slice(1)")
+    assert films_log_snr(page, 1) == pytest.approx(kept[2][1], abs=1e-3)
+    at("tab=forward&samples=50")
+    page.wait_for_selector(".ns-knots-plot", state="hidden")
+    at(link)
     assert drawn(page) == kept and page.input_value("#field-schedule select") == "drawn"
-    assert page.locator(".ns-knot").count() == 3
+    page.wait_for_function("document.querySelectorAll('.ns-knot').length === 3")
     assert films_log_snr(page, 1) == pytest.approx(kept[2][1], abs=1e-3)
 
 
 def test_knots_are_added_removed_and_moved_by_keys_and_never_pass_their_neighbours(at):
-    page = at("tab=forward&schedule=drawn:0,8;0.5,0;1,-9")
+    page = at("tab=forward&samples=50&schedule=drawn:0,8;0.5,0;1,-9")
     page.wait_for_function("document.querySelectorAll('.ns-knot').length === 3")
     page.locator(".ns-knots-plot").scroll_into_view_if_needed()
     drag(page, 1, 125, 10)  # past the last one
@@ -261,7 +272,7 @@ def test_no_steps_are_refused_in_words_and_marked_until_they_are_right_and_the_f
 
 
 def test_each_tab_answers_its_question_at_once(at):
-    page = at("steps=10")
+    page = at("samples=50&steps=10")
     whole(page, "denoise")
     go(page, "Forward")
     assert whole(page, "forward")["total"] == 101
@@ -273,7 +284,7 @@ def test_each_tab_answers_its_question_at_once(at):
 
 
 def test_the_lens_shows_the_exact_denoiser_at_its_own_floor(at):
-    page = at("model=exact&tab=lens&data=gaussians8")
+    page = at("model=exact&tab=lens&data=gaussians8&samples=50")
     whole(page, "lens")
     numbers = page.evaluate(f"(() => {{ const n = {STAGE.format('lens')}.film.numbers; "
                             "return [n.mse, n.floor, n.excess].map(a => [...a]); })()")
@@ -288,7 +299,7 @@ def open_export(page) -> None:
 
 
 def test_an_exported_gif_is_the_film_on_the_stage_and_knows_its_recipe(at, tmp_path):
-    page = at("steps=12&seed=3")
+    page = at("samples=50&steps=12&seed=3")
     whole(page, "denoise")
     open_export(page)
     with page.expect_download() as download:
@@ -306,8 +317,8 @@ def test_an_exported_gif_is_the_film_on_the_stage_and_knows_its_recipe(at, tmp_p
     assert read_recipe(tmp_path / "film.html") == made_from
 
 
-def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, url):
-    page = open_page(url, query="tab=train&train_steps=100000&data=gaussians8&steps=10")  # more than it will take
+def test_a_training_shows_itself_pauses_outlives_a_reload_goes_on_and_leaves_a_model(open_page, url):
+    page = open_page(url, query="tab=train&data=gaussians8&train_steps=100000&samples=50&steps=10")  # it never ends
     wait(page, "train", "s.frames === 1 && s.total === 1")
     says(page, "#stage-train", "Not trained yet: this is what the network makes of noise.")
     page.click("#stage-train .ns-guess button:has-text('draw your guess')")
@@ -335,7 +346,10 @@ def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, ur
     go(page, "Train")
     page.wait_for_selector("#resume:visible")
     assert text(page, "#training-status") == paused
-    frames = stage(page, "train")["frames"]
+    page.reload(wait_until="domcontentloaded")
+    page.wait_for_selector("#resume:visible")
+    frames = wait(page, "train", "s.frames > 1")["frames"]
+    assert text(page, "#training-status") == paused
     page.click("#resume")
     wait(page, "train", f"s.frames > {frames} && s.film.charts.length === 2")
     page.click("#stop")
@@ -343,38 +357,62 @@ def test_a_training_shows_itself_pauses_goes_on_and_leaves_a_model(open_page, ur
     go(page, "Denoise")
     whole(page, "denoise")
     holds(page, "model", "my training")
-
-
-def test_a_reload_finds_its_training_again(open_page, url):
-    page = open_page(url, query="tab=train&train_steps=100000")
-    page.click("#train")
-    wait(page, "train", "s.frames > 1")
-    page.reload(wait_until="domcontentloaded")
-    wait(page, "train", "s.frames > 1")
-    page.click("#stop")
-    page.wait_for_selector("#reset:visible")
-    says(page, "#training-status", "stopped")
+    go(page, "Train")
     page.click("#reset")
     page.wait_for_function("document.querySelector('#training-status').innerText.trim() === ''")
 
 
-def test_two_visitors_see_only_their_own_things(open_page, url):
-    mine, yours = (open_page(url, query="tab=train&train_steps=300") for _ in range(2))
-    mine.click("#train")
-    wait(mine, "train", "s.frames > 2")
+@pytest.fixture(scope="module")
+def trained(open_shared, url):
+    """A page with a training of 60 steps. Train was pressed as soon as it could be: it waits until the recipe of the
+    link is in place."""
+    page = open_shared(url, query="tab=train&train_steps=60&samples=50&steps=10")
+    page.wait_for_selector("#train").click()
+    wait(page, "clocks", "s.total === 51 && s.frames === 51 && s.keys.length === 6")
+    says(page, "#training-status", "60 of 60")
+    page.wait_for_selector("#reset:visible")
+    return page
+
+
+def test_two_visitors_see_only_their_own_things(trained, at):
+    mine, yours = trained, at("samples=50&steps=10")
+    go(yours, "Train")
     assert wait(yours, "train", "s.film && s.film.ready === s.film.total")["frames"] == 1  # what is not trained yet
     assert not yours.is_visible("#pause") and yours.query_selector(".ns-training") is None
     yours.click(".ns-pick[title='Moons']")
     yours.wait_for_function("location.search.includes('data=moons')")
     assert "moons" not in mine.url
-    wait(mine, "clocks", "s.total === 51 && s.frames === 51 && s.keys.length === 6")
-    says(mine, "#training-status", "300 of 300")
     for page, there in ((mine, True), (yours, False)):
         go(page, "Denoise")
         whole(page, "denoise")
         if there:
             holds(page, "model", "my training")
         assert ("my training" in offered(page, "model")) == there
+
+
+def test_what_another_recipe_made_is_never_shown_as_if_it_were_of_this_one(trained, url):
+    """Another data set leaves a training as it is, under its own name; so does a link opened beside it."""
+    page, made = trained, "#stage-train .ns-made"
+    go(page, "Train")
+    assert "T-Rex" in page.inner_text("#training-status") and not page.is_visible(made)
+    page.click(".ns-pick[title='Moons']")
+    page.wait_for_selector(f"{made}:text-is('Made with T-Rex. The recipe now says Moons. Press Train for that.')")
+    page.wait_for_selector("#stage-clocks .ns-made")
+    page.click(".ns-pick[title='T-Rex']")
+    page.wait_for_selector(made, state="hidden")
+    number(page, "train_steps", 50)
+    page.wait_for_selector(f"{made}:text-is('Made with steps 60. The recipe now says steps 50. Press Train for that.')")
+    asks(page, "train_steps=50")
+    beside = page.context.new_page()
+    beside.goto(f"{url}?tab=train&train_steps=60&data=digits8&samples=50&steps=10&__theme=light",
+                wait_until="domcontentloaded")
+    beside.wait_for_selector(made)
+    assert "Made with T-Rex" in beside.inner_text(made) and "digits" in beside.inner_text(made).lower()
+    assert "T-Rex" in beside.inner_text("#training-status")
+    go(beside, "Denoise")
+    whole(beside, "denoise")
+    beside.wait_for_selector("#stage-denoise .ns-made", state="hidden")
+    beside.close()
 
 
 def open_own(page) -> None:
@@ -390,7 +428,7 @@ def bring(page, file) -> None:
 
 
 def test_points_of_ones_own_come_from_a_csv_and_what_is_none_is_refused(at):
-    page = at("steps=10")
+    page = at("samples=50&steps=10")
     first = whole(page, "denoise")["film"]
     open_own(page)
     rows = "\n".join(f"{i % 7},{i % 5}" for i in range(40))
@@ -401,8 +439,8 @@ def test_points_of_ones_own_come_from_a_csv_and_what_is_none_is_refused(at):
     toast(page, "zip")
 
 
-def test_what_was_understood_of_a_table_is_shown_and_its_columns_can_be_chosen(at):
-    page = at("steps=10")
+def test_what_was_understood_of_a_table_is_shown_its_columns_can_be_chosen_and_it_can_be_selected_again(at):
+    page = at("samples=50&steps=10")
     first = whole(page, "denoise")["film"]
     open_own(page)
     rows = "\n".join(f"{k};{k % 7},5;{k % 5},25;{'ab'[k % 2]}" for k in range(40))
@@ -425,8 +463,14 @@ def test_what_was_understood_of_a_table_is_shown_and_its_columns_can_be_chosen(a
     page.wait_for_selector("#own-note dd:text-is('kind: a, b')")
     page.wait_for_selector("#field-label")
     assert {"a", "b"} <= set(offered(page, "label"))
-    page.reload()
+    own = ".ns-pick[title='your own data']"
+    page.wait_for_selector(f"{own}[aria-checked=true] img")
+    page.click(".ns-pick[title='Moons']")
+    asks(page, "data=moons")
+    page.click(own)
     asks(page, "data=own")
+    page.reload(wait_until="domcontentloaded")
+    page.wait_for_selector(f"{own}[aria-checked=true]")
     open_own(page)
     page.wait_for_selector("#own-note dd:text-is('kind: a, b')")
 
@@ -439,7 +483,7 @@ def test_a_film_that_was_exported_opens_as_what_it_shows(at, tmp_path):
         page.click("#stage-denoise .ns-popover .ns-primary")
     path = tmp_path / download.value.suggested_filename
     download.value.save_as(path)
-    page = at("steps=5")
+    page = at("samples=50&steps=5")
     first = whole(page, "denoise")["film"]
     open_own(page)
     bring(page, str(path))
@@ -451,7 +495,7 @@ def test_a_film_that_was_exported_opens_as_what_it_shows(at, tmp_path):
 
 
 def test_pictures_of_ones_own_come_from_a_zip(at, tmp_path):
-    page = at("steps=5")
+    page = at("samples=50&steps=5")
     first = whole(page, "denoise")["film"]
     path = tmp_path / "pictures.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -466,7 +510,7 @@ def test_pictures_of_ones_own_come_from_a_zip(at, tmp_path):
 
 
 def test_a_drawing_becomes_points(at):
-    page = at("steps=10")
+    page = at("samples=50&steps=10")
     first = whole(page, "denoise")["film"]
     open_own(page)
     pad = page.wait_for_selector(".ns-pad")
@@ -488,24 +532,8 @@ def test_a_drawing_becomes_points(at):
     assert spread[0] > 5 * spread[1]  # a line across the pad: wide and flat
 
 
-def test_a_phone_never_scrolls_sideways_and_can_start_things(open_page, url):
-    page = open_page(url, width=390, height=844, query="steps=10")
-    whole(page, "denoise")
-    starts = {"Forward": "#dissolve", "Noise lens": "#look", "Train": "#train", "Denoise": "#denoise"}
-    for title, button in starts.items():
-        go(page, title)
-        page.wait_for_selector(f"{button}:visible")
-        page.wait_for_function(f"""(() => {{
-            const {{ top, bottom, height }} = document.querySelector('{button}').getBoundingClientRect();
-            return height && 0 <= top && bottom <= 844;
-        }})()""")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, title
-    page.click(".ns-recipe-button")
-    page.wait_for_selector("#field-seed")
-
-
 def test_every_control_says_what_it_is(at):
-    page = at("steps=5")
+    page = at("samples=50&steps=5")
     whole(page, "denoise")
     names = ["schedule", "sampler", "steps", "eta", "seed", "thresholding", "model"]
     page.wait_for_function("names => names.every(name => document.querySelector("
@@ -513,7 +541,7 @@ def test_every_control_says_what_it_is(at):
 
 
 def test_panels_that_come_at_once_stand_side_by_side(at):
-    page = at("tab=forward")
+    page = at("tab=forward&samples=50")
     whole(page, "forward")
     page.wait_for_function("document.querySelectorAll('#stage-forward .ns-panel').length === 4")
     tops = page.evaluate("[...document.querySelectorAll('#stage-forward .ns-panel')]"
@@ -521,18 +549,8 @@ def test_panels_that_come_at_once_stand_side_by_side(at):
     assert len(set(tops)) == 1
 
 
-def test_buttons_wait_until_the_recipe_of_the_link_is_in_place(open_page, url):
-    page = open_page(url, query="tab=train&train_steps=50&data=gaussians8")
-    page.wait_for_selector("#train").click()  # as soon as it can be
-    wait(page, "train", "s.film && s.film.ready > 1")
-    page.wait_for_selector("#reset:visible")
-    says(page, "#training-status", "50 of 50")
-    page.reload(wait_until="domcontentloaded")
-    wait(page, "train", "s.film && s.film.ready > 1")
-
-
 def test_a_label_is_asked_for_and_guided_to_and_what_it_changes_can_be_seen(at):
-    page = at("data=gaussians8&model=exact&steps=12&samples=200")
+    page = at("data=gaussians8&model=exact&steps=12&samples=50")
     whole(page, "denoise")
     assert offered(page, "label")[:4] == ["any", "each in turn", "0°", "45°"]
     assert not page.is_visible("#field-guidance_scale") and not page.is_visible("#field-label2")
@@ -548,7 +566,7 @@ def test_a_label_is_asked_for_and_guided_to_and_what_it_changes_can_be_seen(at):
 
 
 def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(at):
-    page = at("samples=100")
+    page = at("samples=50")
     whole(page, "denoise")
     choose(page, "model", "one step")
     page.wait_for_function("['model=consistency', 'sampler=multistep_consistency', 'steps=1']"
@@ -561,7 +579,7 @@ def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(a
 
 
 def test_other_data_than_those_of_a_one_step_model_are_walked_as_usual(at):
-    page = at("data=moons&model=consistency&sampler=multistep_consistency&steps=1")
+    page = at("data=moons&model=consistency&sampler=multistep_consistency&steps=1&samples=50")
     first = whole(page, "denoise")["film"]
     page.click(".ns-pick[title='Heart']")
     wait(page, "denoise", OTHER.format(first) + " && s.film.total === 101")
@@ -570,7 +588,7 @@ def test_other_data_than_those_of_a_one_step_model_are_walked_as_usual(at):
 
 
 def test_a_layer_does_not_bar_the_way_to_a_model_that_has_none(at):
-    page = at("data=digits8&layer=middle&steps=5")
+    page = at("data=digits8&layer=middle&samples=16&steps=5")
     first = whole(page, "denoise")["film"]
     choose(page, "model", "exact")
     wait(page, "denoise", OTHER.format(first))
