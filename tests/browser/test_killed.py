@@ -1,34 +1,30 @@
 """A server that is killed while it trains, and started again: a reload finds the training, and it goes on."""
 
-import os
-import re
-import subprocess
-import sys
+from __future__ import annotations
+
+import shutil
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
 
-ROOT = Path(__file__).parents[2]
+from dashboard.server.kept import KeptTrainings
+from dashboard.server.serve import serve
 
 
 @pytest.fixture
-def start(tmp_path, free_port):
-    """() → (process, url) of a server, on the same port and with the same folders each time."""
-    processes = []
-    folders = {"GRADIO_TEMP_DIR": str(tmp_path / "files"), "NOISESCOPE_KEEP": str(tmp_path / "kept")}
+def start(monkeypatch, free_port):
+    """(folder) → address of a server that keeps trainings there as soon as they have a step more, always on the same
+    port; the one before is ended by then."""
+    with ExitStack() as running:
+        def started(folder: Path) -> str:
+            running.close()
+            monkeypatch.setattr(KeptTrainings, "of", lambda _: KeptTrainings(folder, every=0))
+            return running.enter_context(serve(host="127.0.0.1", port=free_port))
 
-    def started():
-        process = subprocess.Popen([sys.executable, "app.py", "--port", str(free_port)], cwd=ROOT, text=True,
-                                   stdout=subprocess.PIPE, env=os.environ | folders)
-        processes.append(process)
-        return process, re.search(r"http://\S+/", process.stdout.readline())[0]
-
-    yield started
-    for process in processes:
-        process.kill()
-        process.communicate()
+        yield started
 
 
 def step_of(page) -> int:
@@ -43,24 +39,24 @@ def saved(folder: Path) -> int:
     return 0
 
 
-def until(holds):
+def until(holds) -> None:
     """Wait for what happens on the disk."""
     while not holds():
         time.sleep(0.05)
 
 
 def test_a_reload_after_a_kill_finds_the_training_and_it_goes_on(open_page, start, tmp_path):
-    server, url = start()
-    page = open_page(url, query="tab=train&data=gaussians8&train_steps=200000&batch=32")
+    url = start(tmp_path / "kept")
+    page = open_page(url, query="tab=train&data=gaussians8&train_steps=200000&batch=32&samples=20&steps=5")
     page.click("#train")
     page.wait_for_function("document.querySelector('#training-status b')?.innerText.length > 1")  # ten steps at least
     seen = step_of(page)
     until(lambda: saved(tmp_path / "kept") >= seen)
-    server.kill()
-    server.wait()
+    # What a kill leaves is what lies on the disk at that moment.
+    shutil.copytree(tmp_path / "kept", tmp_path / "left", ignore=shutil.ignore_patterns(".*"))
     page.goto("about:blank")  # a page that stays reloads by itself as soon as the server is there, or a little later
 
-    start()
+    start(tmp_path / "left")
     page.goto(f"{url}?tab=train", wait_until="domcontentloaded")
     page.locator("#training-status").filter(has_text="paused").wait_for()
     found = step_of(page)

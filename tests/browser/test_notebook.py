@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import expect
+
+from tests.sweep import SWEEP
+from tests.test_lessons_written import run_here, run_in_a_kernel
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -20,23 +21,14 @@ CELLS = (
     "for k in (3, 2, 1, 0):\n    x = rng.normal(size=(8, 2)) if k == 3 else x_s\n    x_s = 0.9 * x - 0.1 * x\n"
     "    run.step(x_t=x, t=k, output=x, x_s=x_s)\nrun",
 )
-RUN = """
-import json, sys, nbformat
-from nbclient import NotebookClient
-cells = [nbformat.v4.new_code_cell(text) for text in json.load(sys.stdin)]
-notebook = nbformat.v4.new_notebook(cells=cells)
-NotebookClient(notebook, timeout=900, startup_timeout=900, kernel_name="python3").execute()
-print(json.dumps([cell.outputs[-1].data["text/html"] for cell in notebook.cells]))
-"""
 
 
 @pytest.fixture(scope="module")
-def outputs() -> list[str]:
-    """The HTML of the last output of every cell. In a process of its own: a test of the page has an event loop."""
-    done = subprocess.run([sys.executable, "-c", RUN], input=json.dumps(CELLS), cwd=ROOT, capture_output=True,
-                          text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+def outputs(tmp_path_factory) -> list[str]:
+    """The HTML that every cell shows."""
+    path = tmp_path_factory.mktemp("notebook") / "it.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, CELLS)]), path)
+    return [shown["text/html"] for shown in (run_in_a_kernel if SWEEP else run_here)(path)]
 
 
 @pytest.fixture

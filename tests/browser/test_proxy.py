@@ -36,7 +36,7 @@ class Proxy:
                 self.lost.append(request.url.path)
             return await PlainTextResponse("another application", 404)(scope, receive, send)
         url = f"{self.target.rstrip('/')}{scope['raw_path'].decode().removeprefix(PREFIX)}?{request.url.query}"
-        async with httpx.AsyncClient(timeout=None) as client:
+        async with httpx.AsyncClient(timeout=None, verify=False) as client:  # there is no certificate
             async with client.stream(request.method, url, headers=request.headers.raw,
                                      content=await request.body()) as answer:
                 passed = StreamingResponse(answer.aiter_raw(), answer.status_code)
@@ -95,10 +95,7 @@ def test_everything_of_the_page_stays_below_its_path(open_page, proxy, tmp_path)
     rows = "\n".join(f"{i % 7},{i % 5}" for i in range(40))
     chooser.value.set_files({"name": "p.csv", "mimeType": "text/csv", "buffer": f"x,y\n{rows}".encode()})
     page.wait_for_function("location.search.includes('data=own')")
-    page.reload(wait_until="domcontentloaded")
-    page.wait_for_selector("body.ns-ready")
-    assert page.url.startswith(url)
-    page.click(".ns-name")
+    page.click(".ns-name")  # a link: the page is opened anew
     page.wait_for_url(lambda now: "?" not in now)
     whole(page, "denoise")
     assert page.url == url
