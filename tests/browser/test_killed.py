@@ -13,6 +13,9 @@ from safetensors import safe_open
 from dashboard.server.kept import KeptTrainings
 from dashboard.server.serve import serve
 
+#: More of the training is on the stage than where it began.
+SHOWN = "(window.Noisescope && Noisescope.stageOf('stage-train')?.frames > 1)"
+
 
 @pytest.fixture
 def start(monkeypatch, free_port):
@@ -49,7 +52,7 @@ def test_a_reload_after_a_kill_finds_the_training_and_it_goes_on(open_page, star
     url = start(tmp_path / "kept")
     page = open_page(url, query="tab=train&data=gaussians8&train_steps=200000&batch=32&samples=20&steps=5")
     page.click("#train")
-    page.wait_for_function("document.querySelector('#training-status b')?.innerText.length > 1")  # ten steps at least
+    page.wait_for_function(f"document.querySelector('#training-status b')?.innerText.length > 1 && {SHOWN}")
     seen = step_of(page)
     until(lambda: saved(tmp_path / "kept") >= seen)
     # What a kill leaves is what lies on the disk at that moment.
@@ -61,8 +64,7 @@ def test_a_reload_after_a_kill_finds_the_training_and_it_goes_on(open_page, star
     page.locator("#training-status").filter(has_text="paused").wait_for()
     found = step_of(page)
     assert found >= seen - 1 > 0
-    page.wait_for_function("(() => { const s = window.Noisescope && Noisescope.stageOf('stage-train');"
-                           "return s && s.frames > 1; })()")
+    page.wait_for_function(SHOWN)
     page.click("#resume")
     page.wait_for_function("step => Number(document.querySelector('#training-status b')?.innerText.replaceAll(',', ''))"
                            " > step", arg=found)
