@@ -54,11 +54,12 @@ def test_linked_modules_do_what_they_do_as_modules(tmp_path):
         main="import './b.js';\nimport numbers from './numbers.json' with { type: 'json' };\n"
              "import { order, twice } from './a.js';\nimport { Four } from './b.js';\norder.push('main');\n"
              "const told = [order.join(), new Four().value, new Four().name, twice(numbers.seven)].join(' ');\n"
-             "export { told, order as kept };\n")
-    show = "console.log(N.told, N.kept.length)"
-    assert answer(link(main, "N") + show) == "a,b,main 4 b 14 3"
+             "export const far = url => import(url);\nexport { told, order as kept };\n")
+    show = ("N.far('data:text/javascript,export const seven = 7')"
+            ".then(({ seven }) => console.log(N.told, N.kept.length, seven))")
+    assert answer(link(main, "N") + show) == "a,b,main 4 b 14 3 7"
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    assert answer(f"import('{main.as_uri()}').then(N => {{ {show} }})") == "a,b,main 4 b 14 3"
+    assert answer(f"import('{main.as_uri()}').then(N => {show})") == "a,b,main 4 b 14 3 7"
 
 
 @pytest.mark.parametrize(("text", "says"), [

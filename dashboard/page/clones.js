@@ -5,8 +5,10 @@
 
 const clone = window.structuredClone.bind(window);
 const OWN_COPIES = new Set(['bigint', 'boolean', 'number', 'string', 'undefined']);
+const NO_COPY = new DOMException('a function has no copy', 'DataCloneError');
 
 window.structuredClone = (...told) => {
   const [value] = told;
+  if (told.length === 1 && typeof value === 'function') throw NO_COPY;
   return told.length === 1 && (value === null || OWN_COPIES.has(typeof value)) ? value : clone(...told);
 };

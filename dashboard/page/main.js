@@ -21,6 +21,7 @@ import { index, strip } from './lesson.js';
 import { explaining, teach } from './lessons.js';
 import { watchMessages } from './messages.js';
 import { decorate, themed } from './shell.js';
+import { spare } from './spared.js';
 import { seen, stageOf, watchTabs } from './tabs.js';
 
 /**
@@ -46,6 +47,7 @@ export function begin({ tables, tips, titles, lessons, film, stage: options, spa
   decorate(tips);
   watchTabs(titles);
   watchMessages(made);
+  spare();
 }
 
 /**

@@ -228,3 +228,22 @@ def test_what_is_its_own_copy_is_not_copied_and_all_else_is_as_ever(new_page):
     refused = "told => { try { structuredClone(...eval(told)); } catch (error) { return error.name; } }"
     assert page.evaluate(refused, "[() => 1]") == page.evaluate(refused, "[Symbol()]") == "DataCloneError"
     assert page.evaluate(refused, "[]") == page.evaluate(refused, "[1, { transfer: [1] }]") == "TypeError"
+
+
+def test_what_gradio_does_that_nobody_sees_is_left_out(at):
+    """Its tree of components is not put up again as soon as it is up, and no event tells how it stands to what it
+    only reads."""
+    page = at("steps=5&samples=50")
+    assert page.evaluate("""async () => {
+        const [core, tracker] = await Promise.all([/\\/core-[^/]*js$/, /\\/statustracker-[^/]*js$/].map(file =>
+            import(performance.getEntriesByType('resource').find(({ name }) => file.test(name)).name)));
+        const Statuses = Object.values(tracker).find(made => made.prototype?.resolve_args), statuses = new Statuses();
+        statuses.register(7, [1], [2, 3], 'full');
+        for (const status of ['pending', 'complete']) statuses.update({ fn_index: 7, status, stream_state: 'closed' });
+        const root = {}, tree = Object.create(core.AppTree.prototype, { root: { value: root },
+                                                                        root_untracked: { value: root } });
+        tree.reload([], { children: [] }, [], {});  // of what has just been made: it is as it was
+        let again;
+        try { tree.reload([], { children: [] }, [], {}); } catch (error) { again = error.name; }
+        return [Object.keys(statuses.current), again];  // any other is done, which what is no tree inside refuses
+    }""") == [["1"], "TypeError"]

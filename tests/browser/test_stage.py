@@ -575,3 +575,21 @@ def test_controls_have_names_for_those_who_cannot_see(stage):
     numbers = f"0.895 · network {EVIL} {PICTURES.numbers['mse'][2]:.3f}"
     label = page.get_attribute("#pictures .ns-plot", "aria-label")
     assert label.startswith("chart: error. ") and label.endswith(f". At the playhead {numbers}")
+
+
+def test_a_frame_is_measured_before_it_is_painted_not_panel_by_panel(stage):
+    """What a panel says moves the page: if the next one then asked how wide it is, all would be laid out each time."""
+    page, js = stage("marks", "Marks")
+    browser = page.context.new_cdp_session(page)
+    browser.send("Performance.enable")
+
+    def laid_out() -> int:
+        return next(m["value"] for m in browser.send("Performance.getMetrics")["metrics"] if m["name"] == "LayoutCount")
+
+    before = laid_out()
+    for frame in range(1, FRAMES):
+        js(f"(stage.seek({frame}), null)")
+        settled(page, "marks")
+    counted = laid_out() - before
+    browser.detach()
+    assert counted <= 2.5 * FRAMES

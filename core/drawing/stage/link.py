@@ -4,7 +4,8 @@
 
 Each module becomes a function that is called once, after those it imports, and returns its exports. That is what a
 module is, as long as nothing that is exported changes its value later and no two modules import each other; both are
-refused here, and so is any other form of import and export than these, each beginning a line:
+refused here, and so is any other form of import and export than these, each beginning a line, but `import(url)` of
+what is none of ours, whose address is known to the browser alone:
 
     import './a.js';                                     import { b, c as d } from './a.js';
     import e from './e.json' with { type: 'json' };      export { f, g };
@@ -25,7 +26,7 @@ _IMPORT = re.compile(
 _LIST = re.compile(r"^export\s*\{([^}]*)\};[ ]*$", re.M)
 _DECLARED = re.compile(r"^export\s+((?:async\s+function\*?|function\*?|class|const)\s+([\w$]+))", re.M)
 _COMMENT = re.compile(r"^[ ]*(?://.*|/\*\*(?:(?!\*/)[\s\S])*\*/[ ]*)\n", re.M)
-_LEFT = re.compile(r"^(?:import|export)\b.*$|\bimport\s*\(|\bimport\.meta\b", re.M)
+_LEFT = re.compile(r"^(?:import|export)\b.*$|\bimport\s*\(\s*[^\s\w]|\bimport\.meta\b", re.M)
 
 
 @dataclass(frozen=True)

@@ -381,6 +381,7 @@ export class Stage {
     const began = performance.now(), frame = transport.frame;
     const look = { ...lookNow(), sample: this.sample, marked: this.marked, frames: film.total };
     let drawn = 0;
+    for (const view of this.views.values()) view.fit();
     for (const view of this.views.values()) if (view.paint(frame, look)) drawn++;
     for (const { view } of this.cards) view.at(frame);
     this.words(frame);

@@ -24,6 +24,7 @@ export class View {
   drawn = ''; // what the canvas shows
   frame = 0;
   looked = null; // with what look
+  resized = true; // since it was painted
 
   // `point({marked, sample})` tells the stage what is under the pointer; `enlarge(sample)` that an image was clicked.
   constructor(panel, { point, enlarge, moved }) {
@@ -100,12 +101,14 @@ export class View {
     return this.painter.probe(x, y, this.canvas.width, this.panel, this.frame, this.looked);
   }
 
+  /** Before any of a stage's views is painted: what a painted one says would have the next measure all anew. */
+  fit() { this.resized = fit(this.canvas) || this.resized; }
+
   paint(frame, look) {
-    const { panel, canvas } = this;
-    const resized = fit(canvas);
+    const { panel, canvas, resized } = this;
     const drawn = [panel.at(frame) && frame, panel.version, look.theme, look.sample, look.marked].join();
     if (!resized && drawn === this.drawn) return false;
-    Object.assign(this, { drawn, frame, looked: look });
+    Object.assign(this, { drawn, frame, looked: look, resized: false });
     const context = canvas.getContext('2d');
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (panel.at(frame)) this.painter.paint(context, canvas.width, panel, frame, look);
