@@ -1,8 +1,9 @@
-"""What it takes until something is seen: python -m benchmarks.opening [FOLDER …]
+"""What it takes until something is seen, and another thing: python -m benchmarks.opening [FOLDER …]
 
 The dashboard of this checkout, and of others by their folders, beside a bare page of Gradio, in turns. Needs Chromium
 and Playwright, as the tests of the page do. Seconds of the clock until the server answers and until the film moves (on
-the bare page: until its heading stands there), and processor time, which other programs on the machine hardly change.
+the bare page: until its heading stands there), and processor time, which other programs on the machine hardly change;
+of the page's thread also for a change of the recipe, until all has been seen.
 """
 
 from __future__ import annotations
@@ -32,6 +33,16 @@ MOVES = """() => {
     const stage = window.Noisescope?.stageOf?.('stage-denoise');
     return (document.querySelector('#bare') || stage?.frame > 1) && performance.now() / 1000;
 }"""
+CHANGES = 6
+CHANGED = """seed => {
+    window.filmBefore = Noisescope.stageOf('stage-denoise').film.id;
+    history.pushState(null, '', `?steps=20&samples=50&seed=${seed}`);
+    dispatchEvent(new PopStateEvent('popstate'));
+}"""
+SEEN = """() => {
+    const { film } = Noisescope.stageOf('stage-denoise');
+    return film && film.id !== filmBefore && film.total > 1 && film.ready === film.total;
+}"""
 SENT = """[...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')]
     .map(entry => entry.transferSize)"""
 
@@ -51,18 +62,36 @@ def started(folder: Path | None) -> tuple[subprocess.Popen, str, float, float]:
     return server, url, time.monotonic() - began, spent(server)
 
 
-def opened(browser, server: subprocess.Popen, url: str) -> tuple[float, float, float, int, float]:
-    """First motion, processor time of the page's thread and of the server, requests, megabytes."""
+def opened(browser, server: subprocess.Popen, url: str) -> tuple[float, float, float, int, float, float]:
+    """First motion, processor time of the page's thread and of the server, requests, megabytes; and processor time of
+    the page's thread for a change of the recipe."""
     before, page = spent(server), browser.new_page(viewport={"width": 1280, "height": 850})
     metrics = page.context.new_cdp_session(page)
     metrics.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto(url, wait_until="commit")
     moved = page.wait_for_function(MOVES, polling="raf", timeout=120_000).json_value()
     page.wait_for_selector("body.ns-ready, #bare", timeout=120_000)
-    used = {entry["name"]: entry["value"] for entry in metrics.send("Performance.getMetrics")["metrics"]}
-    sent = page.evaluate(SENT)
+    used, sent, its = busy(metrics), page.evaluate(SENT), spent(server) - before
+    change = changed(page, metrics) if page.query_selector("#bare") is None else float("nan")
     page.context.close()
-    return moved, used["TaskDuration"], spent(server) - before, len(sent), sum(sent) / 1e6
+    return moved, used, its, len(sent), sum(sent) / 1e6, change
+
+
+def busy(metrics) -> float:
+    """Processor time of the page's thread so far."""
+    return next(entry["value"] for entry in metrics.send("Performance.getMetrics")["metrics"]
+                if entry["name"] == "TaskDuration")
+
+
+def changed(page, metrics) -> float:
+    """The same for a change of the recipe, of several in a row."""
+    page.wait_for_timeout(1500)  # what follows on opening is over
+    before = busy(metrics)
+    for seed in range(CHANGES):
+        page.evaluate(CHANGED, 1000 + seed)
+        page.wait_for_function(SEEN, polling=100)
+        page.wait_for_timeout(300)
+    return (busy(metrics) - before) / CHANGES
 
 
 def main(folders: list[str]) -> None:
@@ -79,11 +108,12 @@ def main(folders: list[str]) -> None:
     finally:
         for server, *_ in servers.values():
             server.terminate()
-    print("| | answers after (CPU) | first motion | page CPU | server CPU | requests | sent |\n" + "|---" * 7 + "|")
+    print("| | answers after (CPU) | first motion | page CPU | server CPU | requests | sent | a change |")
+    print("|---" * 8 + "|")
     for name, (_, _, waited, used) in servers.items():
-        moved, page, server, requests, sent = (median(column) for column in zip(*looks[name]))
+        moved, page, server, requests, sent, change = (median(column) for column in zip(*looks[name]))
         print(f"| {name} | {waited:.1f} s ({used:.1f}) | {moved:.2f} s | {page:.2f} s | {server:.2f} s | "
-              f"{requests:.0f} | {sent:.2f} MB |")
+              f"{requests:.0f} | {sent:.2f} MB | {change:.2f} s |")
 
 
 if __name__ == "__main__":

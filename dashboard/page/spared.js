@@ -1,5 +1,5 @@
 // @ts-check
-// What Gradio's page does that nobody sees, and that a phone feels: left out, where Gradio keeps it in files of its own.
+// What Gradio's page does that nobody sees and a phone feels is left out, in the files that Gradio keeps it in.
 
 /** @typedef {Record<string, any>} Exports of a file */
 
