@@ -10,9 +10,15 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
+
+# ruff: noqa: E402
+# What is imported is there to stay: to look through it for garbage takes a tenth of the time.
+gc.disable()
+
 import torch
 from torch import nn
 
+import dashboard  # noqa: F401  before Gradio, which then writes no stubs
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
 from core.prediction import Prediction
@@ -43,6 +49,7 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 @pytest.fixture(scope="module")

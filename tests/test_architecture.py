@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -42,10 +43,16 @@ def tree(path: Path) -> ast.Module:
 
 
 @cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All that a file consists of: there are many, so they are gone through once."""
+    return tuple(ast.walk(tree(path)))
+
+
+@cache
 def imported(path: Path) -> set[str]:
     """Full names of the modules that a file imports, wherever in it."""
     names, here = set(), path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -80,7 +87,7 @@ def test_core_knows_neither_gradio_nor_the_dashboard():
 
 def test_core_speaks_of_itself_by_relative_imports_so_that_it_can_live_in_another_package():
     for path in CORE:
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             names = ([node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else
                      [alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
             assert "core" not in {name.split(".")[0] for name in names}, f"{path}:{node.lineno}"
@@ -129,21 +136,21 @@ def sets_the_gradient_mode(node: ast.With) -> bool:
     return bool(names & {"no_grad", "enable_grad", "inference_mode", "set_grad_enabled"})
 
 
-def faults(module: ast.Module) -> list[int]:
+def faults(module: Iterable[ast.AST]) -> list[int]:
     """Lines of `with torch.no_grad():` around a yield."""
-    return [node.lineno for node in ast.walk(module)
+    return [node.lineno for node in module
             if isinstance(node, ast.With) and sets_the_gradient_mode(node) and holds_a_yield(node)]
 
 
 def test_no_gradient_mode_is_held_across_a_yield():
     # The mode belongs to the thread: between two steps it would leak to the caller, and the next may run elsewhere.
     for path in SOURCES:
-        assert faults(tree(path)) == [], path
+        assert faults(nodes(path)) == [], path
 
 
 def test_a_gradient_mode_held_across_a_yield_would_be_seen():
     bad = "def f():\n    with torch.no_grad():\n        for x in y:\n            yield x\n"
     fine = "def f():\n    with torch.no_grad():\n        g = [x for x in y]\n    yield g\n"
     inside = "with no_grad():\n    def g():\n        yield 1\n"
-    assert faults(ast.parse(bad)) == [2]
-    assert faults(ast.parse(fine)) == faults(ast.parse(inside)) == []
+    assert faults(ast.walk(ast.parse(bad))) == [2]
+    assert faults(ast.walk(ast.parse(fine))) == faults(ast.walk(ast.parse(inside))) == []

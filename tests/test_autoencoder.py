@@ -127,7 +127,7 @@ def test_the_card_is_that_of_the_file_and_of_the_data(name):
 @pytest.mark.parametrize("latent", ["plane", "spatial"])
 def test_the_same_seed_trains_the_same_weights_and_leaves_the_global_generator_alone(few, latent):
     before = torch.get_rng_state()
-    first, again, other = (trained(few, latent, seed=seed).state_dict() for seed in (3, 3, 4))
+    first, again, other = (trained(few, latent, seed=seed, steps=8).state_dict() for seed in (3, 3, 4))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not all(torch.equal(first[key], other[key]) for key in first)

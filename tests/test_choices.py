@@ -343,7 +343,7 @@ def test_a_gan_learns_beside_a_model_of_points_and_of_them_alone():
 
 
 def test_the_playhead_can_run_over_the_number_of_training_pictures_from_copies_to_new_ones():
-    films = list(denoise(Recipe(data="digits8", model="memorization", samples=16, steps=8)))
+    films = list(denoise(Recipe(data="digits8", model="memorization", samples=6, steps=4)))
     assert len(films) == films[-1].frames == films[-1].total == 6
     scene = films[-1].scene()
     rows, copies = scene.numbers["rows"], scene.numbers["copies"]

@@ -205,13 +205,13 @@ def test_the_slope_is_the_derivative(generator):
 
 def test_a_trained_classifier_of_points_says_what_bayes_rule_says():
     data = clouds()
-    trainer = ClassifierTrainer(data, classifier_config(data, steps=250, width=64))
+    trainer = ClassifierTrainer(data, classifier_config(data, steps=150, width=64))
     steps = list(trainer.run())
     exact = ExactClassifier(Exact.of(data, trainer.ema.schedule))
     x_t, t, label = noised_labels(data, trainer.ema, 4000, 0, torch.Generator().manual_seed(9))
     with torch.no_grad():
         own, best = (-each(x_t, t).gather(1, label[:, None]).mean() for each in (trainer.ema, exact))
-    assert [step.index for step in steps] == list(range(250)) and steps[-1].loss < steps[0].loss
+    assert [step.index for step in steps] == list(range(150)) and steps[-1].loss < steps[0].loss
     assert float(best) - 0.01 < float(own) < float(best) + 0.05 < math.log(3)
     times = (0.1, 0.5, 0.9)
     found, wanted = (accuracies(each, data, times, trainer.ema.schedule) for each in (trainer.ema, exact))
@@ -220,10 +220,10 @@ def test_a_trained_classifier_of_points_says_what_bayes_rule_says():
 
 def test_a_trained_classifier_of_pictures_guides_a_denoiser_that_knows_no_labels():
     data = clouds("images")
-    trainer = ClassifierTrainer(data, classifier_config(data, steps=200, width=16, batch=32))
+    trainer = ClassifierTrainer(data, classifier_config(data, steps=80, width=16, batch=16))
     deque(trainer.run(), maxlen=0)
     schedule, generator = trainer.ema.schedule, torch.Generator().manual_seed(0)
-    times, obeyed = schedule.times(25), []
+    times, obeyed = schedule.times(10), []
     x = start_noise(schedule, (20, 1, 8, 8), times[0], generator)
     for scale in (0.0, 10.0):
         guided = classifier_guidance(plain(Exact.of(data, schedule)), trainer.ema, torch.tensor([2]), scale)
@@ -296,7 +296,7 @@ def test_a_shipped_classifier_is_as_right_as_its_card_says_and_guides_a_shipped_
     assert found == pytest.approx(card["quality"]["exact"], abs=0.06)
     denoiser, schedule = load_pretrained(name)[0], classifier.schedule
     label, generator = torch.arange(data.classes).repeat(3), torch.Generator().manual_seed(0)
-    times = schedule.times(25)
+    times = schedule.times(12)
     x = start_noise(schedule, (len(label), *data.shape), times[0], generator)
     guided = classifier_guidance(condition(denoiser, None), classifier, label, 6.0)
     made = deque(walk(guided, ddim(schedule), x, times, generator), maxlen=1)[0].x_s

@@ -485,13 +485,13 @@ def test_interventions_and_comparisons_are_had_as_on_the_page(tmp_path):
 
 
 def test_a_training_that_was_killed_goes_on_bit_for_bit(capsys, monkeypatch):
-    """What a kill leaves is the folder as it stands at that moment: here in the tenth step."""
+    """What a kill leaves is the folder as it stands at that moment: here in the fifth step."""
     def look(self, trainer, look=Keeper.look):
         look(self, trainer)
-        if trainer.step == 10:
+        if trainer.step == 5:
             shutil.copytree(".", "../killed")
 
-    words = ["train", "--data", "gaussians8", "--set", "width=16", "--steps", "40", "--keep-every", "0"]
+    words = ["train", "--data", "gaussians8", "--set", "width=16", "--steps", "16", "--keep-every", "0"]
     Path("whole").mkdir()
     monkeypatch.chdir("whole")
     with monkeypatch.context() as patch:

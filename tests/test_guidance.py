@@ -15,11 +15,20 @@ from core.prediction import Prediction
 from core.reverse import walk
 from core.samplers import ddim, make_sampler
 from core.schedules import SCHEDULES, make_schedule
-from tests.sweep import few
+from tests.sweep import SWEEP, few
 
 #: Schedules of fewer timesteps than those that models are trained on.
 OTHERS = {name: make_schedule(name, 400) for name in SCHEDULES}
 NOW = torch.tensor(0.6, dtype=torch.float64)
+
+
+def others_for(schedule) -> list:
+    """Those of OTHERS that a model of a schedule is asked along: the three before it, all in turn, and its own kind."""
+    if SWEEP:
+        return [*OTHERS.values()]
+    names = [*SCHEDULES, *SCHEDULES]
+    at = names.index(schedule.name) + len(SCHEDULES)
+    return [OTHERS[name] for name in (*names[at - 3:at], schedule.name)]
 
 
 @pytest.fixture
@@ -142,7 +151,7 @@ def test_where_both_schedules_reach_a_noise_level_nothing_is_lost_between_them(s
     eps = torch.randn(6, *shape, generator=generator, dtype=torch.float64)
     ends = schedule.log_snr(torch.tensor([1.0, 1 / schedule.T], dtype=torch.float64))
     own = Exact(points, schedule, 0.1)
-    for other, t in product(OTHERS.values(), (0.999, 0.99, 0.8, 0.3, 0.05, 0.01, 0.0025)):
+    for other, t in product(others_for(schedule), (0.999, 0.99, 0.8, 0.3, 0.05, 0.01, 0.0025)):
         asked, truth = reschedule(own, schedule, other), Exact(points, other, 0.1)
         t = torch.tensor(t, dtype=torch.float64)
         alpha, sigma = other.at(t)
@@ -161,16 +170,14 @@ def test_a_walk_along_another_schedule_arrives_where_that_ones_own_model_does(sc
 
     def arrives(denoise, other):
         x, seeded = other.at(1.0)[1] * noise, torch.Generator().manual_seed(1)
-        *_, last = walk(denoise, make_sampler(sampler, other), x, other.times(20), seeded)
+        *_, last = walk(denoise, make_sampler(sampler, other), x, other.times(10), seeded)
         return last.x_s
 
     # The few levels that one schedule has and the other has not, at the very start, move a sample by less than this.
     moved = 0.02 if schedule.name == "ve" else 5e-3  # it has none of the levels beyond sigma = 80
     # What a model is asked does not depend on the sampler: its own and three others with one, one with each other one.
-    names = [*SCHEDULES, *SCHEDULES]
-    at = names.index(schedule.name) + len(SCHEDULES)
-    for walked in names[at - 3:at] + [schedule.name] if sampler == "ddim" else [names[at - 1]]:
-        other, own = OTHERS[walked], Exact(points, schedule, 0.1)
+    for other in others_for(schedule) if sampler == "ddim" else others_for(schedule)[:1]:
+        walked, own = other.name, Exact(points, schedule, 0.1)
         there = arrives(reschedule(own, schedule, other), other)
         torch.testing.assert_close(there, arrives(Exact(points, other, 0.1), other), rtol=0, atol=moved)
         assert (arrives(own, other) - there).abs().max() > 1e-3 or schedule.name == walked

@@ -26,7 +26,7 @@ def room():
 
 @pytest.fixture(scope="module")
 def film():
-    return HeatView(load("gaussians8"), walkers=2000, seed=3)
+    return HeatView(load("gaussians8"), walkers=1000, seed=3)
 
 
 def cosine(room, x, k, l):
@@ -154,7 +154,7 @@ def there_and_back(room, x, times):
 def test_the_flow_there_and_back_leads_everyone_home(room, generator):
     times = [float(t) for t in np.geomspace(room.start, 0.5 + room.start, 60) - room.start]
     times[0] = 0.0
-    x = room.draw(400, generator)
+    x = room.draw(150, generator)
     far = there_and_back(room, x, times)
     home = there_and_back(room, far, times[::-1])
     assert (far - x).norm(dim=1).mean() > 0.3
@@ -165,7 +165,7 @@ def test_walkers_who_know_the_slope_alone_find_back_as_a_crowd(room, generator):
     last = room.time_left(0.02)
     times = [float(t) for t in np.geomspace(room.start, last + room.start, 51) - room.start]
     times[0] = 0.0
-    begun = room.draw(2500, generator)
+    begun = room.draw(1200, generator)
     far = room.brownian(begun, last, generator)
     home = there_and_back(room, far, times[::-1])
     assert_stands_as(room, home, 0.0)
@@ -177,9 +177,9 @@ def test_walkers_who_know_the_slope_alone_find_back_as_a_crowd(room, generator):
 
 
 def test_one_step_of_the_flow_is_of_fourth_order(room, generator):
-    x = room.brownian(room.draw(200, generator), 0.2, generator)
+    x = room.brownian(room.draw(80, generator), 0.2, generator)
     grid = lambda n: [float(t) for t in np.geomspace(0.2 + room.start, 0.02 + room.start, n + 1) - room.start]  # noqa: E731
-    exact = there_and_back(room, x, grid(128))
+    exact = there_and_back(room, x, grid(64))
     error = [float((there_and_back(room, x, grid(n)) - exact).norm(dim=1).median()) for n in (4, 8)]
     assert error[0] / error[1] > 10
 
@@ -213,7 +213,7 @@ def test_the_way_back_knows_nothing_of_the_way_out(film):
 def test_the_panels_show_heat_walkers_slopes_and_ways_back(film):
     scene = film.scene(tuple(film.offers))
     shapes = {p.key: p.data.shape for p in scene.panels}
-    assert shapes == {"heat": (101, DENSITY_CELLS, DENSITY_CELLS), "walkers": (101, 2000, 2),
+    assert shapes == {"heat": (101, DENSITY_CELLS, DENSITY_CELLS), "walkers": (101, 1000, 2),
                       "slope": (101, FIELD_CELLS, FIELD_CELLS, 2), "back": (101, PATHS, 2),
                       "log": (101, DENSITY_CELLS, DENSITY_CELLS)}
     np.testing.assert_allclose(scene.panel("heat").data.mean((1, 2)), 1.0, atol=1e-5)  # of the even room's, at every t

@@ -54,7 +54,7 @@ def error(denoise, dataset, t):
     return float((denoise(event.x_t, event.t).x0 - x0).square().mean())
 
 
-def arrive(denoiser, shape, n, cond=None, scale=1.0, steps=60):
+def arrive(denoiser, shape, n, cond=None, scale=1.0, steps=25):
     """Where the probability flow of the denoiser, guided if need be, carries n noises."""
     generator, times = torch.Generator().manual_seed(0), denoiser.schedule.times(steps, "log_snr")
     x = start_noise(denoiser.schedule, (n, *shape), times[0], generator)
@@ -224,15 +224,15 @@ def test_its_walk_ends_in_the_gaussian_of_the_data():
 
 
 def test_asked_for_a_digit_it_draws_about_the_mean_of_that_digit():
-    cond = torch.arange(10).repeat_interleave(100)
-    drawn = arrive(linear(DIGITS, COSINE, 40), (1, 8, 8), 1000, cond).double()
+    cond = torch.arange(10).repeat_interleave(50)
+    drawn = arrive(linear(DIGITS, COSINE, 40), (1, 8, 8), 500, cond).double()
     means = torch.stack([DIGITS.x0[DIGITS.labels == c].double().mean(0) for c in range(10)])
-    assert_close(drawn.reshape(10, 100, 1, 8, 8).mean(1), means, atol=0.25, rtol=0)
+    assert_close(drawn.reshape(10, 50, 1, 8, 8).mean(1), means, atol=0.25, rtol=0)
 
 
 def test_its_digits_are_of_the_kind_asked_for_and_guidance_makes_them_plainer():
-    cond = torch.arange(10).repeat(30)
-    plain, guided = (agreement(arrive(linear(DIGITS, COSINE, 30), (1, 8, 8), 300, cond, scale), cond, DIGITS)
+    cond = torch.arange(10).repeat(15)
+    plain, guided = (agreement(arrive(linear(DIGITS, COSINE, 30), (1, 8, 8), 150, cond, scale), cond, DIGITS)
                      for scale in (1.0, 2.0))
     assert 0.9 < plain < guided and guided > 0.99
 

@@ -150,8 +150,8 @@ def test_a_paused_round_goes_on_to_the_last_bit_and_only_as_one(tmp_path):
 def before_and_after():
     """The flow to the moons that is shipped, and the same after one round, trained for seconds."""
     data, (flow, card) = load("moons"), load_pretrained("moons-flow")
-    config = reflow_config(card["training"], steps=250, batch=256)
-    again = Reflow(flow, couple(flow, 4096, (2,), steps=12), data, config)
+    config = reflow_config(card["training"], steps=250, batch=192)
+    again = Reflow(flow, couple(flow, 2048, (2,), steps=12), data, config)
     for _ in again.run():
         pass
     return data, flow, again.ema

@@ -62,7 +62,7 @@ def orders(errors: list[float]) -> list[float]:
 @pytest.mark.parametrize("make", CLAIMS, ids=lambda make: make.__name__)
 def test_against_a_gaussians_closed_form_the_order_is_the_claimed_one(make, kind, bell):
     schedule, c, errors = kind, 0.5, []
-    for steps in (64, 128):
+    for steps in (40, 80):
         times = inner_times(schedule, steps)
         first, last = schedule.at(times[0]), schedule.at(times[-1])
         # x/√(alpha²c² + sigma²) never changes along the ODE.
@@ -79,7 +79,7 @@ def three_blobs() -> tuple:
     points = torch.tensor([[0.8, 0.3], [-0.5, 0.6], [-0.1, -0.9]], dtype=torch.float64)
     exact = Exact(points, schedule, bandwidth=0.25)
     # Extrapolated to endless steps: what is of the second power of the step is gone.
-    coarse, fine = (arrives(schedule, heun, exact, inner_times(schedule, steps)) for steps in (128, 256))
+    coarse, fine = (arrives(schedule, heun, exact, inner_times(schedule, steps)) for steps in (96, 192))
     return schedule, exact, fine + (fine - coarse) / 3
 
 
@@ -87,7 +87,7 @@ def three_blobs() -> tuple:
 def test_against_where_the_exact_denoisers_ode_leads_the_measured_order_is_the_claimed_one(make):
     schedule, exact, end = three_blobs()
     errors = [float((arrives(schedule, make, exact, inner_times(schedule, steps)) - end).square().mean().sqrt())
-              for steps in (64, 128)]
+              for steps in (48, 96)]
     assert orders(errors)[-1] == pytest.approx(CLAIMS[make], abs=0.15), (errors, orders(errors))
 
 

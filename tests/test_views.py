@@ -407,7 +407,7 @@ def test_the_share_of_noise_in_the_variance_is_that_of_the_forward_process(sched
     data = points_data()
     numbers = walked(data, schedule=schedule).scene(()).numbers
     g = torch.Generator().manual_seed(0)
-    x0, eps = data.draw(100_000, g)[0].double(), torch.randn(100_000, 2, generator=g, dtype=torch.float64)
+    x0, eps = data.draw(40_000, g)[0].double(), torch.randn(40_000, 2, generator=g, dtype=torch.float64)
     for k in (1, 6, 11):
         alpha, sigma = schedule.at(numbers["t"][k])
         share = sigma**2 / float((alpha * x0 + sigma * eps).var(0).mean())

@@ -63,7 +63,10 @@ class Exact:
 
     def _relative(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x_t less alpha·centre (B, D), alpha and variance (B, 1), float64."""
-        alpha, sigma = (a.to(x_t.device).expand(len(x_t))[:, None] for a in self.schedule(t.to(torch.float64)))
+        return self._relative_to(x_t, *self.schedule(t.to(torch.float64)))
+
+    def _relative_to(self, x_t: Tensor, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        alpha, sigma = (a.to(x_t.device).expand(len(x_t))[:, None] for a in (alpha, sigma))
         variance = (alpha**2 * self.bandwidth**2 + sigma**2).clamp(min=1e-18)
         return x_t.reshape(len(x_t), -1).to(torch.float64) - alpha * self._centre, alpha, variance
 
@@ -131,13 +134,14 @@ class Exact:
 
         Differentiable in x_t. ValueError for labels that no point has.
         """
-        x, alpha, variance = self._relative(x_t, t)
+        levels = self.schedule(t.to(torch.float64))
+        x, alpha, variance = self._relative_to(x_t, *levels)
         # Where no gradients are wanted, as in a walk, `apply` would take as long as all else for few points.
         m = (_Mean.apply(x, alpha, variance, cond, self) if torch.is_grad_enabled() else
              self._means(x, alpha, variance, cond))
         pull = alpha * self.bandwidth**2 / variance
         x0 = (m + pull * (x - alpha * m) + self._centre).reshape(x_t.shape)
-        alpha, sigma = (expand(a, x_t).to(x_t.device, torch.float64) for a in self.schedule(t.to(torch.float64)))
+        alpha, sigma = (expand(a, x_t).to(x_t.device) for a in levels)
         # eps in float64 too: (x_t − alpha·x0) is a small difference of large numbers near the data.
         eps = (x_t.to(torch.float64) - alpha * x0) / sigma.clamp(min=1e-9)
         return Prediction(x0.to(x_t), eps.to(x_t), alpha.to(x_t), sigma.to(x_t))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -260,7 +260,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, as plain JSON: it says the whole, even if defaults change one day."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
