@@ -25,7 +25,7 @@ sweep: $(VENV)/dev
 	  NOISESCOPE_SWEEP=1 ATEN_CPU_CAPABILITY=$$capability OMP_NUM_THREADS=$$threads $(BIN)/python -m pytest -q --ignore=tests/browser || exit 1; \
 	done; done
 	(while :; do :; done) & one=$$!; (while :; do :; done) & two=$$!; trap "kill $$one $$two" EXIT; \
-	for turn in 1 2 3; do NOISESCOPE_THROTTLE=6 $(BIN)/python -m pytest -q tests/browser || exit 1; done
+	for turn in 1 2 3; do NOISESCOPE_SWEEP=1 NOISESCOPE_THROTTLE=6 $(BIN)/python -m pytest -q tests/browser || exit 1; done
 
 # What every lesson claims, measured with several seeds, and each taken to its end in a browser.
 lessons: $(VENV)/dev
