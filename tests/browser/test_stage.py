@@ -322,8 +322,9 @@ def test_frames_that_stream_in_are_appended_stand_still_if_asked_to_and_wanted_p
     assert page.inner_text("#streams .ns-empty") == "Press Go."
     heard.clear()
     with pace.held() as go:
-        go(1)
         page.click("#go")
+        page.wait_for_selector("#streams .ns-empty:has-text('working …')")  # what to press is no word of now
+        go(1)
         page.wait_for_function(f"{STAGE.format('streams')}.frames === 5")
         assert js("stage.total") == FRAMES
         settled(page, "streams")

@@ -49,6 +49,7 @@ export class Stage {
   fresh = false; // a film that nothing has been shown of
   still = false; // it stands on its last frame, for who does not want motion
   status = '';
+  coming = false; // more of the film
   paints = 0;
   painted = null; // the frame that stands on the canvases
   took = 0;
@@ -137,7 +138,7 @@ export class Stage {
         make('div', 'ns-view', {}, this.panels, this.empty, this.made), this.transport.node, this.note),
       this.origin, this.legend, this.doctor.node, this.below);
     this.question.textContent = this.options.question;
-    this.vacancy.textContent = this.options.empty;
+    this.vacant();
     this.empty.append(this.vacancy);
     root.replaceChildren(this.node);
   }
@@ -148,6 +149,8 @@ export class Stage {
   load(value) {
     if (!value || !value.film) {
       this.film = this.loader.film = null;
+      this.coming = false;
+      this.vacant();
       this.doctor.load(null);
       this.compare();
       this.arrange();
@@ -161,7 +164,9 @@ export class Stage {
     this.film = this.loader.load(value);
     if (before !== this.film) this.begin(before);
     this.compare();
-    this.halt.hidden = value.done !== false;
+    this.coming = value.done === false;
+    this.vacant();
+    this.halt.hidden = !this.coming;
     this.transport.again.hidden = !this.halt.hidden; // the one takes the other's place
     if (this.film.ready) this.arrived();
     else this.arrange();
@@ -433,9 +438,12 @@ export class Stage {
   // A line under the transport, until something else is to be said there.
   tells(status) {
     this.status = status;
-    this.vacancy.textContent = status || this.options.empty;
+    this.vacant();
     this.say('');
   }
+
+  // Where no frame is: what is done for one, or what to do.
+  vacant() { this.vacancy.textContent = this.status || (this.coming ? 'working …' : this.options.empty); }
 
   complain(error) {
     this.say(error ? `Frames could not be loaded (${error.message}). Make the film again.` : '');
