@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from core.data.datasets import Dataset, load
 from core.guidance.classifier_free import condition
+from core.metrics.distances import draw_samples
 from core.recipe.models import MODELS, MODEL_SETS, USUAL, WORDS, walked_as
 from core.recipe.recipe import DEFAULTS, OWN, Recipe
 from core.runs.comparison import compare
@@ -19,6 +21,7 @@ from core.runs.interventions import with_interventions
 from core.runs.resolve import CannotShow, resolve
 from core.runs.trainings import config_of, floor_by_bucket
 from core.runs.walks import denoise, forward_film, lens
+from core.views import memorization
 from core.views.base import STATE_VIEW
 from dashboard.server.visitors import Visitors
 from dashboard.sidebar.choices import (
@@ -342,8 +345,9 @@ def test_a_gan_learns_beside_a_model_of_points_and_of_them_alone():
         assert type(training_of(Recipe(data=data, baseline=beside, train_steps=5), None)).__name__ == "Training"
 
 
-def test_the_playhead_can_run_over_the_number_of_training_pictures_from_copies_to_new_ones():
-    films = list(denoise(Recipe(data="digits8", model="memorization", samples=6, steps=4)))
+def test_the_playhead_can_run_over_the_number_of_training_pictures_from_copies_to_new_ones(monkeypatch):
+    monkeypatch.setattr(memorization, "draw_samples", partial(draw_samples, steps=8))
+    films = list(denoise(Recipe(data="digits8", model="memorization", samples=16)))
     assert len(films) == films[-1].frames == films[-1].total == 6
     scene = films[-1].scene()
     rows, copies = scene.numbers["rows"], scene.numbers["copies"]

@@ -35,14 +35,14 @@ def test_a_case_is_a_script_of_its_own_that_says_what_there_is_to_learn(case):
 @pytest.mark.parametrize("name", FEW)
 def test_the_faulty_line_of_a_case_is_named_first(name):
     case = museum()[name]
-    run = case.run(steps=40, samples=32, batch=16)
+    run = case.run(steps=20, samples=16, batch=32)
     report = run.diagnose()
     assert not run.facts["faults"] and report.causes and report.causes[0].place == case.place, report
 
 
 @pytest.mark.parametrize("name", FEW_SOUND)
 def test_a_sound_script_however_odd_has_no_cause(name):
-    run = museum()[name].run(steps=40, samples=32, batch=16)
+    run = museum()[name].run(steps=20, samples=16, batch=32)
     report = run.diagnose()
     assert not run.facts["faults"] and report.healthy, report
 

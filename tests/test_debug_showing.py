@@ -33,8 +33,9 @@ ALPHA_BAR = np.cumprod(1 - BETAS)
 
 
 def guess(x, i):
-    """E[x0 | x_t] of data of two points, ±1 in every coordinate by itself."""
-    return np.tanh(x * np.sqrt(ALPHA_BAR[i]) / (1 - ALPHA_BAR[i]))
+    """E[x0 | x_t] of data of two points, ±1 in every coordinate by itself; i is an index or one a row."""
+    b = ALPHA_BAR[i][..., None]
+    return np.tanh(x * np.sqrt(b) / (1 - b))
 
 
 def told(std=np.sqrt) -> Run:
@@ -42,14 +43,14 @@ def told(std=np.sqrt) -> Run:
     rng, run = np.random.default_rng(0), Run()
 
     def net(x, i):
-        b = ALPHA_BAR[i]
+        b = ALPHA_BAR[i][..., None]
         return (x - np.sqrt(b) * guess(x, i)) / np.sqrt(1 - b)
 
     for t in rng.permutation(np.tile(np.arange(T), 12)).reshape(-1, 40):
         x0, eps = rng.choice([-1.0, 1.0], (40, 2)), rng.normal(size=(40, 2))
         a = ALPHA_BAR[t][:, None]
         x_t = np.sqrt(a) * x0 + np.sqrt(1 - a) * eps
-        run.train(x_t=x_t, t=t, output=np.stack([net(x, i) for x, i in zip(x_t, t)]), target=eps, x0=x0, noise=eps)
+        run.train(x_t=x_t, t=t, output=net(x_t, t), target=eps, x0=x0, noise=eps)
     x = rng.normal(size=(64, 2))
     for i in reversed(range(T)):
         e, z = net(x, i), rng.normal(size=x.shape)

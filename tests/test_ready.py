@@ -8,6 +8,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import pytest
@@ -79,6 +80,7 @@ def unlike(one, other, where: str = "") -> Iterator[str]:
         yield where
 
 
+@cache
 def pixels(image: str) -> np.ndarray:
     with Image.open(io.BytesIO(base64.b64decode(image.partition(",")[2]))) as picture:
         return np.asarray(picture.convert("RGBA"), float) / 255

@@ -477,7 +477,7 @@ def as_if_variance(step):
 
 @cache
 def sound_walk(sampler: str) -> TraceView:
-    return walked(gaussian_data(), sampler, steps=250, count=1000)
+    return walked(gaussian_data(), sampler, steps=150, count=1000)
 
 
 @pytest.mark.parametrize("sampler, bug", [
@@ -485,7 +485,7 @@ def sound_walk(sampler: str) -> TraceView:
     ("ddim", dict(denoise=lambda exact: scale_eps(exact, 0.98)))],
     ids=["noise dropped", "variance for standard deviation", "eps scaled by 0.98"])  # fmt: skip
 def test_a_broken_walk_leaves_the_band(sampler, bug):
-    sound, broken = sound_walk(sampler), walked(gaussian_data(), sampler, steps=250, count=1000, **bug)
+    sound, broken = sound_walk(sampler), walked(gaussian_data(), sampler, steps=150, count=1000, **bug)
     assert in_band(sound).mean() > 0.9 and in_band(sound)[-10:].all()
     assert in_band(broken).mean() < 0.1 and not in_band(broken)[-10:].any()
 
