@@ -11,6 +11,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from core.runs.trainings import Training
+
+CLOCK_STEPS = 5  #: of each walk with which a training ends
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     # a page of another site may hold one of this machine in a frame
@@ -78,6 +81,14 @@ def browser():
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_trainings(short_previews, cards_of_few_samples):
+    """What a training shows is walked and measured in little: how well is tested without a page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "clocks", partialmethod(Training.clocks, steps=CLOCK_STEPS))
+        yield
 
 
 @pytest.fixture(scope="session")

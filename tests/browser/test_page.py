@@ -368,7 +368,7 @@ def trained(open_shared, url):
     link is in place."""
     page = open_shared(url, query="tab=train&train_steps=60&samples=50&steps=10")
     page.wait_for_selector("#train").click()
-    wait(page, "clocks", "s.total === 51 && s.frames === 51 && s.keys.length === 6")
+    wait(page, "clocks", "s.total === 6 && s.frames === 6 && s.keys.length === 6")
     says(page, "#training-status", "60 of 60")
     page.wait_for_selector("#reset:visible")
     return page
