@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from contextlib import contextmanager
 from functools import partialmethod
 from urllib.parse import parse_qsl
 
@@ -37,6 +36,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
+FAILED = pytest.StashKey[bool]()
 SEEDS = itertools.count(1000)
 STAGE = "(window.Noisescope && Noisescope.stageOf(`stage-${tab}`))"  # a page that reloads has none for a while
 GO_TO = f"""([query, tab]) => {{
@@ -101,110 +101,129 @@ def url():
 
 
 @pytest.fixture(scope="session")
-def context_of_tests(browser):
-    """Where the pages of single tests take turns: their scripts are fetched and compiled once for all."""
-    return browser.new_context()
+def contexts() -> list:
+    """Where pages take turns, so that scripts are fetched and compiled once for many."""
+    return []
 
 
-@pytest.fixture(scope="session")
-def context_of_files(browser):
-    """Where the pages that the tests of a file share take turns."""
-    return browser.new_context()
+class Pages:
+    """Pages, each a visitor of its own, until the block ends. No script of theirs may fail.
 
-
-@contextmanager
-def pages(browser, context):
-    """A function that makes pages, each a visitor of its own, until the block ends. No script of theirs may have failed
-    by then.
-
-    They take turns in this context, which nothing is kept in from one to the next. A page beside another, or with
-    options that hold for a whole context, has a context of its own.
+    A page is put in a context where no other is open, and nothing of one before is kept; one with options that hold for
+    a whole context has that for itself.
     """
-    contexts, errors = [], []
 
-    def made(before: str = "", viewport: dict[str, int] | None = None, reduced_motion: str | None = None,
-             color_scheme: str | None = None, **options):
-        own = bool(options or context.pages)
-        if own:
-            contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page() if own else context.new_page()
+    def __init__(self, browser, contexts: list):
+        self.browser, self.contexts = browser, contexts
+        self.used, self.errors = [], []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failed):
+        self.close()
+        if not any(failed):
+            self.check()
+
+    def check(self) -> None:
+        """AssertionError if a script has failed since the last look."""
+        errors, self.errors[:] = self.errors[:], []
+        assert not errors, f"the page's scripts failed: {errors}"
+
+    def close(self) -> None:
+        for context in self.used:
+            for closing in context.pages if context in self.contexts else [context]:
+                closing.close()
+        self.used.clear()
+
+    def _context(self, options: dict):
+        if options:
+            return self.browser.new_context(**options)
+        free = next((context for context in self.contexts if not context.pages), None)
+        if free is None:
+            self.contexts.append(free := self.browser.new_context())
+        return free
+
+    def new(self, before: str = "", viewport: dict[str, int] | None = None, reduced_motion: str | None = None,
+            color_scheme: str | None = None, **options):
+        """A page with nothing on it. `before` is a script that runs ahead of the page's own."""
+        context = self._context(options)
+        self.used.append(context)
+        page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
         if viewport:
             page.set_viewport_size(viewport)
         page.emulate_media(reduced_motion=reduced_motion, color_scheme=color_scheme)
         if before:
             page.add_init_script(before)
-        session = page.context.new_cdp_session(page)
-        if not own:
-            session.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "cookies,local_storage"})
+        session = context.new_cdp_session(page)
+        session.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "cookies,local_storage"})
         if THROTTLE > 1:
             session.send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
         return page
 
-    yield made
-    for closing in (*contexts, *context.pages):
-        closing.close()
-    assert not errors, f"the page's scripts failed: {errors}"
-
-
-@pytest.fixture
-def new_page(browser, context_of_tests):
-    """(before, **options) → a page with nothing on it. Errors of its scripts fail the test."""
-    with pages(browser, context_of_tests) as made:
-        yield made
-
-
-@contextmanager
-def opening(browser, context):
-    """A function that opens pages, as `open_page` says, until the block ends."""
-    def opened(url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "",
-               before: str = "", **options):
+    def open(self, url: str, width: int = 1280, height: int = 850, theme: str = "light", query: str = "", **options):
+        """A page at this address. No film plays by itself, unless `reduced_motion` is "no-preference"."""
         options = {"reduced_motion": "reduce", **options}  # a film that plays is painted all the time
-        page = made(before, viewport={"width": width, "height": height}, **options)
+        page = self.new(viewport={"width": width, "height": height}, **options)
         query = "&".join(filter(None, (query, f"__theme={theme}")))
         page.goto(f"{url}?{query}", wait_until="domcontentloaded")
         return page
 
-    with pages(browser, context) as made:
-        yield opened
+
+@pytest.fixture
+def new_page(browser, contexts):
+    """(before, viewport, reduced_motion, color_scheme, **context options) → a page with nothing on it."""
+    with Pages(browser, contexts) as pages:
+        yield pages.new
 
 
 @pytest.fixture
-def open_page(browser, context_of_tests):
-    """(url, width, height, theme, query, before, **options) → the page, as a visitor of its own sees it.
-
-    `before` is a script that runs ahead of the page's own. No film plays by itself, unless `reduced_motion` is
-    "no-preference". Errors of the page's scripts fail the test. The environment
-    variable NOISESCOPE_THROTTLE slows the page down by that factor.
-    """
-    with opening(browser, context_of_tests) as opened:
-        yield opened
+def open_page(browser, contexts):
+    """(url, width, height, theme, query, **as `new_page`) → the page, as a visitor of its own sees it."""
+    with Pages(browser, contexts) as pages:
+        yield pages.open
 
 
 @pytest.fixture(scope="module")
-def open_shared(browser, context_of_files):
+def open_shared(browser, contexts):
     """As `open_page`, but all tests of a file that ask for the same have the same page: opening one takes seconds."""
-    pages = {}
-    with opening(browser, context_of_files) as opened:
+    kept = {}
+    with Pages(browser, contexts) as pages:
         def shared(url: str, **options):
             key = (url, *sorted(options.items()))
-            if key not in pages:
-                pages[key] = opened(url, **options)
-            return pages[key]
+            if key not in kept:
+                kept[key] = pages.open(url, **options)
+            return kept[key]
 
         yield shared
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture(scope="session")
+def lasting(browser, contexts):
+    """The page that tests of all files share: nothing of it is found again after a test that failed on it."""
+    with Pages(browser, contexts) as pages:
+        yield pages
+
+
 @pytest.fixture
-def at(open_shared, url):
-    """query → the page that a file's tests share, gone over to that recipe as Back does, with its film whole.
+def at(lasting, url, request):
+    """query → the page that many tests share, gone over to that recipe as Back does, with its film whole.
 
     Opening a page takes seconds of processor time. A test that chooses panels, or is about opening, has its own page.
     """
 
     def gone_to(query: str):
-        page = open_shared(url)
+        page = lasting.used[0].pages[0] if lasting.used else lasting.open(url)
         page.wait_for_selector("body.ns-ready")
         if "seed=" not in query:
             query += f"&seed={next(SEEDS)}"  # so that its film is another one
@@ -214,4 +233,7 @@ def at(open_shared, url):
         page.wait_for_function(GONE_TO, arg=[tab, fields["seed"]])
         return page
 
-    return gone_to
+    yield gone_to
+    if request.node.stash.get(FAILED, False):
+        lasting.close()
+    lasting.check()

@@ -139,7 +139,7 @@ def test_the_page_greets_with_a_trace_that_plays_and_stands_still_and_who_comes_
 
 
 def test_a_change_of_the_recipe_makes_another_film_and_another_address(at):
-    page = at("samples=50")
+    page = at("samples=50&steps=10")
     first = whole(page, "denoise")["film"]
     choose(page, "sampler", "DDPM")
     number(page, "steps", 20)
@@ -226,7 +226,7 @@ def test_a_schedule_is_drawn_by_dragging_knots_and_its_link_brings_it_back(at):
 
 
 def test_knots_are_added_removed_and_moved_by_keys_and_never_pass_their_neighbours(at):
-    page = at("tab=forward&samples=50&schedule=drawn:0,8;0.5,0;1,-9")
+    page = at("samples=50&steps=5&schedule=drawn:0,8;0.5,0;1,-9")
     page.wait_for_function("document.querySelectorAll('.ns-knot').length === 3")
     page.locator(".ns-knots-plot").scroll_into_view_if_needed()
     drag(page, 1, 125, 10)  # past the last one
@@ -252,22 +252,22 @@ def test_knots_are_added_removed_and_moved_by_keys_and_never_pass_their_neighbou
     drag(page, 1, 0, 200)
     assert page.locator(".ns-knot").count() == 2, "the ends stay"
     asks(page, ";1,-12")
-    whole(page, "forward")
+    whole(page, "denoise")
     page.select_option("#field-schedule select", "flow")
     asks(page, "schedule=flow")
     page.wait_for_selector(".ns-knots-plot", state="hidden")
 
 
 def test_no_steps_are_refused_in_words_and_marked_until_they_are_right_and_the_film_stays(at):
-    page = at("samples=50")
+    page = at("samples=50&steps=10")
     before = whole(page, "denoise")["film"]
     number(page, "steps", 0)
     toast(page, "steps is 0; it can be 1…1000")
     assert stage(page, "denoise")["film"] == before
     page.wait_for_selector("#field-steps input[aria-invalid=true]")
     number(page, "seed", 5)  # all is refused as long as one value is
-    number(page, "steps", 10)
-    asks(page, "steps=10&samples=50&seed=5")
+    number(page, "steps", 12)
+    asks(page, "steps=12&samples=50&seed=5")
     page.wait_for_selector("#recipe [aria-invalid]", state="detached")
 
 
@@ -404,7 +404,7 @@ def test_what_another_recipe_made_is_never_shown_as_if_it_were_of_this_one(train
     page.wait_for_selector(f"{made}:text-is('Made with steps 60. The recipe now says steps 50. Press Train for that.')")
     asks(page, "train_steps=50")
     beside = page.context.new_page()
-    beside.goto(f"{url}?tab=train&train_steps=60&data=digits8&samples=50&steps=10&__theme=light",
+    beside.goto(f"{url}?tab=train&train_steps=60&data=digits8&samples=4&steps=2&__theme=light",
                 wait_until="domcontentloaded")
     beside.wait_for_selector(made)
     assert "Made with T-Rex" in beside.inner_text(made) and "digits" in beside.inner_text(made).lower()
@@ -566,8 +566,7 @@ def test_a_label_is_asked_for_and_guided_to_and_what_it_changes_can_be_seen(at):
 
 
 def test_models_for_few_steps_bring_their_way_of_walking_and_take_it_with_them(at):
-    page = at("samples=50")
-    whole(page, "denoise")
+    page = at("samples=50&steps=10")
     choose(page, "model", "one step")
     page.wait_for_function("['model=consistency', 'sampler=multistep_consistency', 'steps=1']"
                            ".every(part => location.search.includes(part))")
