@@ -25,6 +25,7 @@ from core.prediction import Prediction
 from core.runs import trainings
 from core.schedules import SCHEDULES, make_schedule
 from core.training import trainer
+from core.views import trace as trace_view
 from core.zoo import roles
 
 # No test keeps anything in the folder of whoever runs it.
@@ -66,6 +67,13 @@ def cards_of_few_samples():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(roles, "sample_quality", partial(roles.sample_quality, n=50))
         yield
+
+
+@pytest.fixture
+def coarse_density(monkeypatch):
+    """The panel of a model's density is held to that of its flow in tests/test_views.py, and takes longer than all
+    others together."""
+    monkeypatch.setattr(trace_view, "density_grid", partial(trace_view.density_grid, steps=1))
 
 
 @pytest.fixture

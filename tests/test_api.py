@@ -97,7 +97,7 @@ def until(true, what):
     ends = time.monotonic() + 600
     while not true():
         assert time.monotonic() < ends, f"never came: {what}"
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def test_one_address_has_its_share_of_calls_and_the_page_is_open_all_the_while(url, caller):

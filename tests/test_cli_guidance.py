@@ -122,7 +122,7 @@ def test_training_that_cannot_be_gets_one_clear_line(words, expected, capsys):
 
 @pytest.mark.parametrize("more", [(), ("--classifier", "exact")], ids=["itself", "classifier"])
 def test_a_film_of_a_guided_walk_shows_what_guidance_does(more):
-    words = ["--model", "exact", "--data", "moons", "--label", "upper", "--guidance-scale", 3, "--n", 20, "--steps", 4,
+    words = ["--model", "exact", "--data", "moons", "--label", "upper", "--guidance-scale", 3, "--n", 20, "--steps", 2,
              *more]
     keys = ("eps_c", "eps_u", "guidance_delta", "field_c", "field_u", "guidance_field", "tilted_density")
     assert run("gif", *words, "--panels", ",".join(keys), "--size", 64, "--out", "g.gif") == 0

@@ -255,9 +255,9 @@ class Trained(Brought):
 
 @pytest.mark.parametrize("preset", few(PRESETS, "textbook"))
 def test_our_own_trainings_are_healthy(preset, short_previews):
-    schedule = training_recipe(preset, load("moons")).schedule
+    schedule = training_recipe(preset, load("gaussians8")).schedule
     brought = Trained()
-    recipe = Recipe(data="moons", train_steps=60, steps=10, samples=32, preset=preset, schedule=schedule)
+    recipe = Recipe(data="gaussians8", train_steps=60, steps=10, samples=32, preset=preset, schedule=schedule)
     brought.training = Training(recipe, brought)
     for _ in brought.training.run():
         pass

@@ -282,7 +282,7 @@ def test_the_networks_of_the_series_differ_in_nothing_but_their_rows():
 @pytest.mark.parametrize("rows", [16, 1618])
 def test_what_the_card_says_of_memory_is_what_the_model_does(digits, rows):
     denoiser, card = load_pretrained(f"digits8-rows{rows}")
-    samples = draw_samples(denoiser, digits.shape, 48, seed=1)
+    samples = draw_samples(denoiser, digits.shape, 24, seed=1)
     found = memorization_rate(samples, digits.x0[:rows])
     assert abs(found.value - card["memorization"]["network"]["rate"]) < 4 * found.error
 

@@ -408,7 +408,7 @@ def test_all_clocks_start_from_the_same_noise_and_end_elsewhere(training):
     (dict(preset="textbook", schedule="linear"), False),
 ])
 def test_a_training_that_is_bound_to_fail_says_so_before_it_is_begun(changes, fails):
-    film = next(Training(SHORT.with_(**changes)).untrained())
+    film = next(Training(SHORT.with_(data="gaussians8", **changes)).untrained())
     film.progress = trainings.Progress(torch.ones(1), film.floor.t, film.floor.eps, 0.0)
     sentence = film.scene(()).sentence
     assert ("bound to fail" in sentence) == fails and sentence.startswith("Not trained yet")
@@ -678,7 +678,7 @@ def test_what_stands_on_a_stage_becomes_a_file_with_its_recipe(stream, here, kin
     assert read_recipe(path)["seed"] == 0 and read_recipe(path)["model"] == "exact"
 
 
-def test_an_html_film_can_hold_every_panel_and_opens_with_those_that_were_on(stream, here):
+def test_an_html_film_can_hold_every_panel_and_opens_with_those_that_were_on(stream, here, coarse_density):
     *_, (_, path) = export_stream(stream, {"format": "html", "content": "all", "panels": ["eps", "x_t"]}, here)
     text = path.read_text("utf-8")
     packed = zlib.decompress(base64.b64decode(re.search(r'id="part0">([^<]*)<', text)[1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from core.samplers import ddim, make_sampler
 from core.schedules import Schedule, make_schedule
 from core.trace import Trace
 from core.training.presets import preset as training_recipe
+from core.views import trace as trace_view
 from core.views import ClocksView, ForwardView, NoiseErrorView, TraceView, TrainingView
 from core.views.base import (
     DATA_VIEW, DENSITY_CELLS, FIELD_CELLS, STATE_VIEW, density, field_points, spread, vector_field,
@@ -131,8 +132,10 @@ def film(request, data):
 
 @pytest.fixture(scope="module")
 def whole(film):
-    """The scene of all its panels, which takes longer than all else."""
-    return film.scene(tuple(film.offers))
+    """The scene of all its panels, which takes longer than all else; the model's density, a coarse one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trace_view, "density_grid", partial(density_grid, steps=1))
+        return film.scene(tuple(film.offers))
 
 
 def shown(film, key, first=0, end=None) -> np.ndarray:
@@ -278,7 +281,7 @@ def test_the_error_panel_is_the_models_noise_less_the_exact_ones(data):
     assert not shown(walked(data), "error").any()
 
 
-def test_looking_at_the_last_frame_alone_changes_nothing_of_the_trace(data):
+def test_looking_at_the_last_frame_alone_changes_nothing_of_the_trace(data, coarse_density):
     film = walked(data, eta=0.5)
     before = film.trace.final.clone()
     for key in film.offers:
