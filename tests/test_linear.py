@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -29,6 +30,12 @@ from core.views.linear import offer_weights
 COSINE = make_schedule("cosine")
 DIGITS = load("digits8")
 TIMES = (0.02, 0.3, 0.6, 0.95)
+
+
+@cache
+def digits(components):
+    """The linear denoiser of the digits, solved once; with all 64 components it is the Wiener filter."""
+    return linear(DIGITS, COSINE, components)
 
 
 def doubles(n, *shape, seed=0):
@@ -124,7 +131,7 @@ def test_for_one_gaussian_it_is_the_exact_denoiser(t, schedule):
 @pytest.mark.parametrize("t", TIMES)
 def test_with_a_label_it_is_the_wiener_filter_of_that_label_alone(t):
     x_t = doubles(4, 1, 8, 8)
-    of_all = wiener(DIGITS, COSINE)
+    of_all = digits(64)
     threes = replace(DIGITS, x0=DIGITS.x0[DIGITS.labels == 3], labels=None, label_names=(), held_out_labels=None)
     told = of_all(x_t, at(t), torch.full((4,), 3)).x0
     assert_close(told, wiener(threes, COSINE)(x_t, at(t)).x0, atol=1e-8, rtol=0)
@@ -139,19 +146,19 @@ def test_fewer_components_are_the_wiener_filter_of_the_data_seen_through_the_enc
     cond = None if label is None else torch.full((4,), label)
     x_t = doubles(4, 1, 8, 8)
     for t in TIMES:  # the pictures were rounded to float32
-        assert_close(linear(DIGITS, COSINE, 12)(x_t, at(t), cond).x0, wiener(seen, COSINE)(x_t, at(t), cond).x0,
+        assert_close(digits(12)(x_t, at(t), cond).x0, wiener(seen, COSINE)(x_t, at(t), cond).x0,
                      atol=1e-4, rtol=0)
 
 
 def test_each_row_of_a_batch_is_answered_by_its_own_label_and_time():
-    denoiser, x_t = linear(DIGITS, COSINE, 30), doubles(6, 1, 8, 8)
+    denoiser, x_t = digits(30), doubles(6, 1, 8, 8)
     t, cond = torch.linspace(0.1, 0.9, 6, dtype=torch.float64), torch.tensor([3, 10, 0, 3, 9, 10])
     alone = [denoiser(x_t[i : i + 1], t[i], cond[i : i + 1]).x0 for i in range(6)]
     assert_close(denoiser(x_t, t, cond).x0, torch.cat(alone))
 
 
 def test_it_is_affine():
-    denoiser, a, b = linear(DIGITS, COSINE, 30), doubles(4, 1, 8, 8), doubles(4, 1, 8, 8, seed=1)
+    denoiser, a, b = digits(30), doubles(4, 1, 8, 8), doubles(4, 1, 8, 8, seed=1)
     x0 = [denoiser(x, at(0.4), torch.arange(4)).x0 for x in (a, b, 0.3 * a + 0.7 * b)]
     assert_close(x0[2], 0.3 * x0[0] + 0.7 * x0[1])
 
@@ -194,10 +201,10 @@ def test_exact_beats_wiener_and_wiener_beats_a_filter_of_each_pixel_by_itself(na
 @pytest.mark.parametrize("t", TIMES)
 def test_its_error_is_what_is_left_of_each_component_and_all_of_those_left_out(t):
     """E|x0 − x̂0|² = Σ_{i≤k} λ_i·(1 − share_i) + Σ_{i>k} λ_i: more components, less error."""
-    everything = wiener(DIGITS, COSINE).network.std[-1] ** 2
+    everything = digits(64).network.std[-1] ** 2
     before = torch.inf
     for k in (5, 20, 64):
-        denoiser = linear(DIGITS, COSINE, k)
+        denoiser = digits(k)
         share = denoiser.network.shares(COSINE.snr(at(t)))
         expected = float((everything[:k] * (1 - share)).sum() + everything[k:].sum()) / 64
         assert error(denoiser, DIGITS, t) == pytest.approx(expected, rel=0.03)
@@ -206,10 +213,10 @@ def test_its_error_is_what_is_left_of_each_component_and_all_of_those_left_out(t
 
 
 def test_coarse_components_come_out_of_the_noise_before_fine_ones():
-    shares = wiener(DIGITS, COSINE).network.shares(COSINE.snr(torch.tensor([0.99, 0.6, 0.2, 0.0], dtype=torch.float64)))
+    shares = digits(64).network.shares(COSINE.snr(torch.tensor([0.99, 0.6, 0.2, 0.0], dtype=torch.float64)))
     assert (shares.diff(dim=1) <= 1e-12).all() and (shares.diff(dim=0) >= 0).all()
     assert shares[1, 0] > 0.5 and shares[1, 30] < 0.05
-    assert_close(shares[3], (wiener(DIGITS, COSINE).network.std[-1] > 0).double())
+    assert_close(shares[3], (digits(64).network.std[-1] > 0).double())
 
 
 # What it draws
@@ -225,14 +232,14 @@ def test_its_walk_ends_in_the_gaussian_of_the_data():
 
 def test_asked_for_a_digit_it_draws_about_the_mean_of_that_digit():
     cond = torch.arange(10).repeat_interleave(50)
-    drawn = arrive(linear(DIGITS, COSINE, 40), (1, 8, 8), 500, cond).double()
+    drawn = arrive(digits(40), (1, 8, 8), 500, cond).double()
     means = torch.stack([DIGITS.x0[DIGITS.labels == c].double().mean(0) for c in range(10)])
     assert_close(drawn.reshape(10, 50, 1, 8, 8).mean(1), means, atol=0.25, rtol=0)
 
 
 def test_its_digits_are_of_the_kind_asked_for_and_guidance_makes_them_plainer():
     cond = torch.arange(10).repeat(15)
-    plain, guided = (agreement(arrive(linear(DIGITS, COSINE, 30), (1, 8, 8), 150, cond, scale), cond, DIGITS)
+    plain, guided = (agreement(arrive(digits(30), (1, 8, 8), 150, cond, scale), cond, DIGITS)
                      for scale in (1.0, 2.0))
     assert 0.9 < plain < guided and guided > 0.99
 
@@ -246,13 +253,13 @@ def test_the_fit_knows_no_chance():
 
 
 def test_its_directions_are_orthonormal_and_fall_in_variance():
-    network = linear(DIGITS, COSINE, 40).network
+    network = digits(40).network
     assert_close(network.directions @ network.directions.mT, torch.eye(40, dtype=torch.float64).expand(11, 40, 40))
     assert (network.std.diff(dim=1) <= 1e-9).all()
 
 
 def test_saved_and_loaded_it_says_the_same(tmp_path):
-    denoiser = linear(DIGITS, COSINE, 40)
+    denoiser = digits(40)
     save_checkpoint(tmp_path / "linear.safetensors", denoiser)
     loaded, card = load_checkpoint(tmp_path / "linear.safetensors")
     x_t, cond = doubles(10, 1, 8, 8), torch.arange(10)
@@ -275,7 +282,7 @@ def test_the_number_of_components_is_within_the_dimensions(components):
 
 def test_a_label_it_does_not_know_is_named():
     with pytest.raises(ValueError, match="label 11.*0 to 9"):
-        wiener(DIGITS, COSINE)(doubles(2, 1, 8, 8), at(0.5), torch.tensor([0, 11]))
+        digits(64)(doubles(2, 1, 8, 8), at(0.5), torch.tensor([0, 11]))
 
 
 # What is seen of its weights
@@ -299,7 +306,7 @@ def film_of(denoiser, data, label=None, schedule=COSINE, steps=12):
 
 @pytest.mark.parametrize("label", [None, 3])
 def test_filters_are_how_a_pixel_of_the_guess_answers_to_those_of_the_state(label):
-    denoiser = linear(DIGITS, COSINE, 20)
+    denoiser = digits(20)
     film = film_of(denoiser, DIGITS, label)
     filters = film.scene(("filters",)).panel("filters").data[..., 0]
     unit = torch.eye(64, dtype=torch.float64).reshape(64, 1, 8, 8)
@@ -312,7 +319,7 @@ def test_filters_are_how_a_pixel_of_the_guess_answers_to_those_of_the_state(labe
 
 
 def test_directions_are_as_strong_as_the_share_of_them_that_is_believed():
-    denoiser = linear(DIGITS, COSINE, 40)
+    denoiser = digits(40)
     film = film_of(denoiser, DIGITS, 3)
     shown = torch.from_numpy(film.scene(("weights",)).panel("weights").data).abs().amax((2, 3, 4))
     shares = denoiser.network.shares(COSINE.snr(film.kept), 3)[:, :16]
@@ -332,7 +339,7 @@ def test_for_points_the_weights_are_where_a_grid_of_states_is_sent_on_the_films_
 
 @pytest.mark.parametrize("label", [None, 3])
 def test_the_chart_of_errors_has_the_exact_denoiser_below_the_best_linear_and_that_below_the_model(label):
-    film = film_of(linear(DIGITS, COSINE, 20), DIGITS, label)
+    film = film_of(digits(20), DIGITS, label)
     believed, errors = film.more_charts[0]()
     exact, best, ours = errors.series
     assert (ours.y >= best.y - 1e-9).all() and (exact.y <= 1.01 * ours.y[: len(exact.y)]).all()
@@ -340,7 +347,7 @@ def test_the_chart_of_errors_has_the_exact_denoiser_below_the_best_linear_and_th
     own = DIGITS if label is None else replace(DIGITS, x0=DIGITS.x0[DIGITS.labels == 3], labels=None, label_names=(),
                                                held_out_labels=None)
     cond = lambda x: None if label is None else torch.full((len(x),), 3)  # noqa: E731
-    denoiser = linear(DIGITS, COSINE, 20)
+    denoiser = digits(20)
     for k in (3, 9):
         found = error(lambda x, t: denoiser(x, t, cond(x)), own, float(film.kept[k]))
         assert ours.y[k] == pytest.approx(found**0.5, rel=0.03)
@@ -369,7 +376,7 @@ def test_of_data_with_several_kinds_of_labels_it_knows_none():
 
 def test_labels_come_one_a_sample():
     with pytest.raises(ValueError, match=r"\(2, 2\) for 2 samples"):
-        wiener(DIGITS, COSINE)(doubles(2, 1, 8, 8), at(0.5), torch.zeros(2, 2, dtype=torch.int64))
+        digits(64)(doubles(2, 1, 8, 8), at(0.5), torch.zeros(2, 2, dtype=torch.int64))
 
 
 # What is shipped

@@ -299,7 +299,7 @@ def test_the_lens_sees_what_an_edit_does_to_the_model():
 
 # --- trainings --------------------------------------------------------------------------------------------------
 
-SHORT = Recipe(train_steps=60, batch=32, seed=1)
+SHORT = Recipe(train_steps=30, batch=32, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -337,13 +337,13 @@ def test_a_config_is_the_training_recipe_with_the_visitors_changes():
 
 def test_previews_are_taken_at_their_moments(training):
     film = training.film
-    assert [p.step for p in film.previews] == film.moments == training.moments == moments(60, PREVIEWS)
-    assert film.frames == film.total and sorted(training.kept) == moments(60, 6)
+    assert [p.step for p in film.previews] == film.moments == training.moments == moments(30, PREVIEWS)
+    assert film.frames == film.total and sorted(training.kept) == moments(30, 6)
     assert training.config.to_dict() == config_of(SHORT, load("trex")).to_dict()
 
 
 def test_a_preview_shows_the_averaged_network_as_it_was(training):
-    last, denoiser, t = training.film.previews[-1], training.kept[60], torch.tensor(LOOK_AT, dtype=torch.float64)
+    last, denoiser, t = training.film.previews[-1], training.kept[30], torch.tensor(LOOK_AT, dtype=torch.float64)
     x_t = noised(denoiser.schedule, training._x0, t, training._eps).x_t
     torch.testing.assert_close(last.guess, denoiser(x_t, t).x0)
     field = -denoiser(field_points(STATE_VIEW), t).eps
@@ -392,7 +392,7 @@ def test_progress_tells_where_a_training_stands(training):
 
 def test_all_clocks_start_from_the_same_noise_and_end_elsewhere(training):
     film = training.clocks(steps=10)
-    assert film.default == tuple(f"step{step}" for step in moments(60, 6)) and film.frames == 11
+    assert film.default == tuple(f"step{step}" for step in moments(30, 6)) and film.frames == 11
     first, *others = film.traces.values()
     for trace in others:
         assert torch.equal(trace["x_t"][0], first["x_t"][0])
@@ -452,16 +452,16 @@ def test_a_training_goes_on_after_its_end_with_further_previews_and_the_model_is
     training = Training(SHORT, visitor)
     run_to(training)
     before = [preview.step for preview in training.film.previews]
-    training.turn(train_steps=120)
-    assert training.film.total > len(before) and training.planned == 60
+    training.turn(train_steps=50)
+    assert training.film.total > len(before) and training.planned == 30
     run_to(training)
     training.progress(1.0)
     at = [preview.step for preview in training.film.previews]
-    assert at[: len(before)] == before and at == sorted(set(at)) == training.moments and at[-1] == 120
-    assert training.film.frames == training.film.total and visitor.card["steps"] == 120
-    assert visitor.card["turned"] == [{"step": 60, "steps": [60, 120]}]
-    assert training.film.scene(()).charts[0].marks == ((60.0, "steps 60 → 120"),)
-    assert 120 in training.kept and len(training.clocks(steps=2).traces) <= 6
+    assert at[: len(before)] == before and at == sorted(set(at)) == training.moments and at[-1] == 50
+    assert training.film.frames == training.film.total and visitor.card["steps"] == 50
+    assert visitor.card["turned"] == [{"step": 30, "steps": [30, 50]}]
+    assert training.film.scene(()).charts[0].marks == ((30.0, "steps 30 → 50"),)
+    assert 50 in training.kept and len(training.clocks(steps=2).traces) <= 6
 
 
 def test_an_end_that_is_turned_to_where_it_stands_is_the_end_with_its_preview():
@@ -486,7 +486,7 @@ def test_a_finished_training_gives_its_visitor_a_model(visitor):
         job = pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1)
         visitor.take_job(job)
         assert job.wait(600) and job.state == FINISHED
-    assert visitor.card["data"] == "trex" and visitor.card["steps"] == 60
+    assert visitor.card["data"] == "trex" and visitor.card["steps"] == 30
     assert TrainingConfig.from_dict(visitor.card["training"]) == training.config
     assert not visitor.denoiser.training and visitor.denoiser is not training.trainer.ema
     assert training.film.frames == training.film.total
