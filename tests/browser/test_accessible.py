@@ -9,10 +9,19 @@ import pytest
 from playwright.sync_api import expect
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
-#: What of the page is found serious or critical, in words: the rule, the element, and what is wrong with it.
+#: What is seen for the first time, in `fresh`: the whole page, and then what a tab has that none before it had.
+NEW = """() => {
+    const before = window.looked ?? new Set();
+    const seen = new Set([...document.body.querySelectorAll('*')].filter(node => node.checkVisibility()));
+    const late = seen.difference(before);
+    window.fresh = before.size ? [...late].filter(node => !late.has(node.parentElement)) : document;
+    window.looked = before.union(seen);
+    return late.size > 0;
+}"""
+#: What of it is found serious or critical, in words: the rule, the element, and what is wrong with it.
 FOUND = """async rules => {
     const options = { resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) };
-    const { violations } = await axe.run(document, options);
+    const { violations } = await axe.run(fresh === document ? document : { include: fresh }, options);
     return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').flatMap(({ id, nodes }) =>
         nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary.slice(-160)}`));
 }"""
@@ -20,10 +29,11 @@ STAGES = ("denoise", "forward", "lens", "compare", "debug")
 
 
 def checked(page) -> list[str]:
-    """What axe finds in both themes; in the second, what depends on colours alone."""
+    """What axe finds in what is new, in both themes; in the second, what depends on colours alone."""
     if not page.evaluate("Boolean(window.axe)"):
         page.evaluate(AXE)
         page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
+    assert page.evaluate(NEW)
     found = page.evaluate(FOUND)
     page.evaluate("document.body.classList.add('dark')")
     page.wait_for_function("getComputedStyle(document.body).getPropertyValue('--ns-bg').trim() === '#0f1113'")
