@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from core.recipe.recipe import Recipe
+
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
 
 #: What a browser does in a frame of another site for those who block what other sites keep.
@@ -40,33 +42,26 @@ def whole(frame, tab: str) -> None:
                             "return s && s.total > 1 && s.frames === s.total; })()")
 
 
-def test_every_tab_works_in_a_frame_of_another_site_without_storage(framed):
-    page, frame = framed("http://localhost:9/", "steps=10&samples=50&train_steps=20&data=gaussians8&__theme=light")
+def test_every_tab_works_in_a_frame_of_another_site_without_storage_and_on_hugging_face_the_address_follows(framed):
+    page, frame = framed("https://huggingface.co/spaces/me/scope",
+                         "steps=10&samples=50&train_steps=20&data=gaussians8&__theme=light")
     assert frame.evaluate("(() => { try { return localStorage.length >= 0 } catch { return false } })()")
     whole(frame, "denoise")
     assert frame.is_visible(".ns-brand") and frame.is_visible("#denoise")
-    for title, tab in (("Forward", "forward"), ("Noise lens", "lens"), ("Compare", "compare")):
+    for title, tab in (("Noise lens", "lens"), ("Compare", "compare"), ("Forward", "forward")):
         frame.click(f"button[role=tab]:has-text('{title}')")
         whole(frame, tab)
-        frame.wait_for_function(f"location.search.includes('tab={tab}')")
+        page.wait_for_function("tab => heard.length && heard.at(-1).queryString.endsWith(`&tab=${tab}`)", arg=tab)
+    frame.fill("#field-seed input", "7")
+    frame.press("#field-seed input", "Enter")
+    query = Recipe(data="gaussians8", steps=10, samples=50, train_steps=20, seed=7, tab="forward").to_query()
+    page.wait_for_function("query => heard.at(-1).queryString === query", arg=query)
+    frame.evaluate("Noisescope.onSpace('me/scope')")  # the server says so where it is a Space
+    frame.click("[data-ns=copy]")
+    assert frame.input_value(".ns-link input") == f"https://huggingface.co/spaces/me/scope?{query}"
+    frame.click(".ns-link button")
+    frame.wait_for_selector(".ns-link", state="detached")
     frame.click("button[role=tab]:has-text('Train')")
     frame.click("#train")
     whole(frame, "clocks")
     assert frame.query_selector("[data-testid=toast-body]") is None
-    assert page.evaluate("heard") == [], "only Hugging Face is told the address"
-
-
-def test_on_hugging_face_the_outer_address_follows_and_is_what_is_copied(framed):
-    page, frame = framed("https://huggingface.co/spaces/me/scope", "steps=10&samples=50&__theme=light")
-    whole(frame, "denoise")
-    frame.fill("#field-seed input", "7")
-    frame.press("#field-seed input", "Enter")
-    page.wait_for_function("heard.length && heard.at(-1).queryString === 'steps=10&samples=50&seed=7'")
-    frame.click("button[role=tab]:has-text('Forward')")
-    page.wait_for_function("heard.at(-1).queryString.endsWith('&tab=forward')")
-    frame.evaluate("Noisescope.onSpace('me/scope')")  # the server says so where it is a Space
-    frame.click("[data-ns=copy]")
-    link = "https://huggingface.co/spaces/me/scope?steps=10&samples=50&seed=7&tab=forward"
-    assert frame.input_value(".ns-link input") == link
-    frame.click(".ns-link button")
-    frame.wait_for_selector(".ns-link", state="detached")
