@@ -30,19 +30,56 @@ export function makeOnce({ AppTree: { prototype: tree } }) {
   };
 }
 
-/** By the beginnings of the files' names, which end with their versions. */
-const SPARED = new Map([['statustracker', tellNoInputs], ['core', makeOnce]]);
+/** What Svelte draws at every frame until it has come to rest. */
+let moving = new Set();
+
+/** @param {Exports} exported by Svelte */
+export function knowWhatMoves(exported) {
+  moving = Object.values(exported).find(value => value?.tasks instanceof Set).tasks;
+}
+
+/**
+ * An arrow swings while the page opens. It is drawn on for as long as the page is there, though it is taken away when
+ * the components are put up.
+ * @param {Exports} exported
+ */
+export function stopTheArrow({ AppTree: { prototype: tree } }) {
+  const { reload } = tree;
+  tree.reload = function (/** @type {any[]} */ ...all) {
+    tree.reload = reload;
+    moving.clear();
+    reload.apply(this, all);
+  };
+}
+
+/**
+ * A clock beside the arrow goes on as well. It takes what asks the browser for frames, once, as its file is read, which
+ * ends with the function that is returned; it is given seconds. So are the clocks of events, which are hidden here.
+ */
+export function slowClocks() {
+  const frames = window.requestAnimationFrame;
+  /** @param {FrameRequestCallback} paint */
+  const taken = paint => (window.requestAnimationFrame === taken ? frames.call(window, paint)
+    : setTimeout(() => frames.call(window, paint), 1000));
+  window.requestAnimationFrame = taken;
+  return () => { if (window.requestAnimationFrame === taken) window.requestAnimationFrame = frames; };
+}
 
 export function spare() {
+  const isRead = slowClocks();
+  /** By the beginnings of the files' names, which end with their versions. */
+  const spared = new Map([
+    ['index', [knowWhatMoves]], ['statustracker', [isRead, tellNoInputs]], ['core', [makeOnce, stopTheArrow]],
+  ]);
   const fetched = new PerformanceObserver((list) => {
     for (const { name } of list.getEntries()) {
       const file = /\/assets\/(\w+)-[\w-]+\.js$/.exec(new URL(name).pathname)?.[1];
-      const change = SPARED.get(file);
-      if (!change) continue;
-      SPARED.delete(file);
-      import(name).then(change);
+      const changes = spared.get(file);
+      if (!changes) continue;
+      spared.delete(file);
+      import(name).then(exported => changes.forEach(change => change(exported)));
     }
-    if (!SPARED.size) fetched.disconnect();
+    if (!spared.size) fetched.disconnect();
   });
   fetched.observe({ type: 'resource', buffered: true });
 }
