@@ -12,11 +12,21 @@ from tests.browser.test_page import SHIFTS
 CLONES = Path(__file__).parents[2] / "dashboard" / "page" / "clones.js"
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
 
+#: The page is up and its arrival, which says what stands in the sidebar, waits until it is let go.
+HELD = """{
+    const ask = window.fetch.bind(window);
+    const gate = new Promise(go => { window.arrive = go; });
+    window.fetch = async (input, init) => {
+        if (new URL(input.url || input, location.href).pathname.endsWith('/queue/join')) await gate;
+        return ask(input, init);
+    };
+}"""
+
 #: The server ends the stream of answers; this page, busy with other things, hears of it when `late.go` is called.
-LATE = """
+LATE = """{
     const ask = window.fetch.bind(window);
     window.late = { wanted: false, held: 0, sent: 0, open: 0 };
-    window.late.over = new Promise(go => { window.late.go = go; });
+    late.hold = () => { late.wanted = true; late.held = 0; late.over = new Promise(go => { late.go = go; }); };
     window.fetch = async (input, init) => {
         const answer = await ask(input, init);
         const { pathname } = new URL(input.url || input, location.href);
@@ -31,23 +41,59 @@ LATE = """
                 out.enqueue(part.slice(0, end));  // what came with it is an answer yet
                 late.held++;
                 await late.over;
+                late.wanted = false;
                 out.enqueue(part.slice(end));
             },
             flush: () => { late.open--; },
         });
         return new Response(answer.body.pipeThrough(read), answer);
     };
-"""
+}"""
 
-#: The page is up and its arrival, which says what stands in the sidebar, waits until it is let go.
-HELD = """
+#: Answers reach the page when `answers.go` is called.
+WITHHELD = """{
     const ask = window.fetch.bind(window);
-    const gate = new Promise(go => { window.arrive = go; });
+    window.answers = { held: false, sent: 0 };
+    answers.hold = () => { answers.held = true; answers.over = new Promise(go => { answers.go = go; }); };
     window.fetch = async (input, init) => {
-        if (new URL(input.url || input, location.href).pathname.endsWith('/queue/join')) await gate;
-        return ask(input, init);
+        const answer = await ask(input, init), { pathname } = new URL(input.url || input, location.href);
+        if (pathname.endsWith('/queue/join')) answers.sent++;
+        if (!pathname.endsWith('/queue/data')) return answer;
+        const read = new TransformStream({ transform: async (part, out) => {
+            if (answers.held) await answers.over;
+            answers.held = false;
+            out.enqueue(part);
+        } });
+        return new Response(answer.body.pipeThrough(read), answer);
     };
-"""
+}"""
+
+#: How often anything asks for a frame.
+FRAMES = """{
+    const ask = window.requestAnimationFrame.bind(window);
+    window.frames = { asked: 0, ask };
+    window.requestAnimationFrame = paint => { frames.asked++; return ask(paint); };
+}"""
+
+
+@pytest.fixture
+def arriving(open_shared, url):
+    """The page that waits, as it opens and whenever it is told to."""
+    page = open_shared(url, before=HELD + LATE + WITHHELD + FRAMES, query="seed=3&samples=50&steps=5")
+    if page.query_selector("body.ns-ready"):  # another test has been here
+        page.reload(wait_until="domcontentloaded")
+    return page
+
+
+@pytest.fixture
+def slow(open_shared, url):
+    """The same page when it has opened, at Denoise."""
+    page = open_shared(url, before=HELD + LATE + WITHHELD + FRAMES, query="seed=3&samples=50&steps=5")
+    page.evaluate("arrive()")
+    page.wait_for_selector("body.ns-ready")
+    page.click("button[role=tab]:has-text('Denoise')")
+    page.wait_for_function("!location.search.includes('tab=')")
+    return page
 
 
 def number(page, field: str, value) -> None:
@@ -55,8 +101,8 @@ def number(page, field: str, value) -> None:
     page.press(f"#field-{field} input", "Enter")
 
 
-def test_nothing_can_be_turned_before_it_would_be_kept_and_the_page_says_so(open_page, url):
-    page = open_page(url, before=HELD, query="seed=3")
+def test_nothing_can_be_turned_before_it_would_be_kept_and_the_page_says_so(arriving):
+    page = arriving
     page.wait_for_selector("#field-steps input")
     assert page.inner_text(".ns-opening") == "opening …"
     assert not page.is_visible("#stage-denoise .ns-empty span")  # what to press is no word of now
@@ -79,19 +125,6 @@ def test_nothing_can_be_turned_before_it_would_be_kept_and_the_page_says_so(open
 #: When the page is put up.
 PUT_UP = ("new MutationObserver(() => { if (document.querySelector('#tabs')) window.up ??= performance.now(); })"
           ".observe(document, { childList: true, subtree: true });")
-
-
-def test_the_film_that_greets_is_fetched_once_ahead_of_the_page_and_can_be_asked_for_more_at_once(open_page, url):
-    page = open_page(url, before=PUT_UP)
-    page.click("#stage-denoise .ns-chip[data-key=eps]")
-    page.wait_for_function(f"({STAGE.format('denoise')}).film.panels.has('eps')")
-    page.wait_for_selector("body.ns-ready")
-    page.wait_for_function("location.search.includes('panels=') && location.search.includes('eps')")
-    files = page.evaluate("performance.getEntriesByType('resource').filter(file => file.name.endsWith('.deflate'))"
-                          ".map(file => [file.name, file.startTime < up])")
-    assert [ahead for _, ahead in files] == [True, False]  # the film, and what was asked for
-    assert files[0][0] != files[1][0]
-    assert page.query_selector("[data-testid=toast-body]") is None
 
 
 #: Where what greets stands, and how large it is.
@@ -121,8 +154,10 @@ def withheld(page, url):
 
 @pytest.mark.parametrize("width, theme", [(1280, "light"), (390, "dark")])
 def test_the_film_that_greets_stands_there_before_gradio_and_goes_on_in_its_place(new_page, url, width, theme):
-    """Gradio's scripts are withheld: the film is there all the same, and answered is what was asked when they come."""
-    page, let_go = withheld(new_page(SHIFTS, viewport={"width": width, "height": 850}, color_scheme=theme), url)
+    """Gradio's scripts are withheld: the film is there all the same, fetched once, and answered is what was asked when
+    they come."""
+    page = new_page(SHIFTS + PUT_UP, viewport={"width": width, "height": 850}, color_scheme=theme)
+    page, let_go = withheld(page, url)
     page.wait_for_function(f"({STAGE.format('denoise')}).painted > 1")
     assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
     assert page.evaluate("(bar => bar.scrollWidth <= bar.clientWidth)(document.querySelector('.ns-brand'))")
@@ -132,10 +167,16 @@ def test_the_film_that_greets_stands_there_before_gradio_and_goes_on_in_its_plac
     page.wait_for_selector("body.ns-ready")
     page.wait_for_selector("#ns-early", state="detached")
     page.wait_for_function(f"({STAGE.format('denoise')}).film.panels.has('eps')")
+    page.wait_for_function("location.search.includes('panels=') && location.search.includes('eps')")
+    files = page.evaluate("performance.getEntriesByType('resource').filter(file => file.name.endsWith('.deflate'))"
+                          ".map(file => [file.name, file.startTime < up])")
+    assert [ahead for _, ahead in files] == [True, False]  # the film, and what was asked for
+    assert files[0][0] != files[1][0]
     page.click("#stage-denoise .ns-chip[data-key=eps]")
     assert page.evaluate(f"({STAGE.format('denoise')}).film.id") == film
     page.wait_for_function(f"before => JSON.stringify([{PLACES}, {INK}]) === JSON.stringify(before)", arg=before)
     assert page.evaluate("shifts") < 0.05
+    assert page.query_selector("[data-testid=toast-body]") is None
 
 
 def test_draw_pressed_before_gradio_has_come_opens_the_pad_when_it_has(new_page, url):
@@ -146,12 +187,22 @@ def test_draw_pressed_before_gradio_has_come_opens_the_pad_when_it_has(new_page,
     page.wait_for_selector("#own-pad .ns-pad:focus")
 
 
-def test_a_change_while_the_stream_of_answers_ends_is_answered(open_page, url):
-    page = open_page(url, before=LATE, query="samples=50&steps=5")
-    page.wait_for_selector("body.ns-ready")
+def test_a_page_at_rest_asks_for_no_frames(slow):
+    page = slow
+    page.wait_for_function(f"(stage => stage.done && !stage.playing)({STAGE.format('denoise')} || {{}})")
+    page.wait_for_function("late.open === 0")
+    assert page.evaluate("""async () => {
+        frames.asked = 0;
+        for (let k = 0; k < 30; k++) await new Promise(frames.ask);
+        return frames.asked;
+    }""") < 15
+
+
+def test_a_change_while_the_stream_of_answers_ends_is_answered(slow):
+    page = slow
     number(page, "seed", 5)
     page.wait_for_function("location.search.includes('seed=5') && late.open === 0")
-    page.evaluate("late.wanted = true")
+    page.evaluate("late.hold()")
     number(page, "seed", 6)
     page.wait_for_function("location.search.includes('seed=6') && late.held")  # it is answered, and the end on its way
     sent = page.evaluate("late.sent")
@@ -161,30 +212,11 @@ def test_a_change_while_the_stream_of_answers_ends_is_answered(open_page, url):
     page.wait_for_function("location.search.includes('seed=7')")
 
 
-#: Answers reach the page when `answers.go` is called.
-WITHHELD = """
-    const ask = window.fetch.bind(window);
-    window.answers = { held: false, sent: 0 };
-    answers.over = new Promise(go => { answers.go = go; });
-    window.fetch = async (input, init) => {
-        const answer = await ask(input, init), { pathname } = new URL(input.url || input, location.href);
-        if (pathname.endsWith('/queue/join')) answers.sent++;
-        if (!pathname.endsWith('/queue/data')) return answer;
-        const read = new TransformStream({ transform: async (part, out) => {
-            if (answers.held) await answers.over;
-            out.enqueue(part);
-        } });
-        return new Response(answer.body.pipeThrough(read), answer);
-    };
-"""
-
-
-def test_what_is_turned_while_an_answer_is_on_its_way_stays_and_so_does_the_answer(open_page, url):
-    page = open_page(url, before=WITHHELD, query="samples=50")
-    page.wait_for_selector("body.ns-ready")
+def test_what_is_turned_while_an_answer_is_on_its_way_stays_and_so_does_the_answer(slow):
+    page = slow
     number(page, "seed", 5)
     page.wait_for_function("location.search.includes('seed=5')")
-    page.evaluate("answers.held = true")
+    page.evaluate("answers.hold()")
     sent = page.evaluate("answers.sent")
     page.click("#field-model input")
     page.click("ul[role=listbox] li:has-text('one step')")  # brings a sampler and one step with it
