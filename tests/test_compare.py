@@ -38,10 +38,12 @@ ROOT = Path(__file__).parents[1]
 EXACT = Recipe(model="exact", steps=12, samples=20, data="gaussians8")
 
 
-@pytest.fixture(autouse=True)
-def unrated(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def unrated():
     """No more samples than are shown: what they cost is of no interest here."""
-    monkeypatch.setattr(action, "RATED", {"points": 16, "images": 16})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(action, "RATED", {"points": 16, "images": 16})
+        yield
 
 
 @pytest.fixture
@@ -400,8 +402,9 @@ FILMS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=FILMS)
-def film(request):
+@pytest.fixture(scope="module", params=FILMS)
+def film(request, unrated):
+    """A film of each kind. No test changes it."""
     return finished(compare(EXACT.with_(**request.param)))
 
 
