@@ -1,6 +1,7 @@
 """The page's blocks answer as Gradio's own do, without building anew what an answer leaves as it is."""
 
 import asyncio
+import time
 import json
 from contextlib import ExitStack
 from functools import cache
@@ -12,7 +13,7 @@ from gradio.data_classes import PredictBodyInternal
 from gradio.routes import App
 from gradio.state_holder import SessionState
 
-from dashboard.server.blocks import FairQueue, Page
+from dashboard.server.blocks import AWAKE, FairQueue, Page
 from dashboard.server.door import Door, Limits
 from dashboard.stage import Stage
 
@@ -159,3 +160,16 @@ def test_of_those_who_wait_the_client_goes_first_that_has_least_under_way(monkey
     monkeypatch.setenv("GRADIO_DEFAULT_CONCURRENCY_LIMIT", "9")
     _, order = asked(Limits(), ("a", "10.0.0.1"), ("b", "10.0.0.1"), ("c", "10.0.0.1"), ("d", "10.0.0.2"))
     assert order == ["a", "d", "b", "c"]
+
+
+def test_a_server_that_is_asked_nothing_for_a_while_looks_seldom_whether_it_is(monkeypatch):
+    page, _ = blocks(Page)
+    queue = FairQueue(page, Door(Limits()))
+    assert queue.sleep_when_free < 0.005
+    asked = queue._asked
+    monkeypatch.setattr(time, "monotonic", lambda: asked + AWAKE)
+    assert queue.sleep_when_free >= 0.02
+    request = SimpleNamespace(client=("10.0.0.1", 1), headers={})
+    body = PredictBodyInternal(session_hash="mine", fn_index=next(iter(page.fns)), data=[], request=None)
+    asyncio.run(queue.push(body, request, None))
+    assert queue.sleep_when_free < 0.005

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 #: More answers than this that a session has not fetched, and it gets no more, not even in words.
 MOST_UNHEARD = 64
 
+#: Seconds after a request in which the next one is expected.
+AWAKE = 5.0
+
 
 class SessionConfig(BlocksConfig):
     """What a session knows of the page: all but how every component is configured, which only shared sessions need."""
@@ -165,9 +168,19 @@ class FairQueue(Queue):
     def __init__(self, page: gr.Blocks, door: Door):
         super().__init__(live_updates=True, concurrency_count=page.max_threads, update_intervals=1, max_size=None,
                          blocks=page)
-        self.door = door
+        self.door, self._asked = door, time.monotonic()
         self.ANALYTICS_MAX_EVENTS = 1  # nobody reads them, and at every event all of them are put into a table
-        self.sleep_when_free = 0.004
+        self.progress_update_sleep_when_free = 1.0  # nothing here tells its progress by Gradio's means
+
+    @property
+    def sleep_when_free(self) -> float:
+        """Seconds from one look whether somebody waits to the next: a look costs as much as a small answer, so a server
+        at rest looks seldom."""
+        return 0.004 if time.monotonic() - self._asked < AWAKE else 0.02
+
+    @sleep_when_free.setter
+    def sleep_when_free(self, seconds: float) -> None:
+        """Gradio has its own idea of it."""
 
     def compute_analytics_summary(self, records):
         return self.cached_event_analytics_summary
@@ -179,6 +192,7 @@ class FairQueue(Queue):
         address = self.door.address(request.client, request.headers)
         if body.session_hash:
             self.door.came(body.session_hash, address)
+        self._asked = time.monotonic()
         self._forget_deserted()
         why = self._refusal(fn, body.session_hash, address)
         if why is None:
