@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dashboard.server.foreground import BACKGROUND, LEVELS, PROMOTED, Foreground
+from dashboard.server.foreground import BACKGROUND, LEVELS, PROMOTED, Ended, Foreground
 from dashboard.server.jobs import Pool
 
 
@@ -140,3 +140,38 @@ def test_a_training_goes_on_while_somebody_works_for_long():
     with Pool(workers=1, yields_to=foreground) as pool, foreground.work():
         job = pool.submit(lambda: iter(range(200)))
         assert job.wait(600) and job.steps_done == 200
+
+
+def test_at_its_end_nobody_waits_any_more_nothing_begins_and_what_is_under_way_is_waited_for(foreground):
+    told, held = [], foreground.work()
+
+    def wait(work):
+        try:
+            with work:
+                told.append("worked")
+        except Ended as error:
+            told.append(str(error))
+
+    with held:
+        waiting = threading.Thread(target=wait, args=[foreground.work()], daemon=True)
+        waiting.start()
+        while not foreground._waiting:
+            time.sleep(0.001)
+        ending = threading.Thread(target=foreground.end, daemon=True)
+        ending.start()
+        waiting.join(600)
+        assert told == ["The server is ending. Try again when it is back."] and ending.is_alive()
+    ending.join(600)
+    assert not ending.is_alive() and not foreground.busy
+    with pytest.raises(Ended):
+        next(foreground.each([1]))
+
+
+def test_a_long_piece_ends_where_it_would_let_others_pass(foreground):
+    with pytest.raises(Ended), foreground.work() as work:
+        ending = threading.Thread(target=foreground.end, daemon=True)
+        ending.start()
+        while True:
+            work.breathe()
+    ending.join(600)
+    assert not ending.is_alive()

@@ -18,7 +18,7 @@ from core.recipe.values import Invalid
 from core.runs.resolve import CannotShow
 from dashboard.ready.film import Greeting
 from dashboard.server.door import Door, Limits
-from dashboard.server.foreground import Foreground
+from dashboard.server.foreground import Ended, Foreground
 from dashboard.server.jobs import Full, Pool
 from dashboard.server.kept import KeptTrainings
 from dashboard.server.museum import Museum
@@ -29,7 +29,7 @@ from dashboard.stage.stream import RunTokens, SceneStream
 log = logging.getLogger(__name__)
 
 #: What a visitor can be told as it is; anything else is our fault and is logged.
-PLAIN = (CannotShow, Invalid, Full, Busy, Gone)
+PLAIN = (CannotShow, Invalid, Full, Busy, Gone, Ended)
 ROOT = Path(__file__).parents[2]
 RAISE = dis.opmap["RAISE_VARARGS"]
 
@@ -62,6 +62,7 @@ class AppState:
 
     def close(self) -> None:
         """Stop everything; returns when all threads have ended."""
+        self.foreground.end()
         self.pool.shutdown()
         self.visitors.stop()
 

@@ -27,6 +27,10 @@ PROMOTED = 8.0
 BACKGROUND = (1 / 12, 1 / 6, 1 / 2, 1 / 2)
 
 
+class Ended(RuntimeError):
+    """No work begins any more; the text says so to whoever waited for it."""
+
+
 class Work:
     """One piece of work, from its first stretch to its last. Made by `Foreground`; a thread at a time may be in it."""
 
@@ -53,8 +57,8 @@ class Work:
         self._foreground._leave(self)
 
     def breathe(self) -> None:
-        """Inside a stretch: whoever goes before this has the slot first."""
-        if self._foreground._waiting:
+        """Inside a stretch: whoever goes before this has the slot first. Raises Ended."""
+        if self._foreground._waiting or self._foreground._ended:
             self._foreground._leave(self)
             self._foreground._take(self)
 
@@ -89,6 +93,7 @@ class Foreground:
         self._running: list[Work] = []
         self._waiting: list[Work] = []
         self._count = 0
+        self._ended = False
         self._background_from = 0.0  # when trainings may have their next slice while somebody works here
 
     @property
@@ -111,6 +116,14 @@ class Foreground:
         with self.work():
             return function(*given)
 
+    def end(self) -> None:
+        """No stretch begins any more: who waits for one or asks for one gets `Ended`. Returns when the last is over; a
+        thread that is still in the midst of a library's code when the interpreter ends would abort the process."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._running)
+
     def background_waits(self) -> float:
         """Seconds until trainings may have their next slice; 0 for now."""
         if not self.busy:
@@ -129,17 +142,21 @@ class Foreground:
         with self._changed:
             self._waiting.append(work)
             work._waits = self.clock()
-            while not self._may_go(work):
+            while not (self._ended or self._may_go(work)):
                 began = [running._since for running in self._running]
                 overdue_in = min(began, default=self.clock()) + self.overdue - self.clock()
                 self._changed.wait(overdue_in if overdue_in > 0 else self.overdue)
             self._waiting.remove(work)
+            if self._ended:
+                raise Ended("The server is ending. Try again when it is back.")
             work._since, work._worked = self.clock(), self.worked()
             self._running.append(work)
             self._changed.notify_all()  # there may be a slot more
 
     def _leave(self, work: Work) -> None:
         with self._changed:
+            if work not in self._running:
+                return  # it has ended where it would have let others pass
             self._running.remove(work)
             work.spent += self.worked() - work._worked
             self._changed.notify_all()
