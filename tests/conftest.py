@@ -21,6 +21,7 @@ from torch import nn
 import dashboard  # noqa: F401  before Gradio, which then writes no stubs
 from core.denoisers.base import Denoiser
 from core.denoisers.exact import Exact
+from core.metrics.distances import draw_samples
 from core.prediction import Prediction
 from core.runs import trainings
 from core.schedules import SCHEDULES, make_schedule
@@ -64,8 +65,11 @@ def short_previews():
 @pytest.fixture(scope="module")
 def cards_of_few_samples():
     """What a card measures is tested with the measures, and takes longer than a little training."""
+    def few(model, dataset, draw, measure=roles.sample_quality):
+        return measure(model, dataset, n=50, draw=partial(draw, steps=2) if draw is draw_samples else draw)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(roles, "sample_quality", partial(roles.sample_quality, n=50))
+        patch.setattr(roles, "sample_quality", few)
         yield
 
 

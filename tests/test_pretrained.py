@@ -14,7 +14,7 @@ from core.training.reflow import few_steps, straightness
 from core.zoo import Entry, check, strangers
 from tests.sweep import few
 
-CARDS, PARSER = pretrained(), make_parser()
+CARDS = pretrained()
 ROLES = {role: [name for name in CARDS if role_of(CARDS[name]) == role] for role in map(role_of, CARDS.values())}
 
 
@@ -49,7 +49,7 @@ def test_flows_come_with_what_is_made_of_them_so_that_few_steps_can_be_compared(
 
 @pytest.mark.parametrize("name", CARDS)
 def test_the_card_is_true(name):
-    assert check(Entry(name), PARSER.parse_args) == []
+    assert check(Entry(name), make_parser().parse_args) == []
 
 
 def test_every_file_belongs_to_a_model():

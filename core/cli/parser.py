@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from functools import partial
+from functools import cache, partial
 
 from ..drawing.export import suffixes
 from ..former import option_now
@@ -377,6 +377,7 @@ def add_threads(parser: Parser) -> None:
                         help="threads to compute with; more than one pays off only on idle cores (default: 1)")
 
 
+@cache  # a program that gives many commands waits for it once
 def make_parser(program: str = PROGRAM) -> Parser:
     parser = Parser(program, prog=program, description=DESCRIPTION,
                     epilog=f"{PROGRAM} COMMAND --help tells all of it, with examples")
