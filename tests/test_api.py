@@ -15,6 +15,7 @@ import pytest
 from core.files import NotWritten
 from dashboard.server.door import Limits
 from dashboard.ui import COMING
+from tests.sweep import SWEEP
 from tests.test_debug_showing import told
 
 #: Words of an error's insides, which no visitor is ever to read.
@@ -134,7 +135,8 @@ def test_a_training_is_answered_with_weights_and_their_card(caller):
     assert [file["orig_name"] for file in files] == ["model.safetensors", "model.json"]
 
 
-HOSTILE = (None, 7, -1, 1e308, True, [], ["x"], {}, {"a": 1}, "", "x" * 5000, "data=%00&model=\u202e", [[[[]]]], "NaN")
+HOSTILE = (None, -1, 1e308, ["x"], {"a": 1}, "x" * 5000, "data=%00&model=\u202e",
+           *((7, True, [], {}, "", [[[[]]]], "NaN") if SWEEP else ()))
 PLACES = [*((name, 1, 0) for name in ("diagnose", "noise_lens", "trace", "train")), *(("gif", 7, k) for k in range(7))]
 
 
@@ -200,7 +202,7 @@ def test_a_forged_event_is_answered_in_words(url):
     page = Caller(url, heartbeat=True)
     page.send("arrive", None)
     page.answers()
-    for event in (None, 3, [], {"key": None}, {"key": {}}, {"name": None}, {"frame": "x"}):
+    for event in (None, [], {"key": {}}, {"frame": "x"}, *((3, {"key": None}, {"name": None}) if SWEEP else ())):
         for name in ("want", "want_1", "halt", "act_3", "act_5"):
             inputs = [None] * len(page.functions[name]["inputs"])
             page.send(name, *inputs, event_data=event)

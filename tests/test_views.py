@@ -467,7 +467,7 @@ def test_the_band_is_two_standard_errors_of_samples_of_the_forward_process():
 
 
 def test_exact_walks_of_a_gaussian_stay_in_the_band_as_often_as_two_standard_errors_say():
-    films = in_groups(walked(gaussian_data(), "ddpm", steps=200, count=12 * 250), 250)
+    films = in_groups(walked(gaussian_data(), "ddpm", steps=200, count=8 * 250), 250)
     share = np.mean([in_band(film).mean() for film in films])
     assert 0.89 < share < 0.99  # 0.954 of independent frames; those of one walk resemble each other
     ratios = np.mean([film.band()[1] for film in films], 0)
