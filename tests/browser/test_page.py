@@ -69,8 +69,9 @@ def choose(page, field: str, words: str) -> None:
 def offered(page, field: str) -> list[str]:
     """What the menu of a field offers."""
     page.click(f"#field-{field} input")
-    page.wait_for_selector("ul[role=listbox] li")
-    words = [item.strip().removeprefix("✓").strip() for item in page.locator("ul[role=listbox] li").all_inner_texts()]
+    listed = page.wait_for_function("(list => list.length && list)([...document.querySelectorAll("
+                                    "'ul[role=listbox] li')].map(item => item.innerText))")  # at one moment
+    words = [item.strip().removeprefix("✓").strip() for item in listed.json_value()]
     page.locator(f"#field-{field} input").blur()
     return words
 
@@ -377,13 +378,14 @@ def trained(open_shared, url):
 def test_two_visitors_see_only_their_own_things(trained, at):
     mine, yours = trained, at("samples=50&steps=10")
     go(yours, "Train")
-    assert wait(yours, "train", "s.film && s.film.ready === s.film.total")["frames"] == 1  # what is not trained yet
+    wait(yours, "train", "s.frames === 1 && s.total === 1")  # what is not trained yet
     assert not yours.is_visible("#pause") and yours.query_selector(".ns-training") is None
     yours.click(".ns-pick[title='Moons']")
     yours.wait_for_function("location.search.includes('data=moons')")
     assert "moons" not in mine.url
     for page, there in ((mine, True), (yours, False)):
         go(page, "Denoise")
+        page.wait_for_function("!location.search.includes('tab=')")  # the answer has come, and with it what is offered
         whole(page, "denoise")
         if there:
             holds(page, "model", "my training")
