@@ -69,7 +69,7 @@ def pixel(page, key: str, x: float, y: float) -> list[int]:
     }""", [key, x, y])
 
 
-def test_it_plays_from_the_disk_and_every_frame_is_painted_as_it_is(opened, film):
+def test_it_plays_from_the_disk_every_frame_as_it_is_and_keys_chips_and_the_chart_work_without_a_server(opened, film):
     page = opened(film)
     expect(page.locator(".ns-play")).to_have_attribute("aria-label", "pause")
     expect(page.locator(".ns-chip")).to_have_count(3)
@@ -84,9 +84,6 @@ def test_it_plays_from_the_disk_and_every_frame_is_painted_as_it_is(opened, film
     said = page.locator(".ns-chart canvas").get_attribute("aria-label")
     assert said.startswith("chart: error. ") and said.endswith(". At the playhead 0.000 · network 0.000")
 
-
-def test_keys_chips_and_the_chart_work_and_nothing_is_there_that_needs_a_server(opened, film):
-    page = opened(film)
     page.keyboard.press("Home")
     at(page, 0)
     page.keyboard.press("ArrowRight")
@@ -123,14 +120,10 @@ def test_it_is_light_or_dark_as_the_reader_likes_until_the_button_says_otherwise
     assert (page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 17, 19)") != dark
 
 
-def test_who_wants_no_motion_sees_the_end(opened, film):
-    page = opened(film, reduced_motion="reduce")
+def test_who_wants_no_motion_sees_the_end_and_a_phone_never_scrolls_sideways(opened, film):
+    page = opened(film, reduced_motion="reduce", viewport={"width": 390, "height": 844})
     at(page, STEPS)
     expect(page.locator(".ns-play")).to_have_attribute("aria-label", "play")
-
-
-def test_a_phone_never_scrolls_sideways(opened, film):
-    page = opened(film, viewport={"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
