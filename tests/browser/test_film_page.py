@@ -113,7 +113,7 @@ def test_a_key_counts_before_the_browser_has_said_what_is_in_sight(opened, film)
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_light_or_dark_as_the_reader_likes_until_the_button_says_otherwise(opened, film, scheme):
-    page = opened(film, color_scheme=scheme)
+    page = opened(film, color_scheme=scheme, reduced_motion="reduce")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 17, 19)"
     assert dark == (scheme == "dark")
     page.click(".ns-theme")
