@@ -14,6 +14,7 @@ import pytest
 
 from dashboard.server.jobs import Pool
 from dashboard.server.storage import LOCK, PREFIX, Storage
+from tests.sweep import few
 
 ROOT = Path(__file__).parents[1]
 #: A process that is up as the app is, without what takes long to start.
@@ -52,9 +53,10 @@ def started():
         process.communicate()
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("stuck", [[], ["stuck"]])
-def test_who_asks_it_to_end_has_it_end_with_0_and_its_files_gone(started, tmp_path, name, stuck):
+@pytest.mark.parametrize("how", few(["SIGINT", "SIGTERM", "SIGHUP", "SIGINT stuck", "SIGTERM stuck", "SIGHUP stuck"],
+                                    "SIGINT", "SIGTERM", "SIGHUP", "SIGTERM stuck"))
+def test_who_asks_it_to_end_has_it_end_with_0_and_its_files_gone(started, tmp_path, how):
+    name, *stuck = how.split()
     process = started("-c", LIGHT, str(tmp_path), *stuck)
     assert Path(process.stdout.readline().strip(), "frames.bin").exists()
     process.send_signal(getattr(signal, name))

@@ -261,7 +261,7 @@ def test_a_long_value_is_shown_by_its_first_forty_characters():
 def test_garbage_never_raises_and_complaints_stay_few():
     rng = random.Random(2)
     alphabet = string.printable + "äß√🦖\x00\ud800%&=;+#"
-    for _ in range(500):
+    for _ in range(500 if SWEEP else 200):
         text = "".join(rng.choices(alphabet, k=rng.randint(0, 300)))
         wrong_values = "&".join(f"{name}={rng.choice(alphabet)}{text[:5]}" for name in rng.sample(list(SPECS), 9))
         for link in (text, wrong_values, {text: text}, {"seed": [text, text]}, {"seed": None, "T": 5, "eta": {}}):
