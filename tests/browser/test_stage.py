@@ -254,7 +254,7 @@ def test_a_drag_asks_nothing_of_the_server_and_is_told_once_at_its_end(stage, he
     page, js = stage()
     heard.clear()
     page.focus("#pictures input[type=range]")
-    page.keyboard.press("PageDown")
+    page.keyboard.press("PageUp")
     page.wait_for_function(f"{STAGE.format('pictures')}.frame > 0")
     here = js("stage.frame")
     while ("seek", here) not in [(name, data.get("frame")) for name, data in heard]:  # so all from before is told
