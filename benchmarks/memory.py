@@ -42,7 +42,7 @@ from dashboard.stage.stream import play
 
 GOAL = 300  #: MB that all films may add for good
 VISITORS = 4
-LEFT = 45.0  #: seconds after which the things of a visitor who left are gone, and what they took is given back
+LEFT = 65.0  #: seconds after which the things of a visitor who left are gone, and what they took is given back
 
 
 def forward(recipe: Recipe, brought: Brought) -> Iterator[View]:

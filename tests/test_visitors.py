@@ -105,7 +105,7 @@ def test_a_reload_finds_its_things_again(visitors, clock):
     job = Job()
     visitors.of(token).take_job(job)
     visitors.leave(token)
-    clock.now += 19
+    clock.now += visitors.grace - 1
     assert visitors.reap() == [] and come(visitors, token) == token
     clock.now += 100
     assert visitors.reap() == [] and visitors.of(token).job is job and job.state == RUNNING
@@ -127,7 +127,7 @@ def test_things_stay_until_the_last_of_several_pages_is_closed(visitors, clock):
     assert visitors.reap() == []
     visitors.leave(token)
     visitors.leave(token)  # a page that says goodbye twice takes nobody else's place
-    clock.now += 21
+    clock.now += visitors.grace + 1
     assert visitors.reap() == [token] and len(visitors) == 0
 
 
@@ -139,7 +139,7 @@ def test_everything_of_a_visitor_who_left_is_freed(visitors, clock):
     visitor.take_job(job)
     references = freed(visitor, film, model, data)
     visitors.leave(token)
-    clock.now += 21
+    clock.now += visitors.grace + 1
     visitors.reap()
     assert job.state == STOPPED
     del visitor, film, model, data
@@ -390,7 +390,7 @@ def test_memory_is_given_back_when_somebody_has_gone_and_once_more_when_all_of_t
     for token in tokens:
         visitors.open_page(token)
         visitors.leave(token)
-    clock.now += 21
+    clock.now += visitors.grace + 1
     visitors.start(every=0.005, tidy_every=10.0)
 
     def look() -> list[int]:

@@ -9,8 +9,8 @@ import { outdated } from './messages.js';
 // The last change, the last one that is answered, and the one that the browser's Back or Forward has been last.
 let changes = 0, answered = 0, walked = 0;
 
-/** How many changes there have been. */
-export const made = () => changes;
+/** The change whose answer is the next to come, or the last one where all are answered. */
+export const awaited = () => Math.min(changes, answered + 1);
 
 /** The number of a change that happens now, and of the last one whose answer is here. */
 export const next = () => [++changes, answered];

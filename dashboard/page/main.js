@@ -15,7 +15,7 @@ import { pad } from '../sidebar/pad.js';
 import { picker } from '../sidebar/picker.js';
 import { variants } from '../sidebar/variants.js';
 import { again, linked } from './address.js';
-import { last, made, next, pageState } from './changes.js';
+import { awaited, last, next, pageState } from './changes.js';
 import { greet } from './greeting.js';
 import { index, strip } from './lesson.js';
 import { explaining, teach } from './lessons.js';
@@ -46,7 +46,7 @@ export function begin({ tables, tips, titles, lessons, film, stage: options, spa
   else if (film) playEarly(film, options);
   decorate(tips);
   watchTabs(titles);
-  watchMessages(made);
+  watchMessages(awaited);
   spare();
 }
 

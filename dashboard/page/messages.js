@@ -27,15 +27,16 @@ function close(message) {
 }
 
 /**
- * Of messages that say the same one stays; every one knows after which change it came.
- * @param {() => number} changes how many there have been
+ * Of messages that say the same one stays; every one knows of which change it can be at the latest.
+ * @param {() => number} awaited the change whose answer is the next to come: what is said now may be of that one, and
+ * not of a later one that has been made meanwhile
  */
-export function watchMessages(changes) {
+export function watchMessages(awaited) {
   afterChanges(() => {
     /** @type {Map<string, HTMLElement>} */
     const said = new Map();
     for (const message of standing()) {
-      message.dataset.nsAfter ??= String(changes());
+      message.dataset.nsAfter ??= String(awaited());
       const text = message.innerText, first = said.get(text);
       if (!first) said.set(text, message);
       else {

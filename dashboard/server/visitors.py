@@ -190,7 +190,8 @@ class Visitors:
 
     most          visitors at the same time; most_each: of them, from one address
     most_bytes    bytes that all of them hold together; bytes_each: the traces of one
-    grace         seconds from a visitor's last page closing until their things go: a reload comes back in time
+    grace         seconds from a visitor's last page closing until their things go: a reload comes back in time, on a
+                  slow phone as well
     arrival       seconds from coming for which nobody is sent away to make room: their page is about to open
     silent_after  seconds without a word after which a visitor is taken for gone, pages open or not
     idle_after    seconds without a word after which one without a running job may be sent away if room is needed
@@ -198,7 +199,7 @@ class Visitors:
     knows         whether something is kept elsewhere for a token, whose visitor then comes back under it
     """
 
-    def __init__(self, most: int = 64, most_bytes: int = 4000 * MB, bytes_each: int = 256 * MB, grace: float = 20.0,
+    def __init__(self, most: int = 64, most_bytes: int = 4000 * MB, bytes_each: int = 256 * MB, grace: float = 40.0,
                  silent_after: float = 1200.0, idle_after: float = 120.0, most_each: int = 40,
                  arrival: float = 3.0, clock: Callable[[], float] = time.monotonic,
                  knows: Callable[[str], bool] = lambda token: False):
