@@ -29,8 +29,9 @@ from core.training import trainer
 from core.views import trace as trace_view
 from core.zoo import roles
 
-# No test keeps anything in the folder of whoever runs it.
+# No test keeps anything in the folder of whoever runs it, and none asks Gradio's makers for its newest version.
 os.environ["NOISESCOPE_KEEP"] = ""
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 # Tests are small: threads would only wait for each other. `make sweep` takes more, as a machine might.
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from core.runs import comparison, trainings
 from core.runs.trainings import Training
 
 CLOCK_STEPS = 5  #: of each walk with which a training ends
@@ -84,10 +85,12 @@ def browser():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_trainings(short_previews, cards_of_few_samples):
-    """What a training shows is walked and measured in little: how well is tested without a page."""
+def small_measures(short_previews, cards_of_few_samples):
+    """What a training and a comparison show is walked and measured in little: how well is tested without a page."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Training, "clocks", partialmethod(Training.clocks, steps=CLOCK_STEPS))
+        patch.setitem(trainings.FLOOR_SAMPLES, "points", 200)
+        patch.setitem(comparison.RATED, "points", 200)
         yield
 
 

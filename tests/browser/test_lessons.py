@@ -19,13 +19,11 @@ CARD = ".ns-lesson-card:has(b:text-is('{}'))"
 
 
 @pytest.fixture
-def page(open_shared, url) -> Page:
-    """The page with the list of lessons in front, which the tests of this file share."""
-    page = open_shared(url, query="tab=learn")
-    page.wait_for_selector("body.ns-ready")
+def page(at) -> Page:
+    """The page with the list of lessons in front."""
+    page = at("samples=50&steps=5")
     page.evaluate("localStorage.removeItem('noisescope-lessons')")  # a test before may have been left in the middle
-    if "tab=learn" not in page.url:
-        page.click("button[role=tab]:has-text('Learn')")
+    page.click("button[role=tab]:has-text('Learn')")
     page.wait_for_selector(".ns-lesson-card")
     return page
 

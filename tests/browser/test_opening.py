@@ -8,6 +8,7 @@ import pytest
 
 from core.drawing.stage import link
 from tests.browser.test_page import SHIFTS
+from tests.sweep import few
 
 CLONES = Path(__file__).parents[2] / "dashboard" / "page" / "clones.js"
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
@@ -152,11 +153,12 @@ def withheld(page, url):
     return page, let_go
 
 
-@pytest.mark.parametrize("width, theme", [(1280, "light"), (390, "dark")])
-def test_the_film_that_greets_stands_there_before_gradio_and_goes_on_in_its_place(new_page, url, width, theme):
+@pytest.mark.parametrize("how", few(["1280 light", "390 dark"], "390 dark"))
+def test_the_film_that_greets_stands_there_before_gradio_and_goes_on_in_its_place(new_page, url, how):
     """Gradio's scripts are withheld: the film is there all the same, fetched once, and answered is what was asked when
     they come."""
-    page = new_page(SHIFTS + PUT_UP, viewport={"width": width, "height": 850}, color_scheme=theme)
+    width, theme = how.split()
+    page = new_page(SHIFTS + PUT_UP, viewport={"width": int(width), "height": 850}, color_scheme=theme)
     page, let_go = withheld(page, url)
     page.wait_for_function(f"({STAGE.format('denoise')}).painted > 1")
     assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")

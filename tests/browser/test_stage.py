@@ -88,7 +88,7 @@ class Pace:
         try:
             yield self.parts.release
         finally:
-            self.parts.release(1_000_000)
+            self.parts.release(1_000)  # one by one, as it counts
             self.parts = free
 
 
