@@ -138,7 +138,7 @@ def test_a_job_that_is_stopped_leaves_what_both_have_learned(visitor):
     with Pool(workers=0) as pool:
         job = pool.submit(beside.run, lambda job: beside.progress(job.seconds), beside.config.steps + 1)
         visitor.take_job(job)
-        while job.steps_done < 12:
+        while job.steps_done < 12 and not job.over:
             pool.turn()
         job.stop()
         pool.turn()

@@ -500,7 +500,7 @@ def test_a_training_stopped_on_the_way_leaves_a_usable_model_and_its_clocks(visi
     with Pool(workers=0) as pool:
         job = pool.submit(training.run, lambda job: training.progress(job.seconds), training.config.steps + 1)
         visitor.take_job(job)
-        while job.steps_done < 20:
+        while job.steps_done < 20 and not job.over:
             pool.turn()
         job.stop()
         pool.turn()
@@ -517,7 +517,7 @@ def test_a_training_thrown_away_leaves_no_model(visitor, how):
     with Pool(workers=0) as pool:
         job = pool.submit(training.run)
         visitor.take_job(job)
-        while job.steps_done < 5:
+        while job.steps_done < 5 and not job.over:
             pool.turn()
         visitor.take_job(None) if how == "reset" else visitor.free()
         pool.turn()

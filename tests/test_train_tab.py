@@ -36,7 +36,7 @@ def begun(app, visitor, recipe=RECIPE, steps=0):
     training = training_of(recipe, visitor)
     job = submit(app, visitor, training, "page")
     while steps and (training.trainer is None or training.trainer.step < steps):
-        app.pool.turn()
+        assert app.pool.turn()
     return job, training
 
 
