@@ -123,6 +123,13 @@ def test_while_it_trains_the_film_shows_the_moments_so_far():
     assert scene.frames == known and len(scene.charts[0].series[1].x) == known
 
 
+def test_before_the_first_step_the_charts_reach_as_far_as_the_training_will_go():
+    *_, film = BaselineTraining(SHORT).untrained()
+    for chart in film.scene().charts:
+        level = next(series for series in chart.series if series.style == "dashed")
+        assert chart.ends == ("step 0", "8") and level.x[0] == 0 and level.x[-1] >= 7, chart.title
+
+
 def test_in_the_end_the_diffusion_model_is_the_visitors_own(visitor):
     beside = BaselineTraining(SHORT.with_(train_steps=6), visitor)
     for _ in beside.run():

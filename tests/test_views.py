@@ -28,7 +28,7 @@ from core.training.presets import preset as training_recipe
 from core.views import trace as trace_view
 from core.views import ClocksView, ForwardView, NoiseErrorView, TraceView, TrainingView
 from core.views.base import (
-    DATA_VIEW, DENSITY_CELLS, FIELD_CELLS, STATE_VIEW, density, field_points, spread, vector_field,
+    DENSITY_CELLS, FIELD_CELLS, STATE_VIEW, density, field_points, spread, vector_field,
 )
 from core.views.trace import PEAK
 from core.views.training import Floor, Preview, Progress, smooth, thin, verdict
@@ -811,6 +811,8 @@ def test_a_field_of_an_exploding_schedule_is_asked_where_the_states_shown_are():
 def test_the_models_density_stands_still_and_is_that_of_its_probability_flow():
     film = walked(points_data())
     panel = film.scene(("p_model",)).panel("p_model")
-    wanted = density_grid(film.denoise, film.schedule, DATA_VIEW, DENSITY_CELLS)
+    wanted = density_grid(film.denoise, film.schedule, STATE_VIEW, DENSITY_CELLS)
     np.testing.assert_allclose(panel.data, (wanted / torch.quantile(wanted, PEAK))[None].numpy(), rtol=1e-4)
     assert panel.frames == 1 and (panel.data <= 1).mean() == pytest.approx(PEAK, abs=1e-3)
+    # Beside the data's own, in the same window: the exact denoiser's is the same.
+    np.testing.assert_allclose(panel.data[0] / panel.data.max(), shown(film, "density")[-1], atol=0.02)

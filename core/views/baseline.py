@@ -131,17 +131,17 @@ class BaselineView(View):
         known, moments = self.frames, self.training.moments
         if not known:
             return ()
-        cursor, pairs, ends = np.array(moments, float), self.coverage[:known], ("step 0", f"{moments[known - 1]:,}")
-        x = cursor[:known]
+        cursor, pairs = np.array(moments, float), self.coverage[:known]
+        x, last = cursor[:known], moments[known - 1] or self.training.config.steps  # untrained: as far as it is to go
+        span, ends = np.array([0.0, last]), ("step 0", f"{last:,}")
         covered, good = (np.array([[getattr(c, name) for c in pair] for pair in pairs], float)
                          for name in ("covered", "good"))
         both = lambda y: (Series("diffusion", x, y[:, 0]), Series("GAN", x, y[:, 1], palette="fourth"))  # noqa: E731
-        all_of = np.full(known, float(self.modes.count))
+        level = lambda name, y: Series(name, span, np.full(2, y), style="dashed", palette="ink")  # noqa: E731
         return (Chart(f"{self.modes.word} covered, of {self.modes.count}",
-                      (Series("all", x, all_of, style="dashed", palette="ink"), *both(covered)), cursor, ends=ends),
+                      (level("all", float(self.modes.count)), *both(covered)), cursor, ends=ends),
                 Chart(f"good samples: within {NEAR:g} bandwidths",
-                      (Series("data", x, np.full(known, self.real), style="dashed", palette="ink"), *both(good)),
-                      cursor, ends=ends))
+                      (level("data", self.real), *both(good)), cursor, ends=ends))
 
     def _gan_charts(self) -> tuple[Chart, ...]:
         losses = self.gan_losses

@@ -14,7 +14,7 @@ from ..samplers import Equation, Rule
 from ..scene import Chart, Scene, Series
 from ..trace import Trace
 from .base import (
-    DATA_VIEW, DENSITY_CELLS, NOISE_VIEW, PATHS, STATE_VIEW, WAITING, View, density, over, pictures, scaled,
+    DENSITY_CELLS, NOISE_VIEW, PATHS, STATE_VIEW, WAITING, View, density, over, pictures, scaled,
     signed_pictures, spread, state_scale, vector_field,
 )
 
@@ -165,7 +165,7 @@ class TraceView(View):
         return density(self.dataset.x0, self.dataset.bandwidth, alpha / scale, sigma / scale, STATE_VIEW)
 
     def _model_density(self, first: int, end: int) -> torch.Tensor:
-        p = density_grid(self.denoise, self.schedule, DATA_VIEW, DENSITY_CELLS)
+        p = density_grid(self.denoise, self.schedule, STATE_VIEW, DENSITY_CELLS)  # as the data's own beside it
         # A guided network can pile a hundred times more into one cell than into others: they would not be seen.
         return (p / torch.quantile(p, PEAK))[None]
 
