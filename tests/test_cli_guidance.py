@@ -66,6 +66,15 @@ def test_outside_the_interval_the_model_is_only_told_the_label():
     assert torch.equal(told, never) and not torch.equal(told, always)
 
 
+def test_each_label_in_turn_is_that_label_for_the_sample_whose_turn_it_is(corners):
+    each = drawn("each.npz", *EXACT, "--label", "each")
+    for k in (1, 6):
+        torch.testing.assert_close(each[k::8], drawn(f"{k}.npz", *EXACT, "--label", k)[k::8])
+    exact = ("--model", "exact", "--data", corners, "--n", 8, "--steps", 30)
+    high = drawn("high.npz", *exact, "--label", "each,high")
+    assert ((high[:, 1] - 1).abs() < 0.6).all() and (high[:, 0] > 0).tolist() == [False, True] * 4
+
+
 def test_two_conditions_are_asked_for_together_or_one_alone(corners):
     exact = ("--model", "exact", "--data", corners, "--n", 60, "--steps", 30)
     both = drawn("both.npz", *exact, "--label", "right,high")

@@ -174,11 +174,11 @@ def _labels(options: argparse.Namespace, base: Recipe, changes: dict[str, Any], 
     if not (labels or options.classifier):
         raise ValueError(f"--label {options.label}: the model knows no labels; train one with --labels, or guide it "
                          "with a --classifier of data that have some")
-    asked = [None if word == "any" else word for word in options.label.split(",")]
-    cond = dataset.cond_of(*asked).reshape(-1).tolist()
+    asked = options.label.split(",")
+    cond = dataset.cond_of(*(None if word in ("any", "each") else word for word in asked)).reshape(-1).tolist()
     counts = label_counts(dataset.classes)
-    fields |= {name: "any" if number == count else str(number)
-               for name, number, count in zip(("label", "label2"), cond, counts)}
+    fields |= {name: word if word in ("any", "each") else str(number)
+               for name, word, number in zip(("label", "label2"), asked, cond)}
     if options.classifier:
         classifier, which = classifier_of(options.classifier, dataset, make_schedule(recipe.schedule, recipe.T))
         if fields[("label", "label2")[which]] == "any":

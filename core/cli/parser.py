@@ -304,8 +304,8 @@ def add_walk(parser: Parser) -> None:
     parser.add_argument("--thresholding", metavar="NAME",
                         help="keep the predicted x0 where data can be: {thresholdings} (default: none)")
     parser.add_argument("--label", metavar="LABEL",
-                        help="make this kind only, by name or number, if the model knows labels; of two conditions "
-                        "both, as in hat,green or any,green")
+                        help="make this kind only, by name or number, if the model knows labels, or each in turn: "
+                        "each; of two conditions both, as in hat,green or any,each")
     parser.add_argument("--guidance-scale", type=number, metavar="SCALE",
                         help="how strongly to keep to --label: 1 as the model learned it, more is plainer and less "
                         "varied, 0 forgets it (default: 1)")
