@@ -97,8 +97,8 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
         visitor = app.visitor(token, request.session_hash)
         return standing(app, visitor, request.session_hash, tab)
 
-    stage.want(want, token, stage, **QUIET)
-    # What a file will weigh is asked by the same event, and must not keep the wish for it out.
+    # A panel may be wished for while another is on its way, and what a file will weigh is asked by the wish for it.
+    stage.want(want, token, stage, trigger_mode="multiple", **QUIET)
     stage.export(save, token, stage, trigger_mode="multiple", **QUIET)
     stage.stop(halt, token, stage, **QUIET)
     for event, what in ((stage.seek, "frame"), (stage.shown, "panels")):

@@ -234,6 +234,23 @@ def test_what_is_turned_while_an_answer_is_on_its_way_stays_and_so_does_the_answ
     assert page.query_selector("[data-testid=toast-body]") is None
 
 
+def test_panels_that_are_wished_for_while_another_is_on_its_way_come_all(slow):
+    page, stage, chip = slow, f"({STAGE.format('denoise')})", "#stage-denoise .ns-chip[data-key={}]"
+    page.wait_for_function(f"{stage}.done")
+    before = page.evaluate(f"{stage}.keys")
+    page.evaluate("answers.hold()")
+    for key in ("eps", "removed"):
+        sent = page.evaluate("answers.sent")
+        page.click(chip.format(key))
+        page.wait_for_function(f"answers.sent > {sent}")
+    page.click(chip.format("density"))
+    assert page.inner_text("#stage-denoise .ns-status") == "6 panels are the most: switch one off first."
+    page.click(chip.format(before[0]))
+    page.evaluate("answers.go()")
+    page.wait_for_function(f"wanted => {stage}.keys.join() === wanted", arg=",".join([*before[1:], "eps", "removed"]))
+    assert page.locator("#stage-denoise .ns-pending").count() == 0
+
+
 #: Of what type is each thing that a browser is asked to copy.
 COPIED = """
     const copy = window.structuredClone.bind(window);

@@ -132,7 +132,7 @@ def url(heard, pace):
     with gr.Blocks() as demo:
         with gr.Tab("Pictures"):
             quiet = Stage("What?", shown=("x_t", "eps"), elem_id="pictures", value=still(PICTURES), autoplay=False)
-            quiet.seek(hear, None, None, show_progress="hidden")
+            quiet.seek(hear, None, None, show_progress="hidden", trigger_mode="multiple")
             quiet.export(export, None, quiet, show_progress="hidden", trigger_mode="multiple")
         with gr.Tab("Marks"):
             Stage("Marks", shown=("p", "paths", "f", "h"), elem_id="marks", value=still(MARKS), autoplay=False)

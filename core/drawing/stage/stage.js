@@ -249,6 +249,12 @@ export class Stage {
     return there.filter(key => chosen.includes(key)).slice(0, MOST);
   }
 
+  // What is shown, and what was chosen too and is on its way.
+  get wished() {
+    const chosen = (this.chosen || []).filter(key => this.order.includes(key));
+    return chosen.length ? chosen : this.keys;
+  }
+
   get blanks() { return Math.min(MOST, this.options.shown.length || 2); }
 
   // ---- what stands where ----
@@ -297,16 +303,16 @@ export class Stage {
   }
 
   offer(names) {
-    const on = new Set(this.keys);
+    const on = new Set(this.keys), wished = new Set(this.wished);
     this.order.forEach((key, i) => {
       let chip = /** @type {HTMLElement} */ (this.chips.children[i]);
       if (!chip) this.chips.append(chip = make('button', 'ns-chip', { type: 'button' }));
       const { title, note } = names.get(key);
       rich(chip, title);
-      const full = on.size >= MOST && !on.has(key);
+      const full = wished.size >= MOST && !wished.has(key);
       answers(chip, title, full ? `${note} (${MOST} panels are the most: switch one off)` : note || '');
       chip.setAttribute('aria-pressed', String(on.has(key)));
-      chip.classList.toggle('ns-pending', this.pending.has(key) && !on.has(key));
+      chip.classList.toggle('ns-pending', wished.has(key) && !on.has(key));
       chip.dataset.key = key;
       chip.onclick = () => this.choose(key);
     });
@@ -314,10 +320,11 @@ export class Stage {
   }
 
   choose(key) {
-    const on = new Set(this.keys);
+    const on = new Set(this.wished);
     if (on.has(key)) {
       if (on.size === 1) return;
       on.delete(key);
+      this.pending.delete(key);
     } else {
       if (on.size >= MOST) return this.say(`${MOST} panels are the most: switch one off first.`);
       on.add(key);
