@@ -175,11 +175,29 @@ def test_clocks_of_a_training_that_another_has_followed_are_not_shown(app, visit
     assert visitor.trace("clocks/page") is None
 
 
-def test_whatever_follows_a_training_lets_the_next_one_be_begun():
-    """Gradio drops a press while the last one of its kind is answered: a training's clocks come after its end."""
+@pytest.fixture(scope="module")
+def events():
+    """All events of the page that the server answers."""
     from dashboard.ui import build
 
     app = AppState()
-    follows = [event for event in build(app).fns.values() if getattr(event.fn, "__name__", "") in ("start", "again")]
+    page = build(app)
+    where = lambda block: page.blocks[block].elem_id if block in page.blocks else None  # noqa: E731
+    yield [(event, {(where(block), name) for block, name in event.targets})
+           for event in page.fns.values() if event.fn is not None]
     app.close()
+
+
+def test_whatever_follows_a_training_lets_the_next_one_be_begun(events):
+    """Gradio drops a press while the last one of its kind is answered: a training's clocks come after its end."""
+    follows = [event for event, _ in events if getattr(event.fn, "__name__", "") in ("start", "again")]
     assert len(follows) == 5 and sum(event.trigger_mode == "multiple" for event in follows) == 4  # opening happens once
+
+
+def test_dropped_while_the_last_one_is_answered_is_only_what_says_the_same_twice(events):
+    """Gradio does so unless it is told otherwise: the second of two panels that were wished for never came."""
+    once = {("stage", name) if place and place.startswith("stage-") else (place, name) for event, targets in events
+            for place, name in targets if event.trigger_mode != "multiple"}
+    assert once == {("stage", "stop"), *((press, "click") for press in (
+        "branch", "examine", "examine-training", "pause", "resume", "stop", "reset")), ("lesson", "slides"),
+        *((None, name) for name in ("load", "success", "unload"))}  # fmt: skip
