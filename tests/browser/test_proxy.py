@@ -74,20 +74,19 @@ def proxy():
                 thread.join()
 
 
-def whole(page, tab: str) -> str:
-    page.wait_for_function(f"(() => {{ const s = {STAGE.format(tab)}; "
-                           "return s && s.total > 1 && s.frames === s.total; })()")
-    return page.evaluate(f"{STAGE.format(tab)}.film.id")
+def whole(page, data: str) -> None:
+    """Until the film of these data stands on the stage, with all its frames."""
+    page.wait_for_function(f"data => {{ const s = {STAGE.format('denoise')}; "
+                           "return s && s.done && s.from.data === data && s.frames === 11; }", arg=data)
 
 
 def test_everything_of_the_page_stays_below_its_path(open_page, proxy, tmp_path):
     url, passed = proxy
     page = open_page(url, query="steps=10&samples=50", accept_downloads=True)
-    first = whole(page, "denoise")
+    whole(page, "T-Rex")
     page.click(".ns-pick[title='Moons']")
     page.wait_for_function("location.search.includes('data=moons')")
-    page.wait_for_function(f"{STAGE.format('denoise')}.film.id !== '{first}'")
-    whole(page, "denoise")
+    whole(page, "Moons")
     page.click("#stage-denoise .ns-export > button")
     with page.expect_download() as download:
         page.click("#stage-denoise .ns-popover .ns-primary")

@@ -531,7 +531,9 @@ def test_nothing_is_wider_than_a_phone(stage):
             streamed(page, js, "s.frames > 0")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         for part in ("ns-screen", "ns-below", "ns-transport"):
-            box = page.locator(f"#{name} .{part}").bounding_box()
+            there = page.locator(f"#{name} .{part}")
+            there.wait_for()
+            box = there.bounding_box()
             assert box["x"] >= 0 and box["x"] + box["width"] <= 390
 
 
