@@ -57,6 +57,11 @@ class SceneStream:
         return twin
 
     @property
+    def grows(self) -> bool:
+        """Whether it will be whole before long: a training, which is looked at on its way, takes minutes."""
+        return not (self.done or self.follow)
+
+    @property
     def nbytes(self) -> int:
         """Bytes that keeping it costs (the files of its chunks lie on the disk)."""
         return self.film.nbytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from dashboard.sidebar.controls import Controls
 from core.recipe.words import uses
 from dashboard.stage import Stage, export_state, export_weight
 from dashboard.stage.stage import new_folder
-from dashboard.stage.stream import play
+from dashboard.stage.stream import LOOK_EVERY, play
 
 #: Events of the page are no API; what makes sense without a page is in dashboard/api.py. Nor does anything show their
 #: progress: Gradio's page would copy each component that ever was an output of one, at every word of every event.
@@ -79,12 +80,14 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
     def save(token: str, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
         visitor = app.visitor(token, request.session_hash)
         try:
-            stream = app.stream(visitor, request.session_hash, tab)
-            wish = said_with(event)
+            stream, wish = app.stream(visitor, request.session_hash, tab), said_with(event)
             if isinstance(wish.get("weigh"), int):
                 with app.foreground.work():
                     yield export_weight(wish["weigh"], weight(stream, wish))
                 return
+            while (stream := app.stream(visitor, request.session_hash, tab)).grows:
+                yield export_state(0.0, "as soon as the film is whole …")
+                time.sleep(LOOK_EVERY)
             name = f"noisescope-{tab}-{stream.film.about.get('data', '')}"
             for done, path in export_stream(stream, wish, new_folder(), name):
                 said = f"ready: {Path(path).stat().st_size / 1e6:.2f} MB" if path else f"{100 * done:.0f} %"

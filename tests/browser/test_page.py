@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import zipfile
 from urllib.parse import parse_qsl
 
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 from core.drawing.export import read_recipe
+from dashboard.stage.stream import play
+from dashboard.tabs import stages
 
 STAGE = "window.Noisescope && Noisescope.stageOf && Noisescope.stageOf('stage-{0}')"
 
@@ -316,6 +319,31 @@ def test_an_exported_gif_is_the_film_on_the_stage_and_knows_its_recipe(at, tmp_p
         page.click("#stage-denoise .ns-popover .ns-primary")
     download.value.save_as(tmp_path / "film.html")
     assert read_recipe(tmp_path / "film.html") == made_from
+
+
+def test_a_film_that_is_still_made_is_exported_when_it_is_whole(at, tmp_path, monkeypatch):
+    page, go_on = at("samples=50&steps=10"), threading.Event()
+
+    def held(*given):
+        for value in play(*given):
+            yield value
+            assert go_on.wait(600)
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(stages, "play", held)
+            number(page, "steps", 12)
+            wait(page, "denoise", "s.total === 13 && s.frames && !s.done")
+            open_export(page)
+            with page.expect_download() as download:
+                page.click("#stage-denoise .ns-popover .ns-primary")
+                says(page, "#stage-denoise .ns-popover", "as soon as the film is whole …")
+                go_on.set()
+    finally:
+        go_on.set()
+    download.value.save_as(tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as gif:
+        assert gif.n_frames == 13
 
 
 def test_a_training_shows_itself_pauses_outlives_a_reload_goes_on_and_leaves_a_model(open_page, url):
