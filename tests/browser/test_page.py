@@ -335,6 +335,7 @@ def test_a_film_that_is_still_made_is_exported_when_it_is_whole(at, tmp_path, mo
             number(page, "steps", 12)
             wait(page, "denoise", "s.total === 13 && s.frames && !s.done")
             open_export(page)
+            page.select_option("#stage-denoise .ns-popover select >> nth=0", "gif")
             with page.expect_download() as download:
                 page.click("#stage-denoise .ns-popover .ns-primary")
                 says(page, "#stage-denoise .ns-popover", "as soon as the film is whole …")
