@@ -251,7 +251,8 @@ export class Stage {
 
   // What is shown, and what was chosen too and is on its way.
   get wished() {
-    const chosen = (this.chosen || []).filter(key => this.order.includes(key));
+    const { film, pending } = this;
+    const chosen = (this.chosen || []).filter(key => film?.panels.has(key) || pending.has(key));
     return chosen.length ? chosen : this.keys;
   }
 
