@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 
 import httpx
 import pytest
@@ -149,6 +150,13 @@ def test_whatever_is_sent_is_answered_in_words(caller, name, count, place):
         if not isinstance(value, str) or place:  # an empty query is the whole T-Rex: right, and long
             success, words = caller.ask(name, *values)
             assert success or not [inside for inside in INSIDES if inside in words.lower() or inside in words], words
+
+
+@pytest.mark.parametrize("name", ["README.md", "SECURITY.md"])
+def test_the_calls_that_are_told_are_those_that_there_are(caller, name):
+    there = {name for name, function in caller.functions.items() if function["api_visibility"] == "public"}
+    text = (Path(__file__).parents[1] / name).read_text("utf-8")
+    assert there and set(re.findall(r"`/(\w+)`", text)) == there
 
 
 def uploaded(caller, path) -> dict:

@@ -167,7 +167,7 @@ def test_nothing_needs_more_than_two_files_and_all_that_are_named_are_there():
             assert (ROOT / path).exists(), f"{what}: {path}"
 
 
-@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_every_file_that_is_named_is_there(name):
     text = (ROOT / name).read_text("utf-8")
     rooms = "core|dashboard|tests|docs|pretrained|package|benchmarks"

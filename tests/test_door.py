@@ -2,6 +2,9 @@
 
 import asyncio
 import errno
+import re
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +88,14 @@ def test_on_a_space_the_proxy_in_front_is_believed_and_elsewhere_nobody():
     assert Limits.of({}).proxies == 0
     assert Limits.of({"SPACE_ID": "somebody/noisescope"}).proxies == 1
     assert Limits.of({"SPACE_ID": "somebody/noisescope", "NOISESCOPE_PROXIES": "2"}).proxies == 2
+
+
+def test_the_limits_that_are_told_are_those_that_hold():
+    told, text = {}, (Path(__file__).parents[1] / "SECURITY.md").read_text("utf-8")
+    for names, values in re.findall(r"^\| (`[^|]+`) \| (\d[^|]*) \|", text, re.M):
+        values = re.findall(r"(?:^|, )(\d+)", values)
+        told |= dict(zip(re.findall(r"`(\w+)`", names), map(int, values), strict=True))
+    assert told == asdict(Limits())
 
 
 @pytest.mark.parametrize(
