@@ -83,6 +83,13 @@ def test_the_numbers_of_a_step_are_those_of_the_paper(view):
     assert numbers["c"][7] == pytest.approx(np.sqrt(BETAS[i]), rel=1e-4)
 
 
+def test_the_last_step_has_its_numbers_and_lands_on_the_data(view):
+    end = {name: values[-1] for name, values in view.scene(()).numbers.items()}
+    assert end["a"] == pytest.approx(1 / np.sqrt(1 - BETAS[0]), rel=1e-5)
+    assert [end[name] for name in ("A", "S", "c")] == pytest.approx([1, 0, 0], abs=1e-4)
+    assert [end[name] for name in ("alpha_s", "sigma_s")] == [1, 0]
+
+
 def test_every_line_says_what_was_measured_and_all_of_it_is_plain_json(view):
     found = json.loads(json.dumps(view.findings, allow_nan=False))
     assert found["verdict"] == "healthy" and [len(part["lines"]) for part in found["algorithm"]] == [8, 9]

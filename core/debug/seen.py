@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ..scene import Chart, Series
 from ..views.watched import Watched
 from .exam import walk_of
 from .identify import levels_of
-from .landings import Landing, landings
+from .landings import Landing, endings, landings
 from .oracle import Replay, end_of, halves, posterior_mean, with_exact_denoiser
 from .record import Run, Train, Walk
 
@@ -93,7 +94,7 @@ class Seen:
 
     def _numbers(self) -> dict[str, np.ndarray]:
         numbers = {name: np.full(len(self.frames), np.nan) for name in ("a", "b", "c", "A", "S", "alpha_s", "sigma_s")}
-        at = {landing.call - 1: landing for landing in self.landings}
+        at = {landing.call - 1: landing for landing in [*self.landings, *self._last_step()]}
         for i, k in enumerate(self.frames):
             if k in at:
                 x = at[k]
@@ -101,6 +102,14 @@ class Seen:
                 for name, value in zip(numbers, values):
                     numbers[name][i] = value
         return numbers
+
+    def _last_step(self) -> list[Landing]:
+        """Where the step after the last call lands, said to be the data, if it was seen: [it] or []."""
+        if not self.landings:
+            return []
+        end, ways = end_of(self.walk, self.levels), zip(self.walk.ends, endings(self.walk, self.levels))
+        return [replace(landing, want=(1.0, 0.0)) for arrival, landing in ways
+                if arrival is end and landing.seen and math.isfinite(landing.A)]
 
     @property
     def figures(self) -> tuple[str, ...]:
