@@ -85,9 +85,10 @@ def wire_stage(app: AppState, tab: str, stage: Stage, token: gr.State) -> None:
                 with app.foreground.work():
                     yield export_weight(wish["weigh"], weight(stream, wish))
                 return
-            while (stream := app.stream(visitor, request.session_hash, tab)).grows:
+            while stream.grows:
                 yield export_state(0.0, "as soon as the film is whole …")
                 time.sleep(LOOK_EVERY)
+                stream = app.stream(visitor, request.session_hash, tab)  # another film may have taken its place
             name = f"noisescope-{tab}-{stream.film.about.get('data', '')}"
             for done, path in export_stream(stream, wish, new_folder(), name):
                 said = f"ready: {Path(path).stat().st_size / 1e6:.2f} MB" if path else f"{100 * done:.0f} %"
