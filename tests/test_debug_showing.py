@@ -88,6 +88,8 @@ def test_the_last_step_has_its_numbers_and_lands_on_the_data(view):
     assert end["a"] == pytest.approx(1 / np.sqrt(1 - BETAS[0]), rel=1e-5)
     assert [end[name] for name in ("A", "S", "c")] == pytest.approx([1, 0, 0], abs=1e-4)
     assert [end[name] for name in ("alpha_s", "sigma_s")] == [1, 0]
+    said = view.scene(()).figures[1].format(**end)
+    assert said == "lands on 1.0000·x₀ + 0.0000·ε; the forward process has 1.0000 and 0.0000 there"
 
 
 def test_every_line_says_what_was_measured_and_all_of_it_is_plain_json(view):

@@ -104,7 +104,7 @@ class Seen:
         return numbers
 
     def _last_step(self) -> list[Landing]:
-        """Where the step after the last call lands, said to be the data, if it was seen: [it] or []."""
+        """Where the step after the last call lands, beside the data, 1·x₀ + 0·ε, if it was seen: [it] or []."""
         if not self.landings:
             return []
         end, ways = end_of(self.walk, self.levels), zip(self.walk.ends, endings(self.walk, self.levels))
@@ -116,7 +116,7 @@ class Seen:
         if not self.landings:
             return ()
         return ("xₛ = {a:+.4f}·xₜ {b:+.4f}·output {c:+.4f}·z, as the program computed it",
-                "lands on {A:.4f}·x₀ + {S:.4f}·ε; training has {alpha_s:.4f} and {sigma_s:.4f} there")
+                "lands on {A:.4f}·x₀ + {S:.4f}·ε; the forward process has {alpha_s:.4f} and {sigma_s:.4f} there")
 
     @property
     def sentence(self) -> str:
